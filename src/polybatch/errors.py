@@ -1,0 +1,28 @@
+"""The one error users see: where, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """Something a user gave, or a file on disk, is not what it has to be.
+
+    Never raised for mistakes of our own logic; those are assertions.
+
+    Example:
+        >>> print(InputError("bad.tsv:2", "1 column", "3 (query, document, relevance)",
+        ...                  "Separate columns by tabs"))
+        bad.tsv:2: found 1 column, expected 3 (query, document, relevance). Separate columns by tabs.
+    """
+
+    def __init__(self, where: object, found: str, expected: str, do: str) -> None:
+        self.where, self.found, self.expected, self.do = str(where), found, expected, do
+        super().__init__(f"{where}: found {found}, expected {expected}. {do.rstrip('.')}.")
+
+
+class InputErrorList(Exception):
+    """Several mistakes at once, one line each, so that one look mends them all."""
+
+    def __init__(self, title: str, errors: list[InputError]) -> None:
+        self.errors = tuple(errors)
+        lines = "\n".join(f"  - {error}" for error in errors)
+        super().__init__(f"{title} ({len(errors)} to mend):\n{lines}")

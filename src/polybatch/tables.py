@@ -1,0 +1,171 @@
+"""The data model: queries, corpus, qrels; what each table holds and what must be true of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from polybatch.errors import InputError
+from polybatch.files import whole_file
+
+QUERIES = pl.Schema(
+    {
+        "query_id": pl.String,
+        "item_id": pl.String,
+        "lang": pl.String,
+        "text": pl.String,
+        "split": pl.String,
+    }
+)
+CORPUS = pl.Schema(
+    {
+        "doc_id": pl.String,
+        "lang": pl.String,
+        "text": pl.String,
+        "title": pl.String,
+        "group_id": pl.String,
+    }
+)
+QRELS = pl.Schema({"item_id": pl.String, "doc_id": pl.String, "relevance": pl.Int64})
+REJECTED = pl.Schema(
+    {
+        "source": pl.String,
+        "file": pl.String,
+        "row": pl.Int64,
+        "lang": pl.String,
+        "item_id": pl.String,
+        "reason": pl.String,
+        "text": pl.String,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Questions, documents and which answers which.
+
+    Relevance belongs to the question (`item_id`), not to its wording: a query in any language
+    has all the item's relevant documents in all languages.
+    """
+
+    name: str
+    queries: pl.DataFrame
+    corpus: pl.DataFrame
+    qrels: pl.DataFrame
+
+
+def table(rows: list[dict[str, object]], schema: pl.Schema) -> pl.DataFrame:
+    """Build a table of exactly this schema; an absent nullable value is given as None.
+
+    Example:
+        >>> table([{"item_id": "i", "doc_id": "d", "relevance": 1}], QRELS).shape
+        (1, 3)
+    """
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def write_table(frame: pl.DataFrame, path: Path) -> None:
+    """Write Parquet, whole or not at all, with the same bytes for the same rows."""
+    with whole_file(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd", statistics=False)
+
+
+def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
+    """Read Parquet and hold it against `schema` (names and types, in that order)."""
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(
+            path,
+            f"no readable Parquet ({type(error).__name__})",
+            "a table of this pipeline",
+            "Run `dvc repro` again: it rebuilds what is missing",
+        ) from error
+    if frame.schema != schema:
+        raise InputError(
+            path,
+            f"columns {dict(frame.schema)}",
+            f"{dict(schema)}",
+            "Rebuild the file with this version: `dvc repro --force` of the stage that writes it",
+        )
+    return frame
+
+
+def write_dataset(dataset: Dataset, folder: Path) -> None:
+    """Write the three tables of a dataset into `folder`."""
+    write_table(dataset.queries, folder / "queries.parquet")
+    write_table(dataset.corpus, folder / "corpus.parquet")
+    write_table(dataset.qrels, folder / "qrels.parquet")
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read the three tables of a dataset; its name is the folder's."""
+    return Dataset(
+        folder.name,
+        read_table(folder / "queries.parquet", QUERIES),
+        read_table(folder / "corpus.parquet", CORPUS),
+        read_table(folder / "qrels.parquet", QRELS),
+    )
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Raise InputError unless ids are unique, texts not empty and every reference resolves.
+
+    An item has at most one query a language, so that scores can be keyed by (item, language).
+    """
+    queries, corpus, qrels = dataset.queries, dataset.corpus, dataset.qrels
+    for what, frame, key in (
+        ("queries", queries, ["query_id"]),
+        ("queries", queries, ["item_id", "lang"]),
+        ("corpus", corpus, ["doc_id"]),
+        ("qrels", qrels, ["item_id", "doc_id"]),
+    ):
+        twice = (
+            frame.filter(frame.select(key).is_duplicated()).select(key).unique(maintain_order=True)
+        )
+        _refuse(
+            dataset,
+            what,
+            twice,
+            f"more than one row with the same {' and '.join(key)}",
+            "one row each",
+        )
+    for what, frame, key in (("queries", queries, "query_id"), ("corpus", corpus, "doc_id")):
+        empty = frame.filter(pl.col("text").str.strip_chars().str.len_chars().fill_null(0) == 0)
+        _refuse(dataset, what, empty.select(key), "rows without text", "text in every row")
+    _refuse(
+        dataset,
+        "qrels",
+        qrels.join(corpus, on="doc_id", how="anti").select("doc_id"),
+        "judged documents that the corpus lacks",
+        "every doc_id in the corpus",
+    )
+    _refuse(
+        dataset,
+        "qrels",
+        qrels.join(queries, on="item_id", how="anti").select("item_id"),
+        "judged items without a query",
+        "every item_id among the queries",
+    )
+    _refuse(
+        dataset,
+        "queries",
+        queries.join(qrels.filter(pl.col("relevance") > 0), on="item_id", how="anti").select(
+            "query_id"
+        ),
+        "queries without a relevant document",
+        "at least one relevant document an item",
+    )
+
+
+def _refuse(dataset: Dataset, what: str, bad: pl.DataFrame, found: str, expected: str) -> None:
+    if bad.height:
+        examples = "; ".join(" ".join(map(str, row)) for row in bad.head(3).rows())
+        raise InputError(
+            f"{dataset.name}/{what}",
+            f"{found} ({bad.height}: {examples})",
+            expected,
+            "Mend the source's reader or the data it reads",
+        )

@@ -1,0 +1,1 @@
+"""When: order, retries, schedule. Calls DVC; no maths."""

@@ -9,9 +9,8 @@ class InputError(Exception):
     Never raised for mistakes of our own logic; those are assertions.
 
     Example:
-        >>> print(InputError("bad.tsv:2", "1 column", "3 (query, document, relevance)",
-        ...                  "Separate columns by tabs"))
-        bad.tsv:2: found 1 column, expected 3 (query, document, relevance). Separate columns by tabs.
+        >>> print(InputError("a.tsv:2", "1 column", "3", "Separate columns by tabs"))
+        a.tsv:2: found 1 column, expected 3. Separate columns by tabs.
     """
 
     def __init__(self, where: object, found: str, expected: str, do: str) -> None:

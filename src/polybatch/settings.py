@@ -20,10 +20,10 @@ class StudySettings:
     """The study as a whole. `baseline`: the strategy that differences refer to."""
 
     name: str
-    seed: int = _range(0, 2**32 - 1)
-    threads: int = _range(1, 1024)
     baseline: str
     focus: str
+    seed: int = _range(0, 2**32 - 1)
+    threads: int = _range(1, 1024)
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,9 @@ def check_dataset(dataset: Dataset) -> None:
             f"more than one row with the same {' and '.join(key)}",
             "one row each",
         )
-    for what, frame, key in (("queries", queries, "query_id"), ("corpus", corpus, "doc_id")):
+    for what, frame, name in (("queries", queries, "query_id"), ("corpus", corpus, "doc_id")):
         empty = frame.filter(pl.col("text").str.strip_chars().str.len_chars().fill_null(0) == 0)
-        _refuse(dataset, what, empty.select(key), "rows without text", "text in every row")
+        _refuse(dataset, what, empty.select(name), "rows without text", "text in every row")
     _refuse(
         dataset,
         "qrels",

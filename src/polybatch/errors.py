@@ -15,7 +15,8 @@ class InputError(Exception):
 
     def __init__(self, where: object, found: str, expected: str, do: str) -> None:
         self.where, self.found, self.expected, self.do = str(where), found, expected, do
-        super().__init__(f"{where}: found {found}, expected {expected}. {do.rstrip('.')}.")
+        stop = "" if do.endswith(("?", ".")) else "."
+        super().__init__(f"{where}: found {found}, expected {expected}. {do}{stop}")
 
 
 class InputErrorList(Exception):

@@ -10,6 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+BATCH_KINDS = ("none", "en-en", "x-x", "mono", "x-y", "cross", "hybrid")
+"""What `strategies.<name>.batches` may say; `polybatch.plans.KINDS` holds a row for each."""
+
+MEASURES = ("AP", "AP@k", "nDCG@k", "RR@k", "R@k")
+"""What `evaluation.measures` may say, k being a cut-off such as 10."""
+
+SAME_DATA = (frozenset({"xquad", "xquad-r"}), frozenset({"mlqa", "mlqa-r"}))
+"""Sources that hold the same questions: training on one, nothing is measured on the other."""
+
 
 def _range(low: float, high: float) -> Any:
     return field(metadata={"range": (low, high)})

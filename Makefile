@@ -1,0 +1,52 @@
+# make repro [PRESET=name]   set up if needed, then run the study of params.yaml (or of a preset)
+# make test                  set up if needed, then lint, types and tests
+# make bench                 speed and memory, side by side with what one would use instead
+# make clean                 remove what was built (the DVC cache and .venv stay; see clean-all)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export GX_ANALYTICS_ENABLED := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: repro test lint bench clean clean-all
+
+repro: $(VENV)/.installed
+ifdef PRESET
+	@$(BIN)/python -m flows.preset $(PRESET)
+endif
+	@echo "polybatch: running what is not up to date (dvc repro)"
+	@$(BIN)/dvc repro
+	@echo "polybatch: done; the comparison is in results/compare.md"
+
+test: lint
+	@echo "polybatch: tests"
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+lint: $(VENV)/.installed
+	@echo "polybatch: lint and types"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf data/raw data/valid data/batches data/index models/* build dist
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+clean-all: clean
+	rm -rf $(VENV) .dvc/cache .dvc/tmp
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "polybatch needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'
+	@echo "polybatch: setting up $(VENV) from requirements.lock (about two minutes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -1,0 +1,30 @@
+"""Bring one source's files to data/raw/<source>, checked; POLYBATCH_MIRROR names a mirror."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from polybatch.download import Fetcher
+
+from polybatch.config import Config
+from polybatch.files import whole_folder
+from polybatch.sources import source_of
+from stages.common import RAW, known, run
+
+
+def download(config: Config, key: str) -> str:
+    """Fetch the source `key` and return what was fetched."""
+    known(dict(config.sources), key, "source")
+    settings = config.sources[key]
+    source = source_of(key, settings.languages, settings.splits)
+    mirror = os.environ.get("POLYBATCH_MIRROR")
+    fetcher = Fetcher(Path(mirror) if mirror else None)
+    with whole_folder(RAW / key) as folder:
+        source.download(folder, settings.languages, settings.splits, fetcher)
+        count = sum(1 for _ in folder.rglob("*"))
+    return f"{count} files"
+
+
+if __name__ == "__main__":
+    run("download", download, "source")

@@ -1,0 +1,152 @@
+"""params.yaml: what is accepted, and every mistake told at once with its line."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from polybatch import settings
+from polybatch.config import load
+from polybatch.errors import InputError, InputErrorList
+
+ROOT = Path(__file__).parents[1]
+DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def _mistakes(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputErrorList) as caught:
+        load(path)
+    return [str(error) for error in caught.value.errors]
+
+
+def _edit(*edits: tuple[str, str]) -> str:
+    text = DEFAULT
+    for old, new in edits:
+        assert text.count(old) >= 1, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))],
+    ids=lambda path: path.name,
+)
+def test_every_study_of_the_repository_is_valid(path: Path) -> None:
+    config = load(path)
+    assert config.study.baseline in config.strategies
+    assert all(dataclasses.is_dataclass(strategy) for strategy in config.strategies.values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "says"),
+    [
+        ("seed: 0", "seeed: 0", "study.seeed", "unknown key"),
+        ("  log_every: 10\n", "", "training.log_every", "nothing"),
+        ("learning_rate: 2e-4", "learning_rate: fast", "training.learning_rate", "a number"),
+        ("seed: 0", "seed: true", "study.seed", "a whole number"),
+        ("seed: 0", "seed: 0.5", "study.seed", "a whole number"),
+        ("temperature: 0.05", "temperature: 0", "training.temperature", "between"),
+        ("batch_pairs: 32", "batch_pairs: 1", "batches.batch_pairs", "between"),
+        (
+            "batches: hybrid",
+            "batches: hybird",
+            "strategies.hybrid.batches",
+            "Did you mean 'hybrid'",
+        ),
+        ("    cross_ratio: 0.5\n", "", "strategies.hybrid.cross_ratio", "nothing"),
+        (
+            "batches: cross\n",
+            "batches: cross\n    cross_ratio: 0.5\n",
+            "strategies.cross.cross_ratio",
+            "no such key",
+        ),
+        ("splits: [test]", "splits: [train]", "datasets.cldr-test", "trains on"),
+        ("baseline: mono", "baseline: none", "study.baseline", "a strategy of this file"),
+        ("R@100]", "Recall@100]", "evaluation.measures", "R@k"),
+        ("languages: [ar,", "languages: [arabic,", "sources.cldr.languages", "BCP-47"),
+        ("    use: evaluate", "    use: train", "datasets", "use: evaluate"),
+        ("    source: cldr\n", "    source: clrd\n", "datasets.cldr-train.source", "a source of"),
+        ("  hybrid:\n", "  size:\n", "strategies.size", "DVC does not see"),
+        ("splits: [test]", "splits: test", "datasets.cldr-test.splits", "a list of words"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(
+    tmp_path: Path, old: str, new: str, where: str, says: str
+) -> None:
+    told = [line for line in _mistakes(tmp_path, _edit((old, new))) if f" {where}:" in line]
+    assert told
+    assert says in told[0]
+    assert "params.yaml:" in told[0]
+
+
+def test_all_mistakes_are_told_together_whatever_their_kind(tmp_path: Path) -> None:
+    text = _edit(
+        ("seed: 0", "sed: 0"),
+        ("batch_pairs: 32", "batch_pairs: 1"),
+        ("batches: cross", "batches: crss"),
+        ("splits: [test]", "splits: [train]"),
+        ("learning_rate: 2e-4", "learning_rate: fast"),
+    )
+    told = "\n".join(_mistakes(tmp_path, text))
+    for place in (
+        "study.sed",
+        "study.seed",
+        "batches.batch_pairs",
+        "strategies.cross.batches",
+        "datasets.cldr-test",
+        "training.learning_rate",
+    ):
+        assert f" {place}:" in told
+
+
+def test_the_line_is_the_line_of_the_file(tmp_path: Path) -> None:
+    text = _edit(("temperature: 0.05", "temperature: hot"))
+    line = 1 + text[: text.index("temperature: hot")].count("\n")
+    assert f"params.yaml:{line} training.temperature" in _mistakes(tmp_path, text)[0]
+
+
+@pytest.mark.parametrize("text", ["a: [1", "a: 1\na: 2\n", "\t- x: :"])
+def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"params.yaml:\d+"):
+        load(path)
+
+
+@pytest.mark.parametrize("text", ["", "just words", "[]"])
+def test_yaml_that_is_no_study_is_told(tmp_path: Path, text: str) -> None:
+    assert "keys and values" in _mistakes(tmp_path, text)[0]
+
+
+def test_held_out_parts_of_one_source_may_stand_on_both_sides(tmp_path: Path) -> None:
+    text = _edit(
+        ("part: all\n    heldout_share: 0.0", "part: train\n    heldout_share: 0.2"),
+        (
+            "splits: [test]\n    part: all\n    heldout_share: 0.0",
+            "splits: [train]\n    part: heldout\n    heldout_share: 0.2",
+        ),
+    )
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert load(path).datasets["cldr-test"].part == "heldout"
+    path.write_text(text.replace("heldout_share: 0.2", "heldout_share: 0.3", 1), encoding="utf-8")
+    with pytest.raises(InputErrorList, match="trains on"):
+        load(path)
+
+
+def test_every_number_that_decides_a_result_has_to_stand_in_the_file() -> None:
+    for kind in (
+        settings.StudySettings,
+        settings.BatchSettings,
+        settings.TrainingSettings,
+        settings.EvaluationSettings,
+        settings.EncoderSettings,
+        settings.DatasetSettings,
+    ):
+        for field in dataclasses.fields(kind):
+            assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"

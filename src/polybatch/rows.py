@@ -1,0 +1,131 @@
+"""Train exactly the rows of an embedding table that occur, at the cost of the rows a step touches.
+
+The plan is known before training, so the rows that any batch uses are known too. `RowTable` keeps
+those as a parameter of its own; `RowAdam` updates, in each step, only those of the step's batch,
+with the result that dense Adam would have on the whole table.
+
+Why that is exact: a row whose gradient is zero does not move under Adam when there is no first
+moment (beta1 = 0) and no weight decay, and its second moment only shrinks by beta2 a step, which
+can be made up for when the row is next used. With a first moment every row once touched moves in
+every later step, and nothing could be left out (docs/decisions/rows.md has the figures).
+
+Letters: V rows in the table, R rows that occur, D dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+BETA2 = 0.999
+
+
+class RowTable(nn.Module):
+    """An embedding table, (V, D), of which chosen rows train.
+
+    Example:
+        >>> table = RowTable(torch.eye(3))
+        >>> table.choose([2, 0])
+        >>> table(torch.tensor([2])).tolist(), table.rows.shape
+        ([[0.0, 0.0, 1.0]], torch.Size([2, 3]))
+    """
+
+    table: Tensor
+    place: Tensor
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("table", table, persistent=False)
+        self.register_buffer("place", torch.empty(0, dtype=torch.long), persistent=False)
+        self.rows = nn.Parameter(table.new_empty(0, table.shape[1]))
+        self.chosen = torch.empty(0, dtype=torch.long)
+
+    def choose(self, ids: Iterable[int]) -> None:
+        """Make the rows `ids` the trainable ones; until `merge`, no other can be looked up."""
+        self.chosen = torch.tensor(sorted(set(ids)), dtype=torch.long)
+        self.place = torch.full((len(self.table),), -1)
+        self.place[self.chosen] = torch.arange(len(self.chosen))
+        self.rows = nn.Parameter(self.table[self.chosen].clone())
+
+    def merge(self) -> None:
+        """Write the trained rows back, so that every row can be looked up again."""
+        self.table[self.chosen] = self.rows.detach()
+        self.chosen = self.chosen[:0]
+        self.place = self.place[:0]
+        self.rows = nn.Parameter(self.table.new_empty(0, self.table.shape[1]))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids: (N,). Returns (N, D)."""
+        if not len(self.chosen):
+            return F.embedding(ids, self.table)
+        places = self.place[ids]
+        assert bool((places >= 0).all()), "a token that the plan does not hold"
+        return F.embedding(places, self.rows, sparse=True)
+
+
+class RowAdam(torch.optim.Adam):
+    """Adam without weight decay; parameters with sparse gradients have no first moment.
+
+    Dense gradients: torch.optim.Adam as it is. Sparse gradients: equal to dense Adam with betas
+    (0, 0.999) on the whole parameter, at the cost of the rows in the gradient.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update all parameters once."""
+        sparse = [
+            (group, parameter) for group in self.param_groups for parameter in group["params"]
+            if parameter.grad is not None and parameter.grad.is_sparse
+        ]
+        for group, parameter in sparse:
+            self._step_rows(parameter, group)
+            parameter.grad = None
+        return super().step(closure)
+
+    def _step_rows(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        if not state:
+            state["row_step"] = torch.tensor(0)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+            state["touched"] = torch.zeros(len(parameter), dtype=torch.long)
+        state["row_step"] += 1
+        now = int(state["row_step"])
+        gradient = parameter.grad.coalesce()
+        rows, values = gradient.indices()[0], gradient.values()
+        rested = (now - state["touched"][rows])[:, None].to(values.dtype)
+        second = state["exp_avg_sq"][rows] * BETA2**rested
+        second.addcmul_(values, values, value=1 - BETA2)
+        state["exp_avg_sq"][rows] = second
+        state["touched"][rows] = now
+        scale = second.sqrt_().div_((1 - BETA2**now) ** 0.5).add_(group["eps"])
+        parameter[rows] -= group["lr"] * values.div_(scale)
+
+
+def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
+    """Scale all gradients, sparse ones too, to a global norm of at most `max_norm`.
+
+    Returns the norm before. Same rule as torch.nn.utils.clip_grad_norm_, which refuses sparse
+    gradients: factor = max_norm / (norm + 1e-6), never above 1.
+    """
+    gradients = []
+    for parameter in parameters:
+        if parameter.grad is not None:
+            if parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.coalesce()
+            gradients.append(_values(parameter.grad))
+    if not gradients:
+        return torch.tensor(0.0)
+    norms = torch._foreach_norm(gradients)
+    norm = torch.linalg.vector_norm(torch.stack(norms))
+    factor = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
+    torch._foreach_mul_(gradients, factor)
+    return norm
+
+
+def _values(gradient: Tensor) -> Tensor:
+    return gradient._values() if gradient.is_sparse else gradient

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from polybatch.download import Fetcher
-
 from polybatch.config import Config
+from polybatch.download import Fetcher
 from polybatch.files import whole_folder
 from polybatch.sources import source_of
 from stages.common import RAW, known, run

@@ -18,8 +18,8 @@ STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py") if pat
 ONLY_IN = {
     "faiss": {"search.py"},
     "great_expectations": {"expectations.py"},
-    "torch": {"training.py", "rows.py", "losses.py", "adaptation.py", "encoders"},
-    "sentence_transformers": {"training.py", "rows.py", "losses.py", "adaptation.py", "encoders"},
+    "torch": {"training.py", "rows.py", "machine.py", "adaptation.py", "encoders"},
+    "sentence_transformers": {"training.py", "rows.py", "machine.py", "adaptation.py", "encoders"},
 }
 FORBIDDEN = {
     "src": {"prefect", "dvc", "argparse", "stages", "flows"},
@@ -113,7 +113,7 @@ def test_no_stage_imports_another() -> None:
 def test_every_strategy_of_the_study_has_its_curve_on_the_loss_plot() -> None:
     curves = next(plot["loss"]["y"] for plot in GRAPH["plots"] if "loss" in plot)
     trained = {
-        f"results/training/{name}/loss.tsv"
+        f"results/training/{name}/plots/metrics/loss.tsv"
         for name, strategy in load(ROOT / "params.yaml").strategies.items()
         if strategy.batches != "none"
     }

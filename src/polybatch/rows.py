@@ -78,13 +78,16 @@ class RowAdam(torch.optim.Adam):
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Update all parameters once."""
         sparse = [
-            (group, parameter) for group in self.param_groups for parameter in group["params"]
+            (group, parameter)
+            for group in self.param_groups
+            for parameter in group["params"]
             if parameter.grad is not None and parameter.grad.is_sparse
         ]
         for group, parameter in sparse:
             self._step_rows(parameter, group)
             parameter.grad = None
-        return super().step(closure)
+        loss: float | None = super().step(closure)
+        return loss
 
     def _step_rows(self, parameter: Tensor, group: dict[str, Any]) -> None:
         assert parameter.grad is not None
@@ -121,7 +124,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
     if not gradients:
         return torch.tensor(0.0)
     norms = torch._foreach_norm(gradients)
-    norm = torch.linalg.vector_norm(torch.stack(norms))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
     factor = torch.clamp(max_norm / (norm + 1e-6), max=1.0)
     torch._foreach_mul_(gradients, factor)
     return norm

@@ -55,7 +55,9 @@ class _Convolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, left: int, gaps: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, left: int, gaps: Tensor
+    ) -> Tensor:
         """x: (N, C), zero in the gap rows; weight: (order * C, C). Returns (N, C)."""
         slabs = weight.view(-1, x.shape[1], x.shape[1])
         out = bias.expand(x.shape[0], -1).clone()
@@ -80,11 +82,15 @@ class _Convolution(torch.autograd.Function):
         return grad_x, grad_weight.view_as(weight), grad.sum(0), None, None
 
 
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor, left: int, gaps: Tensor) -> Tensor:
+    out: Tensor = _Convolution.apply(x, weight, bias, left, gaps)  # type: ignore[no-untyped-call]
+    return out
+
+
 def _windows(count: int, order: int, left: int) -> list[tuple[slice, slice]]:
     shifts = [offset - left for offset in range(order)]
     return [
-        (slice(max(0, -s), count - max(0, s)), slice(max(0, s), count - max(0, -s)))
-        for s in shifts
+        (slice(max(0, -s), count - max(0, s)), slice(max(0, s), count - max(0, -s))) for s in shifts
     ]
 
 
@@ -101,9 +107,8 @@ class Branch(nn.Module):
 
     def forward(self, x: Tensor, gaps: Tensor) -> Tensor:
         """x: (N, C), zero in the gap rows. Returns (N, C), zero there too."""
-        hidden = _Convolution.apply(x, self.weight1, self.bias1, self.left, gaps)
-        out: Tensor = _Convolution.apply(hidden, self.weight2, self.bias2, self.left, gaps)
-        return out
+        hidden = _convolve(x, self.weight1, self.bias1, self.left, gaps)
+        return _convolve(hidden, self.weight2, self.bias2, self.left, gaps)
 
 
 class Network(nn.Module):

@@ -65,8 +65,14 @@ def network_weights() -> dict[str, Tensor]:
         "combine.weight": w["cnn_W"].T,
         "combine.bias": w["cnn_b"],
     }
-    heads = {"hidden1": "d0", "hidden2": "d1", "skip2": "p1", "hidden3": "d2", "skip4": "p3",
-             "hidden4": "d3"}
+    heads = {
+        "hidden1": "d0",
+        "hidden2": "d1",
+        "skip2": "p1",
+        "hidden3": "d2",
+        "skip4": "p3",
+        "hidden4": "d3",
+    }
     state |= {f"{ours}.weight": w[theirs].T for ours, theirs in heads.items()}
     for i, order in enumerate(orders):
         for layer in (1, 2):

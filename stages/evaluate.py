@@ -1,0 +1,66 @@
+"""Score one strategy: a score a query, TREC runs, metrics and the language heat map's data."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from polybatch.config import Config
+from polybatch.errors import InputError
+from polybatch.evaluation import Scores, evaluate, refuse_missing
+from polybatch.files import whole_file, whole_folder, write_json
+from polybatch.search import load_index, load_queries
+from polybatch.tables import Dataset, read_dataset, write_table
+from polybatch.trec import write_runs
+from stages.common import INDEX, RESULTS, VALID, known, log, run
+
+_HEATMAP_MEASURE = "AP"
+
+
+def evaluate_strategy(config: Config, key: str) -> str:
+    """Score the strategy `key` on every evaluation dataset and write what came of it."""
+    known(dict(config.strategies), key, "strategy")
+    scored: list[Scores] = []
+    with whole_folder(RESULTS / "runs" / key) as folder:
+        for name in config.used_for("evaluate"):
+            dataset = read_dataset(VALID / name)
+            scores = _score(config, key, dataset)
+            refuse_missing(dataset, scores.per_query)
+            (folder / name).mkdir()
+            write_runs(dataset, scores.runs, folder / name, key)
+            scored.append(scores)
+            log.info("%s: judged and left-out queries %s", name, scores.counts[name])
+    per_query = pl.concat([scores.per_query for scores in scored])
+    write_table(per_query, RESULTS / "scores" / f"{key}.parquet")
+    _write_heatmap(pl.concat([scores.heatmap for scores in scored]), key)
+    summary = {name: values for scores in scored for name, values in scores.summary.items()}
+    write_json(RESULTS / "metrics" / f"{key}.json", summary)
+    return f"{per_query.height} scores"
+
+
+def _score(config: Config, key: str, dataset: Dataset) -> Scores:
+    folder = INDEX / key / dataset.name
+    index, queries = load_index(folder), load_queries(folder)
+    _refuse_other(folder, list(index.doc_ids), dataset.corpus["doc_id"].to_list())
+    _refuse_other(folder, list(queries.query_ids), dataset.queries["query_id"].to_list())
+    settings = config.evaluation
+    return evaluate(dataset, queries.vectors, index.vectors, settings.measures, settings.run_depth)
+
+
+def _refuse_other(folder: object, encoded: list[str], there: list[str]) -> None:
+    if encoded != there:
+        raise InputError(
+            folder,
+            f"vectors of {len(encoded)} ids that are not the dataset's",
+            f"{len(there)} ids in the dataset's order",
+            "Run `dvc repro` for this strategy's index",
+        )
+
+
+def _write_heatmap(heatmap: pl.DataFrame, key: str) -> None:
+    rows = heatmap.filter(measure=_HEATMAP_MEASURE).rename({"value": _HEATMAP_MEASURE})
+    with whole_file(RESULTS / "languages" / f"{key}.csv") as temporary:
+        rows.drop("measure").write_csv(temporary)
+
+
+if __name__ == "__main__":
+    run("evaluate", evaluate_strategy, "strategy")

@@ -197,6 +197,8 @@ def test_a_judged_query_without_a_score_is_an_error() -> None:
     refuse_missing(dataset, scores)
     with pytest.raises(InputError, match=r"toy, R@1: found 1 judged queries without a score"):
         refuse_missing(dataset, scores[:-1])
+    with pytest.raises(InputError, match="any measure: found 24 judged queries"):
+        refuse_missing(dataset, scores.clear())
     assert judged_queries(dataset).height == scores.height // 2
 
 

@@ -114,10 +114,11 @@ def judged_queries(dataset: Dataset) -> pl.DataFrame:
 def refuse_missing(dataset: Dataset, per_query: pl.DataFrame) -> None:
     """Raise InputError unless `per_query` has a score of every measure for every judged query."""
     judged = judged_queries(dataset)
-    for (measure,), scored in per_query.group_by("measure", maintain_order=True):
+    for scored in per_query.partition_by("measure", maintain_order=True) or [per_query]:
         missing = judged.join(scored, on=_KEY, how="anti")
         if missing.height:
             examples = "; ".join(" ".join(row[1:]) for row in missing.head(3).rows())
+            measure = scored["measure"][0] if scored.height else "any measure"
             raise InputError(
                 f"{dataset.name}, {measure}",
                 f"{missing.height} judged queries without a score ({examples})",

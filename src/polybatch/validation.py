@@ -34,7 +34,8 @@ def _check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
     there = set(dataset.queries["lang"]) | set(dataset.corpus["lang"])
     if missing := [lang for lang in settings.languages if lang not in there]:
         raise InputError(
-            f"dataset {dataset.name}", f"no row in {', '.join(missing)}",
+            f"dataset {dataset.name}",
+            f"no row in {', '.join(missing)}",
             f"queries or documents in each of {', '.join(settings.languages)}",
             f"Remove the language from datasets.{dataset.name}.languages, or take more splits",
         )

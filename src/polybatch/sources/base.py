@@ -1,0 +1,138 @@
+"""What a source is: files to fetch, and how they are read into queries, corpus and qrels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from polybatch.errors import InputError
+from polybatch.files import write_json
+from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED, table
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a publisher. `upstream`/`path` is its place in a mirror and in `data/raw`.
+
+    `url` may end in `#member`: the file is that member of the zip archive at the address.
+    """
+
+    upstream: str
+    path: str
+    url: str
+    sha256: str
+    bytes: int
+
+
+class Fetch(Protocol):
+    """Puts a publisher's file, checked, at a path."""
+
+    def __call__(self, file: RemoteFile, path: Path) -> None:
+        """Write `file` to `path`; InputError if it cannot be had whole."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a source's files hold: the data model's tables, what was rejected, and notes.
+
+    `notes`: what a reader of the results should know about these rows, a sentence each.
+    """
+
+    queries: pl.DataFrame
+    corpus: pl.DataFrame
+    qrels: pl.DataFrame
+    rejected: pl.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+class Rows:
+    """Rows as a reader finds them; the first of a repeated id is kept."""
+
+    def __init__(self) -> None:
+        self.queries: dict[str, Row] = {}
+        self.corpus: dict[str, Row] = {}
+        self.qrels: dict[tuple[str, str], Row] = {}
+        self.rejected: list[Row] = []
+
+    def parsed(self, notes: Sequence[str] = ()) -> Parsed:
+        """Return tables sorted by id; items lacking a query or a document are left out."""
+        qrels = table(list(self.qrels.values()), QRELS)
+        queries = table(list(self.queries.values()), QUERIES)
+        corpus = table(list(self.corpus.values()), CORPUS)
+        qrels = qrels.join(queries, on="item_id", how="semi").sort("item_id", "doc_id")
+        queries = queries.join(qrels, on="item_id", how="semi").sort("query_id")
+        return Parsed(
+            queries, corpus.sort("doc_id"), qrels, table(self.rejected, REJECTED), tuple(notes)
+        )
+
+
+class Source(ABC):
+    """A publisher's data. Subclass it and put an instance into `polybatch.sources.SOURCES`."""
+
+    name: str
+    languages: tuple[str, ...]
+    splits: tuple[str, ...]
+    licence: str
+    citation: str
+    homepage: str
+    revision: str
+    overlaps: tuple[str, ...] = ()
+
+    def check(self, languages: Sequence[str], splits: Sequence[str]) -> None:
+        """Raise InputError if a language or split is asked for that the source lacks."""
+        for what, asked, there in (
+            ("languages", languages, self.languages),
+            ("splits", splits, self.splits),
+        ):
+            if missing := [word for word in asked if word not in there]:
+                raise InputError(
+                    f"sources.{self.name}.{what}",
+                    ", ".join(missing),
+                    f"some of {', '.join(there)}",
+                    "Remove what the source does not have",
+                )
+
+    def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
+        """Return the files to fetch; none for a source that is written, not fetched."""
+        return ()
+
+    def notes(self, splits: Sequence[str]) -> tuple[str, ...]:
+        """Return what a reader of the results should know about these splits."""
+        return ()
+
+    def download(
+        self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
+    ) -> None:
+        """Fetch every file into `folder` and write its manifest."""
+        files = self.files(languages, splits)
+        for file in files:
+            target = folder / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fetch(file, target)
+        self.write_manifest(folder, splits, files)
+
+    def write_manifest(
+        self, folder: Path, splits: Sequence[str], files: Sequence[RemoteFile]
+    ) -> None:
+        """Write `manifest.json`: what this folder holds, from where, under which licence."""
+        manifest = {
+            "source": self.name,
+            "homepage": self.homepage,
+            "revision": self.revision,
+            "licence": self.licence,
+            "citation": self.citation,
+            "notes": list(self.notes(splits)),
+            "files": [asdict(file) for file in files],
+        }
+        write_json(folder / "manifest.json", manifest)
+
+    @abstractmethod
+    def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+        """Read what `download` wrote."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from polybatch.config import Config
 from polybatch.files import whole_folder, write_json
-from polybatch.plans import check_plan, plan_batches, plan_texts
+from polybatch.laws import check_plan
+from polybatch.plans import plan_batches, plan_texts
 from polybatch.tables import read_dataset, write_table
 from stages.common import BATCHES, RESULTS, VALID, known, run
 

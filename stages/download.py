@@ -18,10 +18,11 @@ def download(config: Config, key: str) -> str:
     settings = config.sources[key]
     source = source_of(key, settings.languages, settings.splits)
     mirror = os.environ.get("POLYBATCH_MIRROR")
-    fetcher = Fetcher(Path(mirror) if mirror else None)
+    fetcher = Fetcher(Path(mirror) if mirror else None, RAW / ".resume" / key)
     with whole_folder(RAW / key) as folder:
         source.download(folder, settings.languages, settings.splits, fetcher)
-        count = sum(1 for _ in folder.rglob("*"))
+        count = sum(path.is_file() for path in folder.rglob("*"))
+    fetcher.clean()
     return f"{count} files"
 
 

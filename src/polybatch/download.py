@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import requests
@@ -21,16 +22,17 @@ from polybatch.errors import InputError
 from polybatch.files import sha256_of, whole_file
 from polybatch.sources.base import RemoteFile
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14  # bytes written at a time; a cut loses what it had of the next
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
+_PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which another attempt may do
 
 
 class Fetcher:
-    """Fetches files from `mirror`, or from the network where there is none.
+    """Fetches files from `mirror`, or from the network where that is None.
 
     `work`: folder for partial downloads and archives; it outlives a killed process, so that the
-    next one goes on where this one broke off. `pause`: seconds before the first repeat; each
-    further one waits twice as long.
+    next one goes on where this one broke off. `attempts`: how many in a row may bring no byte.
+    `pause`: seconds before the first repeat; each further one waits twice as long.
     """
 
     def __init__(
@@ -42,6 +44,13 @@ class Fetcher:
         """Write `file` to `path`, checked; InputError says what is wrong and what to do."""
         if self.mirror is not None:
             self._from_mirror(self.mirror, file, path)
+        elif file.mirror_only:
+            raise InputError(
+                file.url,
+                "no POLYBATCH_MIRROR",
+                f"a mirror that holds {file.upstream}/{file.path}: {file.mirror_only}",
+                "Set POLYBATCH_MIRROR to such a folder, or leave out the split that needs the file",
+            )
         else:
             self._from_network(file, path)
 
@@ -60,105 +69,113 @@ class Fetcher:
             )
         with whole_file(path) as temporary:
             shutil.copyfile(stored, temporary)
-            _check(file, temporary, str(stored), "Replace it by the published one")
+            _check(file, temporary, stored, "Replace it by the published one")
 
     def _from_network(self, file: RemoteFile, path: Path) -> None:
         address, _, member = file.url.partition("#")
-        self.work.mkdir(parents=True, exist_ok=True)
-        stored = self.work / hashlib.sha256(address.encode()).hexdigest()
-        if not stored.is_file():
-            self._download(address, stored, file)
-        with whole_file(path) as temporary:
-            if member:
-                _extract(stored, member, temporary, file)
-            else:
-                shutil.copyfile(stored, temporary)
-            try:
-                _check(
-                    file,
-                    temporary,
-                    address,
-                    "Run again; if it stays so, the publisher has "
-                    "changed the file and the registry's revision must be moved on",
+        stored = self._archive(address, file) if member else self._download(address, file)
+        try:
+            with whole_file(path) as temporary:
+                if member:
+                    _extract(stored, member, temporary, file)
+                else:
+                    shutil.copyfile(stored, temporary)
+                again = (
+                    "What was fetched is removed; run again. If it stays so, the publisher has "
+                    "changed the file: take it from a mirror (POLYBATCH_MIRROR)"
                 )
-            except InputError:
-                stored.unlink()  # the next run fetches it anew
-                raise
+                _check(file, temporary, file.url, again)
+        except InputError:
+            stored.unlink(missing_ok=True)
+            raise
+        if not member:
+            stored.unlink()
 
-    def _download(self, address: str, stored: Path, file: RemoteFile) -> None:
-        partial = stored.with_suffix(".part")
-        problem = ""
-        for attempt in range(self.attempts):
-            if attempt:
-                time.sleep(self.pause * 2 ** (attempt - 1))
+    def _archive(self, address: str, file: RemoteFile) -> Path:
+        """Return the whole archive, which is kept in `work` for its other members."""
+        stored = self.work / f"{_key(address)}.zip"
+        if not stored.is_file():
+            self._download(address, file).replace(stored)
+        return stored
+
+    def _download(self, address: str, file: RemoteFile) -> Path:
+        """Return the partial file of `address`, complete as far as the server tells."""
+        partial = self.work / f"{_key(address)}.part"
+        limit = None if "#" in file.url else file.bytes
+        idle = 0
+        while True:
+            before = _size(partial)
             try:
-                _transfer(address, partial)
-                partial.replace(stored)
-                return
-            except (requests.RequestException, OSError) as error:
-                if isinstance(error, OSError) and error.errno == 28:
-                    raise
-                problem = _reason(error)
-        raise InputError(
-            address,
-            f"no answer to {self.attempts} attempts ({problem})",
-            f"{file.upstream}/{file.path} from the network",
-            "Check the connection and run again (it resumes), or set POLYBATCH_MIRROR to a folder"
-            f" that holds {file.upstream}/{file.path}",
-        )
+                partial.parent.mkdir(parents=True, exist_ok=True)
+                _transfer(address, partial, limit)
+                return partial
+            except requests.RequestException as error:
+                idle = 0 if _size(partial) > before else idle + 1
+                if idle >= self.attempts or not _passing(error):
+                    raise _no_answer(file, address, error, idle) from error
+            except OSError as error:
+                raise InputError(
+                    partial,
+                    f"the system's answer '{error.strerror}' while writing",
+                    "room and permission for this file",
+                    "Free disk space or mend the permissions, then run again: it resumes",
+                ) from error
+            time.sleep(self.pause * 2 ** max(idle - 1, 0))
 
 
-def _transfer(address: str, partial: Path) -> None:
-    """Fetch the rest of `partial`; raises OSError when the transfer ends too early."""
-    have = partial.stat().st_size if partial.is_file() else 0
-    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
+def _transfer(address: str, partial: Path, limit: int | None) -> None:
+    """Fetch the rest of `partial`; raises RequestException when the transfer ends too early."""
+    have = _size(partial)
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(address, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
-        if answer.status_code == 416:  # nothing left: the partial file is all there is, or too long
-            if have == int(answer.headers.get("Content-Range", "*/-1").rpartition("/")[2]):
-                return
-            partial.unlink()
-            raise OSError("the server has less than was kept")
+        if answer.status_code == 416:  # nothing is left, or what was kept is not of this file
+            if answer.headers.get("Content-Range", "").rpartition("/")[2] != str(have):
+                partial.unlink()
+                raise requests.ConnectionError("the server has less than was kept")
+            return
         answer.raise_for_status()
         resumed = answer.status_code == 206
-        rest = int(answer.headers.get("Content-Length", -1))
-        begun = have if resumed else 0
-        total = begun + rest if rest >= 0 else None
-        with (
-            partial.open("ab" if resumed else "wb") as out,
-            tqdm(
-                total=total,
-                initial=begun,
-                unit="B",
-                unit_scale=True,
-                desc=address[-40:],
-                disable=not sys.stderr.isatty(),
-            ) as bar,
-        ):
-            for piece in answer.iter_content(_CHUNK):
-                out.write(piece)
-                bar.update(len(piece))
-        if total is not None and partial.stat().st_size != total:
-            raise OSError(f"the transfer ended at {partial.stat().st_size} of {total} bytes")
+        _write(answer, partial, have if resumed else 0, limit)
+
+
+def _write(answer: requests.Response, partial: Path, begun: int, limit: int | None) -> None:
+    """Append the answer's body from byte `begun`, at most a piece beyond `limit` bytes."""
+    length = answer.headers.get("Content-Length")
+    total = begun + int(length) if length else None
+    label = answer.url.rpartition("/")[2]
+    quiet = not sys.stderr.isatty()
+    with (
+        partial.open("ab" if begun else "wb") as out,
+        tqdm(
+            total=total, initial=begun, unit="B", unit_scale=True, desc=label, disable=quiet
+        ) as bar,
+    ):
+        for piece in answer.iter_content(_CHUNK):
+            out.write(piece)
+            bar.update(len(piece))
+            if limit is not None and out.tell() > limit:
+                return  # longer than the registry says: the check will refuse it
+    if total is not None and _size(partial) != total:
+        raise requests.ConnectionError(f"cut at {_size(partial)} of {total} bytes")
 
 
 def _extract(archive: Path, member: str, path: Path, file: RemoteFile) -> None:
-    """Write one member, never more bytes than the registry says it has."""
+    """Write one member, never more bytes than the registry says it has, and one."""
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as stream:
             content = stream.read(file.bytes + 1)
-    except (zipfile.BadZipFile, KeyError, EOFError, OSError) as error:
-        archive.unlink(missing_ok=True)
+    except (zipfile.BadZipFile, KeyError, EOFError, zlib.error, RuntimeError) as error:
         raise InputError(
             file.url,
-            f"no readable member {member} ({error})",
-            f"{file.bytes} bytes",
-            "Run again: the archive is fetched anew",
+            f"no readable member of the archive ({error})",
+            f"{member}, {file.bytes} bytes",
+            "The archive is removed; run again to fetch it anew",
         ) from error
     path.write_bytes(content)
 
 
-def _check(file: RemoteFile, path: Path, where: str, do: str) -> None:
-    size = path.stat().st_size
+def _check(file: RemoteFile, path: Path, where: object, do: str) -> None:
+    size = _size(path)
     if size != file.bytes:
         raise InputError(where, f"{size} bytes", f"{file.bytes} bytes ({file.path})", do)
     digest = sha256_of(path)
@@ -166,6 +183,27 @@ def _check(file: RemoteFile, path: Path, where: str, do: str) -> None:
         raise InputError(where, f"sha256 {digest}", f"{file.sha256} ({file.path})", do)
 
 
-def _reason(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    return f"HTTP status {response.status_code}" if response is not None else type(error).__name__
+def _key(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _passing(error: requests.RequestException) -> bool:
+    return error.response is None or error.response.status_code in _PASSING
+
+
+def _no_answer(
+    file: RemoteFile, address: str, error: requests.RequestException, attempts: int
+) -> InputError:
+    status = error.response.status_code if error.response is not None else None
+    found = f"HTTP status {status}" if status else f"no connection ({type(error).__name__})"
+    return InputError(
+        address,
+        f"{found} after {attempts} attempts" if attempts > 1 else found,
+        f"{file.upstream}/{file.path}, {file.bytes} bytes",
+        "Check the connection and run again (it resumes), or set POLYBATCH_MIRROR to a folder that "
+        f"holds the file as {file.upstream}/{file.path}",
+    )

@@ -93,11 +93,12 @@ class RowAdam(torch.optim.Adam):
         assert parameter.grad is not None
         state = self.state[parameter]
         if not state:
-            state["row_step"] = torch.tensor(0)
+            state["step"] = torch.tensor(0.0)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
-            state["touched"] = torch.zeros(len(parameter), dtype=torch.long)
-        state["row_step"] += 1
-        now = int(state["row_step"])
+            # A float, as torch casts all state to the parameter's type when it is loaded.
+            state["touched"] = torch.zeros(len(parameter))
+        state["step"] += 1
+        now = int(state["step"])
         gradient = parameter.grad.coalesce()
         rows, values = gradient.indices()[0], gradient.values()
         rested = (now - state["touched"][rows])[:, None].to(values.dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from polybatch.errors import InputError
+from polybatch.pairs import normalised
 from polybatch.settings import DatasetSettings
 from polybatch.sources.base import Parsed
 from polybatch.split import split_by_group

@@ -38,15 +38,32 @@ def load_encoder(settings: EncoderSettings) -> SentenceTransformer:
 
 
 def open_checkpoint(folder: Path) -> SentenceTransformer:
-    """Read a checkpoint folder; InputError if it is not one."""
-    if not (folder / "modules.json").is_file():
+    """Read a checkpoint folder; InputError if it is not one, or names classes of a third party.
+
+    Outside polybatch: `SentenceTransformer(path, trust_remote_code=True)`. Since version 6 that
+    library asks for this word before it imports a class of any other package.
+    """
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        classes = [module["type"] for module in modules]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             folder,
-            "no modules.json",
+            f"no readable modules.json ({type(error).__name__})",
             "a sentence-transformers folder",
             "Run `dvc repro`: it rebuilds what is missing",
+        ) from error
+    ours = tuple(f"{name}." for name in ("polybatch", "sentence_transformers"))
+    if foreign := [name for name in classes if not name.startswith(ours)]:
+        raise InputError(
+            folder,
+            f"modules of other packages ({', '.join(foreign)})",
+            "modules of polybatch or sentence-transformers",
+            "Convert the model, or add its loader to polybatch.encoders.ENCODERS",
         )
-    return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    return SentenceTransformer(
+        str(folder), device="cpu", local_files_only=True, trust_remote_code=True
+    )
 
 
 def save_checkpoint(encoder: SentenceTransformer, folder: Path) -> None:

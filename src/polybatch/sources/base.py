@@ -22,6 +22,7 @@ class RemoteFile:
     """A file of a publisher. `upstream`/`path` is its place in a mirror and in `data/raw`.
 
     `url` may end in `#member`: the file is that member of the zip archive at the address.
+    `mirror_only`: why the address does not serve these bytes; empty where it does.
     """
 
     upstream: str
@@ -29,6 +30,13 @@ class RemoteFile:
     url: str
     sha256: str
     bytes: int
+    mirror_only: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a path that would leave its folder."""
+        for part in (self.upstream, self.path):
+            if not part or part.startswith("/") or ".." in part.split("/"):
+                raise ValueError(f"{part!r} is no path inside a folder")
 
 
 class Fetch(Protocol):
@@ -53,7 +61,7 @@ class Parsed:
 
 
 class Rows:
-    """Rows as a reader finds them; the first of a repeated id is kept."""
+    """Rows as a reader finds them, by id."""
 
     def __init__(self) -> None:
         self.queries: dict[str, Row] = {}
@@ -62,7 +70,7 @@ class Rows:
         self.rejected: list[Row] = []
 
     def parsed(self, notes: Sequence[str] = ()) -> Parsed:
-        """Return tables sorted by id; items lacking a query or a document are left out."""
+        """Return tables sorted by id; an item without a query or a document is left out."""
         qrels = table(list(self.qrels.values()), QRELS)
         queries = table(list(self.queries.values()), QUERIES)
         corpus = table(list(self.corpus.values()), CORPUS)
@@ -74,7 +82,24 @@ class Rows:
 
 
 class Source(ABC):
-    """A publisher's data. Subclass it and put an instance into `polybatch.sources.SOURCES`."""
+    """A publisher's data. Subclass it and put an instance into `polybatch.sources.SOURCES`.
+
+    `languages` are BCP-47, `splits` the publisher's words. `overlaps` names the sources that hold
+    the same questions: training on one, nothing is measured on the other.
+
+    Example:
+        >>> class Mine(Source):
+        ...     name, languages, splits = "mine", ("en", "sw"), ("all",)
+        ...     licence, citation, homepage, revision = "CC0-1.0", "", "", "1"
+        ...     def read(self, folder, languages, splits):
+        ...         return Rows().parsed()
+        >>> Mine().read(Path(), ["sw"], ["all"]).queries.columns
+        ['query_id', 'item_id', 'lang', 'text', 'split']
+        >>> Mine().check(["de"], ["all"])
+        Traceback (most recent call last):
+        polybatch.errors.InputError: sources.mine.languages: found de, expected some of en, sw. \
+Remove what the source does not have.
+    """
 
     name: str
     languages: tuple[str, ...]

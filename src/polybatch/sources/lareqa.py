@@ -1,7 +1,8 @@
 """XQuAD-R and MLQA-R, built as LAReQA builds them (Roy et al., arXiv 2004.05484).
 
-The candidates are all sentences of all paragraphs; the relevant one is the sentence that holds the
-first character of the answer. `xquad` is XQuAD-R's files as training data.
+The candidates are all sentences of all paragraphs, a sentence that stands twice being two; the
+relevant one is the sentence that holds the first character of the answer. `xquad` is XQuAD-R's
+files as training data.
 """
 
 from __future__ import annotations
@@ -10,113 +11,126 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
-from polybatch.sources.registry import entry, remote_files
-from polybatch.sources.squad import Question, fault, questions
+from polybatch.sources.base import Parsed, RemoteFile, Row, Rows, Source
+from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.squad import Paragraph, Question, fault, paragraphs, rejected
 
 _XQUAD = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 _MLQA = ("ar", "de", "en", "es", "hi", "vi", "zh")
 
 
 class Lareqa(Source):
-    """One of LAReQA's two sets. `parallel`: its paragraphs are the same in every language."""
+    """One of LAReQA's two sets. `held`: its entry in the registry, and its folder upstream."""
 
     splits = ("test",)
 
-    def __init__(self, name: str, folder: str, languages: tuple[str, ...], overlaps: str) -> None:
-        self.name, self._folder, self.languages = name, folder, languages
+    def __init__(self, name: str, held: str, languages: tuple[str, ...], overlaps: str) -> None:
+        self.name, self._held, self.languages = name, held, languages
         self.overlaps = (overlaps,)
-        about = entry("lareqa")
-        self.licence, self.citation = about["licence"], about["citation"]
-        self.homepage, self.revision = about["homepage"], about["revision"]
+        describe(self, held)
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return one file a language."""
-        there = remote_files("lareqa", self._folder)
-        return tuple(there[f"{self._folder}/{lang}.json"] for lang in languages)
+        """Return one file a language, and the licence."""
+        wanted = {f"{self._held}/{lang}.json" for lang in languages}
+        return tuple(
+            file
+            for path, file in remote_files(self._held).items()
+            if path in wanted or Path(path).name == "LICENSE"
+        )
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
-        """Read sentences as documents and what answers which question."""
+        """Read sentences as documents and what answers which question; defects are notes."""
+        self.check(languages, splits)
         rows, defects = Rows(), Counter[str]()
         for lang in languages:
-            self._read_language(folder / self._folder / f"{lang}.json", lang, rows, defects)
-        return rows.parsed([f"{self.name}: {what}: {n}" for what, n in sorted(defects.items())])
+            found = list(paragraphs(folder / self._held / f"{lang}.json"))
+            for paragraph in found:
+                self._add(rows, paragraph, lang, defects)
+            defects.update(_repeated(found, lang))
+        notes = [f"{self.name}: {what}: {n}" for what, n in sorted(defects.items()) if n]
+        return rows.parsed(notes)
 
-    def _read_language(self, path: Path, lang: str, rows: Rows, defects: Counter[str]) -> None:
-        texts: Counter[str] = Counter()
-        for question in questions(path):
-            article, paragraph, number = question.place
-            here = f"{self.name}:{lang}:{article:03d}.{paragraph:03d}"
-            if number == 0:
-                self._add_sentences(question, here, lang, rows, defects)
-            if reason := fault(question):
-                rows.rejected.append(_rejected(self.name, question, lang, reason))
-                continue
-            texts[question.text] += 1
-            query_id = f"{self.name}:{lang}:{question.item_id}"
-            rows.queries[query_id] = {
-                "query_id": query_id,
-                "item_id": question.item_id,
-                "lang": lang,
-                "text": question.text,
-                "split": "test",
-            }
-            sentence = _sentence_of(question, defects)
-            doc_id = f"{here}.{sentence:03d}"
-            key = (question.item_id, doc_id)
-            rows.qrels[key] = {"item_id": question.item_id, "doc_id": doc_id, "relevance": 1}
-        repeated = sum(n - 1 for n in texts.values())
-        defects[f"questions whose text another has in {lang}"] += repeated
-
-    def _add_sentences(
-        self, question: Question, here: str, lang: str, rows: Rows, defects: Counter[str]
-    ) -> None:
-        article, paragraph, _ = question.place
-        spans = question.paragraph["sentence_breaks"]
-        sentences = question.paragraph["sentences"]
-        for i, (text, (start, end)) in enumerate(zip(sentences, spans, strict=True)):
-            doc_id = f"{here}.{i:03d}"
-            if question.paragraph["context"][start:end] != text:
-                defects[
-                    f"sentence boundaries off the text in {lang}, article {article}, "
-                    f"paragraph {paragraph}"
-                ] += 1
-            rows.corpus[doc_id] = {
-                "doc_id": doc_id,
+    def _add(self, rows: Rows, paragraph: Paragraph, lang: str, defects: Counter[str]) -> None:
+        for number, text in enumerate(paragraph.sentences):
+            rows.corpus[self._doc_id(paragraph, lang, number)] = {
+                "doc_id": self._doc_id(paragraph, lang, number),
                 "lang": lang,
                 "text": text,
-                "title": question.title,
-                "group_id": self._group(question, lang),
+                "title": paragraph.title,
+                "group_id": self._group(paragraph, lang),
             }
+        cut = [paragraph.text[start:end] for start, end in paragraph.breaks]
+        wrong = sum(a != b for a, b in zip(cut, paragraph.sentences, strict=True))
+        defects[
+            f"sentences not at their sentence_breaks, {lang}, paragraph {paragraph.number + 1}"
+        ] = wrong
+        for question in paragraph.questions:
+            self._add_question(rows, paragraph, question, lang, defects)
 
-    def _group(self, question: Question, lang: str) -> str:
-        if self.name == "mlqa-r":  # articles differ by language; items link them
-            return f"{self.name}:{lang}:{question.title}"
-        return f"{self.name}:{question.place[0]:03d}"
+    def _add_question(
+        self,
+        rows: Rows,
+        paragraph: Paragraph,
+        question: Question,
+        lang: str,
+        defects: Counter[str],
+    ) -> None:
+        query_id = f"{self.name}:{lang}:{question.item_id}"
+        sentence = _sentence(paragraph, question)
+        reason = fault(question, paragraph.text)
+        if query_id in rows.queries:
+            reason = "id used before in this language"
+        if reason or sentence is None:
+            reason = reason or "no sentence holds the answer's first character"
+            rows.rejected.append(rejected(self.name, question, lang, reason))
+            return
+        if question.span[1] > paragraph.breaks[sentence][1]:
+            defects["answers that reach into the next sentence (the first one counts)"] += 1
+        rows.queries[query_id] = _query(query_id, question, lang)
+        doc_id = self._doc_id(paragraph, lang, sentence)
+        rows.qrels[question.item_id, doc_id] = {
+            "item_id": question.item_id,
+            "doc_id": doc_id,
+            "relevance": 1,
+        }
+
+    def _doc_id(self, paragraph: Paragraph, lang: str, sentence: int) -> str:
+        return f"{self.name}:{lang}:{paragraph.number:04d}.{sentence:02d}"
+
+    def _group(self, paragraph: Paragraph, lang: str) -> str:
+        """Return the article: the same in every language in XQuAD-R; in MLQA-R items link them."""
+        if self._held == "xquad-r":
+            return f"{self.name}:{paragraph.title}"
+        return f"{self.name}:{lang}:{paragraph.title}"
 
 
-def _sentence_of(question: Question, defects: Counter[str]) -> int:
-    end = question.start + len(question.answer)
-    for i, (first, last) in enumerate(question.paragraph["sentence_breaks"]):
-        if first <= question.start < last:
-            if end > last:
-                defects["answers that span two sentences (the first one counts)"] += 1
-            return i
-    starts = [first for first, _ in question.paragraph["sentence_breaks"]]
-    defects["answers between two sentences (the one before counts)"] += 1
-    return max(i for i, first in enumerate(starts) if first <= question.start)
+def _sentence(paragraph: Paragraph, question: Question) -> int | None:
+    for number, (start, end) in enumerate(paragraph.breaks):
+        if start <= question.start < end:
+            return number
+    return None
 
 
-def _rejected(source: str, question: Question, lang: str, reason: str) -> dict[str, object]:
+def _query(query_id: str, question: Question, lang: str) -> Row:
     return {
-        "source": source,
-        "file": question.file,
-        "row": question.place[2],
-        "lang": lang,
+        "query_id": query_id,
         "item_id": question.item_id,
-        "reason": reason,
+        "lang": lang,
         "text": question.text,
+        "split": "test",
     }
+
+
+def _repeated(found: list[Paragraph], lang: str) -> Counter[str]:
+    """Count texts beyond their first occurrence: two right answers of which one is judged."""
+    questions = [question.text for paragraph in found for question in paragraph.questions]
+    sentences = [text for paragraph in found for text in paragraph.sentences]
+    return Counter(
+        {
+            f"questions with the text of another, {lang}": len(questions) - len(set(questions)),
+            f"sentences with the text of another, {lang}": len(sentences) - len(set(sentences)),
+        }
+    )
 
 
 XQUAD_R = Lareqa("xquad-r", "xquad-r", _XQUAD, overlaps="xquad")

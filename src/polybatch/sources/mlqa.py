@@ -1,32 +1,42 @@
 """MLQA v1 as parallel training data (Lewis et al., arXiv 1910.07475).
 
-`dev`: question -> the sentence that holds the answer's first character. MLQA has no sentence
-boundaries; the library sentencex finds them (agreement with LAReQA's own boundaries on the same
-answers: 79 to 98 percent a language, docs/decisions/sentences.md).
-`test`: its answers are blanked in the mirror, so it is question -> paragraph only.
+`dev`: question -> the sentence that holds the answer; MLQA marks no sentences, so
+`polybatch.sentences` finds them, never cutting an answer.
+`test`: question -> paragraph, because the mirror's files have their answers blanked. An item's
+paragraphs and questions come from different files; together they also give monolingual pairs.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from functools import cache
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from sentencex import get_sentence_boundaries
-
+from polybatch.sentences import spans
 from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
-from polybatch.sources.registry import entry, remote_files
-from polybatch.sources.squad import Question, fault, questions
+from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.squad import Paragraph, Question, Span, fault, paragraphs, rejected
 
 _TEST_NOTE = (
-    "mlqa: test has blanked answers and 16 of 49 files in the mirror, so it gives question -> "
-    "paragraph pairs only, never answer sentences"
+    "mlqa: the test files have their answers blanked, and are 16 of 49: question -> paragraph "
+    "pairs only, contexts in de, es, vi and zh"
 )
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A paragraph in `context`, with questions in `asked`."""
+
+    split: str
+    context: str
+    asked: str
+    paragraph: Paragraph
+
+
 class Mlqa(Source):
-    """Questions in seven languages about contexts in seven languages, ids shared across them."""
+    """Questions in seven languages about paragraphs in seven languages, ids shared by all."""
 
     name = "mlqa"
     languages = ("ar", "de", "en", "es", "hi", "vi", "zh")
@@ -34,17 +44,14 @@ class Mlqa(Source):
     overlaps = ("mlqa-r",)
 
     def __init__(self) -> None:
-        about = entry("mlqa")
-        self.licence, self.citation = about["licence"], about["citation"]
-        self.homepage, self.revision = about["homepage"], about["revision"]
+        describe(self, "mlqa")
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return the files whose context and question are in the languages asked for."""
+        """Return the files whose paragraphs and questions are both in `languages`; the licence."""
         return tuple(
             file
-            for split in splits
-            for path, file in remote_files("mlqa", f"MLQA_V1/{split}/").items()
-            if set(_languages(path)) <= set(languages)
+            for path, file in remote_files("mlqa").items()
+            if path.endswith("LICENSE") or _wanted(path, languages, splits)
         )
 
     def notes(self, splits: Sequence[str]) -> tuple[str, ...]:
@@ -53,86 +60,112 @@ class Mlqa(Source):
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read items: questions in every language, documents in every context language."""
-        rows = Rows()
-        for file in self.files(languages, splits):
-            context, asked = _languages(file.path)
-            split = Path(file.path).parent.name
-            for question in questions(folder / file.path):
-                self._add(rows, question, context, asked, split)
-        return rows.parsed(self.notes(splits))
+        self.check(languages, splits)
+        paths = [
+            file.path
+            for file in self.files(languages, splits)
+            if _wanted(file.path, languages, splits)
+        ]
+        found = [each for path in paths for each in _read(folder, path)]
+        return _Reader(_sentences(found)).parsed(found, self.notes(splits))
 
-    def _add(self, rows: Rows, question: Question, context: str, asked: str, split: str) -> None:
-        item_id = f"mlqa:{question.item_id}"
-        query_id = f"{item_id}:{asked}"
-        reason = fault(question, blanked=split == "test")
-        known = rows.queries.get(query_id)
-        if not reason and known and known["text"] != question.text:
-            reason = "another wording of this question in another file; the first is kept"
+
+class _Reader:
+    """Collects rows; `sentences`: the spans of each (language, paragraph) of `dev`."""
+
+    def __init__(self, sentences: dict[tuple[str, str], list[Span]]) -> None:
+        self._sentences, self._rows = sentences, Rows()
+        self._documents: dict[tuple[str, str], str] = {}
+
+    def parsed(self, found: Iterable[_Found], notes: Sequence[str]) -> Parsed:
+        for each in found:
+            for question in each.paragraph.questions:
+                self._add(each, question)
+        return self._rows.parsed(notes)
+
+    def _add(self, found: _Found, question: Question) -> None:
+        """Add a row, or reject it: what a file says first of a question holds for the others."""
+        query_id = f"mlqa:{found.asked}:{question.item_id}"
+        known = self._rows.queries.get(query_id)
+        reason = fault(question, found.paragraph.text, blanked=found.split == "test")
+        doc_id, text = ("", "") if reason else self._document(found, question)
+        if known and known["text"] != question.text:
+            reason = reason or "worded otherwise in another file"
+        if self._documents.get((question.item_id, found.context), doc_id) != doc_id:
+            reason = reason or "answered otherwise in another file"
         if reason:
-            rows.rejected.append(
-                {
-                    "source": self.name,
-                    "file": question.file,
-                    "row": question.place[2],
-                    "lang": asked,
-                    "item_id": item_id,
-                    "reason": reason,
-                    "text": question.text,
-                }
-            )
+            self._rows.rejected.append(rejected("mlqa", question, found.asked, reason))
             return
-        rows.queries[query_id] = {
+        self._documents[question.item_id, found.context] = doc_id
+        self._rows.queries[query_id] = {
             "query_id": query_id,
-            "item_id": item_id,
-            "lang": asked,
+            "item_id": question.item_id,
+            "lang": found.asked,
             "text": question.text,
-            "split": split,
+            "split": found.split,
         }
-        doc_id, text = _document(question, context, split)
-        group = question.title if question.title else doc_id.rpartition(":")[2]
-        rows.corpus[doc_id] = {
+        self._rows.corpus[doc_id] = {
             "doc_id": doc_id,
-            "lang": context,
+            "lang": found.context,
             "text": text,
-            "title": question.title,
-            "group_id": f"mlqa:{context}:{group}",
+            "title": found.paragraph.title,
+            "group_id": f"mlqa:{found.context}:{found.paragraph.title or _key(found)}",
         }
-        rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+        self._rows.qrels[question.item_id, doc_id] = {
+            "item_id": question.item_id,
+            "doc_id": doc_id,
+            "relevance": 1,
+        }
+
+    def _document(self, found: _Found, question: Question) -> tuple[str, str]:
+        """Return id and text: the answer's sentence in `dev`, the paragraph in `test`."""
+        paragraph = f"mlqa:{found.context}:{_key(found)}"
+        if found.split == "test":
+            return paragraph, found.paragraph.text
+        for number, (start, end) in enumerate(self._sentences[_place(found)]):
+            if question.start < end:
+                return f"{paragraph}.{number:02d}", found.paragraph.text[start:end]
+        raise AssertionError("an answer stands in its paragraph")
 
 
-def _languages(path: str) -> tuple[str, str]:
-    """Return context and question language of a file.
+def _read(folder: Path, path: str) -> Iterator[_Found]:
+    split, context, asked = _parts(path)
+    for paragraph in paragraphs(folder / path):
+        yield _Found(split, context, asked, paragraph)
+
+
+def _sentences(found: Iterable[_Found]) -> dict[tuple[str, str], list[Span]]:
+    """Split each paragraph of `dev` once, with the answers of all files."""
+    answers: dict[tuple[str, str], set[Span]] = defaultdict(set)
+    for each in found:
+        if each.split == "dev":
+            good = (q for q in each.paragraph.questions if not fault(q, each.paragraph.text))
+            answers[_place(each)].update(question.span for question in good)
+    return {(lang, text): spans(text, lang, uncut) for (lang, text), uncut in answers.items()}
+
+
+def _place(found: _Found) -> tuple[str, str]:
+    return found.context, found.paragraph.text
+
+
+def _key(found: _Found) -> str:
+    """Return a paragraph's key: files number them differently, their text is the same."""
+    return hashlib.sha256(found.paragraph.text.encode()).hexdigest()[:12]
+
+
+def _wanted(path: str, languages: Sequence[str], splits: Sequence[str]) -> bool:
+    if not path.endswith(".json"):
+        return False
+    split, context, asked = _parts(path)
+    return split in splits and context in languages and asked in languages
+
+
+def _parts(path: str) -> tuple[str, str, str]:
+    """Return split, context language and question language of a file.
 
     Example:
-        >>> _languages("MLQA_V1/dev/dev-context-de-question-ar.json")
-        ('de', 'ar')
+        >>> _parts("MLQA_V1/dev/dev-context-de-question-ar.json")
+        ('dev', 'de', 'ar')
     """
-    parts = Path(path).stem.split("-")
-    return parts[2], parts[4]
-
-
-def _document(question: Question, lang: str, split: str) -> tuple[str, str]:
-    """Return id and text: the answer's sentence in `dev`, the whole paragraph in `test`."""
-    text = question.paragraph["context"]
-    paragraph = hashlib.sha256(text.encode()).hexdigest()[:12]
-    if split == "test":
-        return f"mlqa:{lang}:{paragraph}", text
-    for i, (start, end) in enumerate(sentences(lang, text)):
-        if start <= question.start < end:
-            return f"mlqa:{lang}:{paragraph}:{i:03d}", text[start:end].strip()
-    raise AssertionError("sentences cover their text")
-
-
-@cache
-def sentences(lang: str, text: str) -> tuple[tuple[int, int], ...]:
-    """Return (start, end) of each sentence of a text; together they cover it.
-
-    Example:
-        >>> sentences("en", "Dr. Who left. He came back.")
-        ((0, 14), (14, 27))
-    """
-    found = [
-        (each["start_index"], each["end_index"]) for each in get_sentence_boundaries(lang, text)
-    ]
-    starts = [0, *(start for start, _ in found[1:])]
-    return tuple(zip(starts, [*starts[1:], len(text)], strict=True))
+    split, _, context, _, asked = Path(path).stem.split("-")
+    return split, context, asked

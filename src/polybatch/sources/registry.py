@@ -1,4 +1,8 @@
-"""The publishers' files, pinned: address, revision, sha256, bytes, licence (registry.json)."""
+"""The publishers' files, pinned: address, revision, sha256, bytes, licence (registry.json).
+
+An entry of registry.json is named after what it holds; `upstream` is the folder of a mirror that
+has its files. Its `files` are lines of the mirror's manifest.jsonl.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +11,30 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from polybatch.sources.base import RemoteFile
+from polybatch.sources.base import RemoteFile, Source
 
 
 @cache
-def entry(upstream: str) -> dict[str, Any]:
-    """Return a publisher's entry: homepage, revision, licence, citation, files.
+def entry(name: str) -> dict[str, Any]:
+    """Return an entry: upstream, homepage, revision, licence, citation, files.
 
     Example:
-        >>> entry("mlqa")["licence"]
-        'CC BY-SA 3.0'
+        >>> entry("mlqa-r")["upstream"], entry("mlqa-r")["licence"]
+        ('lareqa', 'CC BY-NC 4.0')
     """
     text = files("polybatch.sources").joinpath("registry.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)[upstream]
+    found: dict[str, Any] = json.loads(text)[name]
     return found
 
 
-def remote_files(upstream: str, prefix: str = "") -> dict[str, RemoteFile]:
-    """Return a publisher's files whose path begins with `prefix`, by path."""
-    return {
-        file["path"]: RemoteFile(upstream, **file)
-        for file in entry(upstream)["files"]
-        if file["path"].startswith(prefix)
-    }
+def remote_files(name: str) -> dict[str, RemoteFile]:
+    """Return the files of an entry by path, in the entry's order."""
+    about = entry(name)
+    return {file["path"]: RemoteFile(about["upstream"], **file) for file in about["files"]}
+
+
+def describe(source: Source, name: str) -> None:
+    """Give `source` the licence, citation, homepage and revision of an entry."""
+    about = entry(name)
+    source.licence, source.citation = about["licence"], about["citation"]
+    source.homepage, source.revision = about["homepage"], about["revision"]

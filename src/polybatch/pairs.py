@@ -1,0 +1,179 @@
+"""Training pairs as arrays: who asks in which language, who answers, and who must not meet.
+
+Two items must not meet in a batch when they share a relevant document, in any language, or when a
+query or relevant document of one has, normalised, the text of one of the other's: in-batch
+negatives would then call a right answer wrong.
+
+Letters: I items, L languages. Nothing here is as long as the list of all pairs of languages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from polybatch.errors import InputError
+from polybatch.languages import LanguagePair
+from polybatch.tables import Dataset
+
+Int64 = npt.NDArray[np.int64]
+Int32 = npt.NDArray[np.int32]
+
+_SEED = 7  # of polars' hash; equality is all that is asked of it
+
+
+def normalised(column: str) -> pl.Expr:
+    """Return the text of a column in NFKC and lower case, punctuation and spaces made one space.
+
+    Example:
+        >>> frame = pl.DataFrame({"t": ["Où  est-il ?", "ＯÙ EST IL"]})
+        >>> frame.select(normalised("t"))["t"].to_list()
+        ['où est il', 'où est il']
+    """
+    text = pl.col(column).str.normalize("NFKC").str.to_lowercase()
+    return text.str.replace_all(r"[\p{P}\p{Z}\p{C}\s]+", " ").str.strip_chars()
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """All training pairs of some datasets.
+
+    `items`: dataset and item_id of each item, sorted. `queries`: dataset, query_id of each query
+    row; `query_of`: (I, L) row of the item's query in a language, or -1. `documents`: dataset,
+    doc_id of each relevant document row, those of an item and language side by side from
+    `first_document` (I, L), `document_count` (I, L) of them. `keys`: what an item shares with
+    others, those of item i at `key_bounds[i]:key_bounds[i + 1]`.
+    """
+
+    languages: tuple[str, ...]
+    items: pl.DataFrame
+    queries: pl.DataFrame
+    documents: pl.DataFrame
+    query_of: Int32
+    first_document: Int32
+    document_count: Int32
+    keys: Int64
+    key_bounds: Int64
+
+    def counts(self) -> dict[LanguagePair, int]:
+        """Return the number of pairs of every ordered pair of languages that has any."""
+        has_query = (self.query_of >= 0).astype(np.float64)
+        matrix = (has_query.T @ self.document_count).astype(np.int64)
+        return {
+            LanguagePair(asked, answered): int(matrix[a, b])
+            for a, asked in enumerate(self.languages)
+            for b, answered in enumerate(self.languages)
+            if matrix[a, b]
+        }
+
+    def pool(self, pair: LanguagePair) -> Int64:
+        """Return the items that have a query and a document in these languages."""
+        a, b = (self.languages.index(half) for half in (pair.query, pair.document))
+        return np.flatnonzero((self.query_of[:, a] >= 0) & (self.document_count[:, b] > 0))
+
+    def keys_of(self, item: int) -> list[int]:
+        """Return what an item shares with others; two items with a common key must not meet."""
+        found: list[int] = self.keys[self.key_bounds[item] : self.key_bounds[item + 1]].tolist()
+        return found
+
+
+def pair_table(datasets: Sequence[Dataset]) -> PairTable:
+    """Return the training pairs of `datasets`, whatever the order of their rows."""
+    queries = _concat(datasets, "queries", ["item_id", "query_id", "lang"])
+    qrels = _concat(datasets, "qrels", ["item_id", "doc_id", "relevance"])
+    corpus = _concat(datasets, "corpus", ["doc_id", "lang"])
+    documents = (
+        qrels.filter(pl.col("relevance") > 0)
+        .drop("relevance")
+        .join(corpus, on=["dataset", "doc_id"])
+    )
+    items = queries.join(documents, on=["dataset", "item_id"], how="semi")
+    items = items.select("dataset", "item_id").unique().sort("dataset", "item_id")
+    items = items.with_row_index("item")
+    queries = queries.join(items, on=["dataset", "item_id"]).sort("item", "lang", "query_id")
+    documents = documents.join(items, on=["dataset", "item_id"]).sort("item", "lang", "doc_id")
+    if items.is_empty():
+        raise InputError(
+            "training datasets",
+            "no pair",
+            "queries with relevant documents",
+            "Name a dataset with 'use: train' that has some",
+        )
+    languages = tuple(sorted({*queries["lang"].unique(), *documents["lang"].unique()}))
+    first, count = _grid(documents, items.height, languages)
+    keys, bounds = _shared_keys(datasets, items, documents)
+    return PairTable(
+        languages,
+        items.drop("item"),
+        queries.select("dataset", "query_id"),
+        documents.select("dataset", "doc_id"),
+        _grid(queries, items.height, languages)[0],
+        first,
+        count,
+        keys,
+        bounds,
+    )
+
+
+def _concat(datasets: Sequence[Dataset], name: str, columns: list[str]) -> pl.DataFrame:
+    parts: list[pl.DataFrame] = [
+        getattr(dataset, name).select(pl.lit(dataset.name).alias("dataset"), *columns)
+        for dataset in datasets
+    ]
+    return pl.concat(parts)
+
+
+def _grid(rows: pl.DataFrame, items: int, languages: Sequence[str]) -> tuple[Int32, Int32]:
+    """Return first row and number of rows of each (item, language); -1 and 0 where none."""
+    place = {lang: i for i, lang in enumerate(languages)}
+    cells = (
+        rows.with_row_index("row")
+        .group_by("item", "lang")
+        .agg(pl.col("row").min(), pl.len().alias("count"))
+    )
+    item = cells["item"].to_numpy()
+    lang = cells["lang"].replace_strict(place, return_dtype=pl.Int64).to_numpy()
+    first = np.full((items, len(languages)), -1, np.int32)
+    count = np.zeros((items, len(languages)), np.int32)
+    first[item, lang] = cells["row"].to_numpy()
+    count[item, lang] = cells["count"].to_numpy()
+    return first, count
+
+
+def item_keys(
+    datasets: Sequence[Dataset], items: pl.DataFrame, documents: pl.DataFrame
+) -> pl.DataFrame:
+    """Return (item, key) of everything that two items must not have in common.
+
+    Keys are 64-bit hashes: should two different texts ever share one, a pair is put off to a later
+    batch without need, and nothing else happens.
+    """
+    by_document = documents.select("item", "dataset", "doc_id")
+    parts = [by_document.select("item", pl.struct("dataset", "doc_id").hash(_SEED).alias("key"))]
+    for dataset in datasets:
+        mine = items.filter(pl.col("dataset") == dataset.name).select("item", "item_id")
+        texts = dataset.queries.lazy().select("item_id", _text_key())
+        parts.append(texts.join(mine.lazy(), on="item_id").select("item", "key").collect())
+        held = by_document.filter(pl.col("dataset") == dataset.name).select("item", "doc_id")
+        texts = dataset.corpus.lazy().select("doc_id", _text_key())
+        parts.append(texts.join(held.lazy(), on="doc_id").select("item", "key").collect())
+    return pl.concat(parts).unique()
+
+
+def _text_key() -> pl.Expr:
+    return normalised("text").hash(_SEED + 1).alias("key")
+
+
+def _shared_keys(
+    datasets: Sequence[Dataset], items: pl.DataFrame, documents: pl.DataFrame
+) -> tuple[Int64, Int64]:
+    """Return the keys that more than one item has, renumbered, and where each item's begin."""
+    keys = item_keys(datasets, items, documents)
+    shared = keys.filter(pl.col("key").is_duplicated())
+    numbered = shared.with_columns(pl.col("key").rank("dense").cast(pl.Int64)).sort("item", "key")
+    bounds = np.searchsorted(numbered["item"].to_numpy(), np.arange(items.height + 1))
+    return numbered["key"].to_numpy(), bounds.astype(np.int64)

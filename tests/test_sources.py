@@ -1,36 +1,20 @@
-"""Sources: small files in the publishers' format, and the golden counts of the real ones.
-
-The real files are read where POLYBATCH_MIRROR names a mirror. Golden counts: DESIGN.md's, which
-come from LAReQA's paper and its published files, and an independent prototype (MLQA's 10,825).
-"""
+"""Sources, on small files in the publishers' format; the real ones: test_real_sources.py."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from polybatch.download import Fetcher
 from polybatch.errors import InputError
-from polybatch.sentences import spans
 from polybatch.sources import SOURCES, source_of
 from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.squad import paragraphs
 from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED, Dataset, check_dataset
-
-MIRROR = os.environ.get("POLYBATCH_MIRROR")
-real = pytest.mark.skipif(
-    not MIRROR, reason="needs the published files: set POLYBATCH_MIRROR to a mirror of them"
-)
-
 
 # Small files -------------------------------------------------------------------------------------
 
@@ -298,123 +282,3 @@ def test_a_manifest_is_the_same_every_time_and_names_no_place(tmp_path: Path) ->
     assert manifest["source"] == "mlqa"
     assert "blanked" in manifest["notes"][0]
     assert {"path", "url", "sha256", "bytes"} <= set(manifest["files"][0])
-
-
-# Sentences ---------------------------------------------------------------------------------------
-
-
-@given(
-    st.text(alphabet="aB .!?。।؟\u200b[1]\"'\n", max_size=60),
-    st.sampled_from(["ar", "de", "en", "es", "hi", "vi", "zh", "sw"]),
-    st.tuples(st.integers(0, 60), st.integers(0, 10)),
-)
-def test_sentences_cover_the_text_in_order_and_cut_no_answer(
-    text: str, lang: str, answer: tuple[int, int]
-) -> None:
-    uncut = (answer[0], answer[0] + answer[1])
-    found = spans(text, lang, [uncut])
-    assert "".join("".join(text[start:end] for start, end in found).split()) == "".join(
-        text.split()
-    )
-    assert all(one[1] <= two[0] for one, two in zip(found, found[1:], strict=False))
-    assert all(text[start:end] == text[start:end].strip() != "" for start, end in found)
-    assert not any(uncut[0] < end < uncut[1] for _, end in found[:-1])
-
-
-@pytest.mark.parametrize(
-    ("lang", "sentences"),
-    [
-        ("en", ["Dr. Poe met J. B. Smith.", "He said no.", "“Why?” he asked.", "See No. 7."]),
-        ("de", ["Er kam am 3. Mai, z. B. nach Wien.", "Dann ging er."]),
-        ("es", ["Nació el 3 de mayo.[12]\u200b", "¿Por qué?", "EE. UU. ganó."]),
-        ("zh", ["他说：“为什么？”", "然后他走了。"]),
-        ("hi", ["वह आया।", "वह गया।"]),
-        ("ar", ["جاء الرجل.", "لماذا؟", "ثم ذهب."]),
-    ],
-)
-def test_sentences_by_hand(lang: str, sentences: list[str]) -> None:
-    text = ("" if lang == "zh" else " ").join(sentences)
-    assert [text[start:end] for start, end in spans(text, lang)] == sentences
-
-
-# The real files ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def fetched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, tuple[str, ...]], Parsed]:
-    def fetch(name: str, splits: tuple[str, ...]) -> Parsed:
-        source, folder = SOURCES[name], tmp_path_factory.mktemp(name)
-        source.download(
-            folder, source.languages, splits, Fetcher(Path(MIRROR or ""), folder / "work")
-        )
-        found = source.read(folder, source.languages, splits)
-        check_dataset(Dataset(name, found.queries, found.corpus, found.qrels))
-        return found
-
-    return fetch
-
-
-Fetched = Callable[[str, tuple[str, ...]], Parsed]
-
-
-@real
-def test_xquad_r_is_lareqas(fetched: Fetched) -> None:
-    found = fetched("xquad-r", ("test",))
-    assert found.queries.height == 13_090
-    assert found.queries["item_id"].n_unique() == 1_190
-    assert set(Counter(found.queries["lang"]).values()) == {1_190}
-    assert dict(Counter(found.corpus["lang"])) == {
-        "ar": 1222, "de": 1276, "el": 1234, "en": 1180, "es": 1215, "hi": 1244,
-        "ru": 1219, "th": 852, "tr": 1167, "vi": 1209, "zh": 1196,
-    }  # fmt: skip
-    assert found.corpus.height == 13_014
-    assert found.rejected.height == 0
-    notes = " | ".join(found.notes)
-    assert "answers that reach into the next sentence (the first one counts): 112" in notes
-    assert "sentences not at their sentence_breaks, tr, paragraph 49: 2" in notes
-    same = [int(note.split()[-1]) for note in found.notes if "questions with the text" in note]
-    assert (len(same), min(same), max(same)) == (11, 3, 9)
-
-
-@real
-def test_mlqa_r_is_lareqas(fetched: Fetched) -> None:
-    found = fetched("mlqa-r", ("test",))
-    items = found.queries["item_id"].n_unique()
-    assert (found.queries.height, found.corpus.height, items) == (4_199, 20_534, 1_148)
-    assert round(found.queries.height / items, 2) == 3.66
-    assert found.rejected.height == 0
-
-
-@real
-def test_mlqa_has_the_items_another_reader_found(fetched: Fetched) -> None:
-    found = fetched("mlqa", ("dev", "test"))
-    assert found.queries["item_id"].n_unique() == 10_825
-    assert found.rejected.height == 0
-    dev = found.queries.filter(pl.col("split") == "dev")
-    assert dict(Counter(dev["lang"])) == {
-        "en": 1148, "ar": 517, "de": 512, "vi": 511, "hi": 507, "zh": 504, "es": 500,
-    }  # fmt: skip
-
-
-@real
-@pytest.mark.parametrize(("name", "least"), [("mlqa-r", 0.945), ("xquad-r", 0.96)])
-def test_sentences_agree_with_lareqas(name: str, least: float) -> None:
-    """sentencex 1.0.32 reaches 0.924 and 0.952 on the same answers."""
-    right = total = 0
-    for lang in ("ar", "de", "en", "es", "hi", "vi", "zh"):
-        for paragraph in paragraphs(Path(MIRROR or "") / "lareqa" / name / f"{lang}.json"):
-            ours = spans(paragraph.text, lang)
-            theirs = [_inner(paragraph.text, *each) for each in paragraph.breaks]
-            for question in paragraph.questions:
-                right += _holding(ours, question.start) == _holding(theirs, question.start)
-                total += 1
-    assert right / total > least
-
-
-def _inner(text: str, start: int, end: int) -> tuple[int, int]:
-    cut = text[start:end]
-    return end - len(cut.lstrip()), start + len(cut.rstrip())
-
-
-def _holding(found: list[tuple[int, int]], place: int) -> list[tuple[int, int]]:
-    return [(start, end) for start, end in found if start <= place < end]

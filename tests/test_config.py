@@ -73,6 +73,7 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("    source: cldr\n", "    source: clrd\n", "datasets.cldr-train.source", "a source of"),
         ("  hybrid:\n", "  size:\n", "strategies.size", "DVC does not see"),
         ("splits: [test]", "splits: test", "datasets.cldr-test.splits", "a list of words"),
+        ("log_every: 10", "log_every: 30", "training.checkpoint_every", "multiple of log_every"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(

@@ -214,7 +214,15 @@ def _show(value: object) -> str:
 
 
 def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
-    rules = (_study_names, _dataset_sources, _strategy_kinds, _uses, _shared_data, _measure_names)
+    rules = (
+        _study_names,
+        _dataset_sources,
+        _strategy_kinds,
+        _uses,
+        _shared_data,
+        _measure_names,
+        _curves,
+    )
     found: list[InputError] = []
     for rule in rules:
         try:
@@ -339,3 +347,14 @@ def _measure_names(config: Config) -> _Mistakes:
                 f"one of {', '.join(MEASURES)}, k being a number",
                 "Correct the name",
             )
+
+
+def _curves(config: Config) -> _Mistakes:
+    if config.training.checkpoint_every % config.training.log_every:
+        yield (
+            "training.checkpoint_every",
+            str(config.training.checkpoint_every),
+            f"a multiple of log_every ({config.training.log_every}), or a resumed training would"
+            " log another mean",
+            "Change one of them",
+        )

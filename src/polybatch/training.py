@@ -34,6 +34,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, SequentialSampler
 from transformers import PrinterCallback, TrainerCallback
 
+from polybatch.encoders import token_limit
 from polybatch.errors import InputError
 from polybatch.files import write_json
 from polybatch.machine import keep_freed_memory
@@ -139,8 +140,8 @@ class _Tokens:
 
     def features(self, texts: Sequence[str], side: str) -> dict[str, Tensor]:
         """Return the encoder's features of `texts`, (B, longest)."""
-        self.encoder.max_seq_length = self.lengths[side]
-        features: dict[str, Tensor] = self.encoder.preprocess(list(texts))
+        with token_limit(self.encoder, self.lengths[side]):
+            features: dict[str, Tensor] = self.encoder.preprocess(list(texts))
         return features
 
     def count(self, texts: Sequence[str], side: str) -> dict[str, tuple[int, bool]]:
@@ -164,8 +165,8 @@ class _Tokens:
         """Return those of texts that fill their length which one more token would lengthen."""
         if not full:
             return set()
-        self.encoder.max_seq_length = self.lengths[side] + 1
-        counts = self.encoder.preprocess(full)["attention_mask"].sum(dim=1).tolist()
+        with token_limit(self.encoder, self.lengths[side] + 1):
+            counts = self.encoder.preprocess(full)["attention_mask"].sum(dim=1).tolist()
         return {text for text, n in zip(full, counts, strict=True) if n > self.lengths[side]}
 
     def __call__(self, rows: list[dict[str, str]]) -> dict[str, Any]:
@@ -256,6 +257,11 @@ class _Curves(TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Write one more point of each curve."""
         self._write({**logs, "step": state.global_step})
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for a point at the last step, where the trainer by itself has none."""
+        if state.global_step >= state.max_steps:
+            control.should_log = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Close the log."""

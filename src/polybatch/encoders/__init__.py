@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,17 @@ def save_checkpoint(encoder: SentenceTransformer, folder: Path) -> None:
     _sort_json(folder / "config_sentence_transformers.json")
 
 
+@contextmanager
+def token_limit(encoder: SentenceTransformer, max_tokens: int) -> Iterator[None]:
+    """Cut texts after `max_tokens` tokens within the block, and as before after it."""
+    before = encoder.max_seq_length
+    encoder.max_seq_length = max_tokens
+    try:
+        yield
+    finally:
+        encoder.max_seq_length = before
+
+
 def encode_texts(
     encoder: SentenceTransformer, texts: Sequence[str], max_tokens: int, batch_texts: int
 ) -> npt.NDArray[np.float32]:
@@ -82,14 +94,14 @@ def encode_texts(
     """
     distinct = sorted(set(texts), key=lambda text: (len(text), text))
     place = {text: i for i, text in enumerate(distinct)}
-    encoder.max_seq_length = max_tokens
-    vectors: npt.NDArray[np.float32] = encoder.encode(
-        distinct,
-        batch_size=batch_texts,
-        normalize_embeddings=True,
-        convert_to_numpy=True,
-        show_progress_bar=None,
-    ).astype(np.float32, copy=False)
+    with token_limit(encoder, max_tokens):
+        vectors: npt.NDArray[np.float32] = encoder.encode(
+            distinct,
+            batch_size=batch_texts,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=None,
+        ).astype(np.float32, copy=False)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise InputError(

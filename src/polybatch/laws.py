@@ -8,7 +8,7 @@ import polars as pl
 
 from polybatch.errors import InputError
 from polybatch.languages import LanguagePair
-from polybatch.pairs import item_keys, pair_table
+from polybatch.pairs import item_keys, pair_counts
 from polybatch.plans import KINDS, PLAN
 from polybatch.settings import BatchSettings, Strategy
 from polybatch.tables import Dataset
@@ -30,7 +30,7 @@ def check_plan(
         _check_each_batch_has_one(table, ["query_lang", "doc_lang"], "have one language pair")
     _check_nobody_meets_twice(table, datasets)
     if steps:
-        shares = kind.shares(pair_table(datasets).counts(), settings.size_exponent, strategy)
+        shares = kind.shares(pair_counts(datasets), settings.size_exponent, strategy)
         _check_mix(table, shares, settings.batch_pairs)
 
 

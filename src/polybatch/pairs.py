@@ -61,14 +61,7 @@ class PairTable:
 
     def counts(self) -> dict[LanguagePair, int]:
         """Return the number of pairs of every ordered pair of languages that has any."""
-        has_query = (self.query_of >= 0).astype(np.float64)
-        matrix = (has_query.T @ self.document_count).astype(np.int64)
-        return {
-            LanguagePair(asked, answered): int(matrix[a, b])
-            for a, asked in enumerate(self.languages)
-            for b, answered in enumerate(self.languages)
-            if matrix[a, b]
-        }
+        return _counts(self.languages, self.query_of, self.document_count)
 
     def pool(self, pair: LanguagePair) -> Int64:
         """Return the items that have a query and a document in these languages."""
@@ -83,27 +76,7 @@ class PairTable:
 
 def pair_table(datasets: Sequence[Dataset]) -> PairTable:
     """Return the training pairs of `datasets`, whatever the order of their rows."""
-    queries = _concat(datasets, "queries", ["item_id", "query_id", "lang"])
-    qrels = _concat(datasets, "qrels", ["item_id", "doc_id", "relevance"])
-    corpus = _concat(datasets, "corpus", ["doc_id", "lang"])
-    documents = (
-        qrels.filter(pl.col("relevance") > 0)
-        .drop("relevance")
-        .join(corpus, on=["dataset", "doc_id"])
-    )
-    items = queries.join(documents, on=["dataset", "item_id"], how="semi")
-    items = items.select("dataset", "item_id").unique().sort("dataset", "item_id")
-    items = items.with_row_index("item")
-    queries = queries.join(items, on=["dataset", "item_id"]).sort("item", "lang", "query_id")
-    documents = documents.join(items, on=["dataset", "item_id"]).sort("item", "lang", "doc_id")
-    if items.is_empty():
-        raise InputError(
-            "training datasets",
-            "no pair",
-            "queries with relevant documents",
-            "Name a dataset with 'use: train' that has some",
-        )
-    languages = tuple(sorted({*queries["lang"].unique(), *documents["lang"].unique()}))
+    items, queries, documents, languages = _sorted_rows(datasets)
     first, count = _grid(documents, items.height, languages)
     keys, bounds = _shared_keys(datasets, items, documents)
     return PairTable(
@@ -119,12 +92,63 @@ def pair_table(datasets: Sequence[Dataset]) -> PairTable:
     )
 
 
+def pair_counts(datasets: Sequence[Dataset]) -> dict[LanguagePair, int]:
+    """Return the number of training pairs of every ordered pair of languages that has any."""
+    items, queries, documents, languages = _sorted_rows(datasets)
+    query_of, _ = _grid(queries, items.height, languages)
+    return _counts(languages, query_of, _grid(documents, items.height, languages)[1])
+
+
+def _counts(
+    languages: Sequence[str], query_of: Int32, document_count: Int32
+) -> dict[LanguagePair, int]:
+    matrix = (query_of >= 0).astype(np.float64).T @ document_count
+    return {
+        LanguagePair(asked, answered): int(matrix[a, b])
+        for a, asked in enumerate(languages)
+        for b, answered in enumerate(languages)
+        if matrix[a, b]
+    }
+
+
+def _sorted_rows(
+    datasets: Sequence[Dataset],
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, tuple[str, ...]]:
+    """Return items, their queries and their relevant documents, sorted, and the languages."""
+    queries = _concat(datasets, "queries", ["item_id", "query_id", "lang"])
+    qrels = _concat(datasets, "qrels", ["item_id", "doc_id", "relevance"])
+    corpus = _concat(datasets, "corpus", ["doc_id", "lang"])
+    relevant = qrels.filter(pl.col("relevance") > 0).drop("relevance")
+    documents = relevant.join(corpus, on=["dataset", "doc_id"])
+    items = queries.join(documents, on=["dataset", "item_id"], how="semi")
+    items = items.select("dataset", "item_id").unique().sort("dataset", "item_id")
+    if items.is_empty():
+        raise InputError(
+            "training datasets",
+            "no pair",
+            "queries with relevant documents",
+            "Name a dataset with 'use: train' that has some",
+        )
+    items = items.with_row_index("item")
+    queries = queries.join(items, on=["dataset", "item_id"]).sort("item", "lang", "query_id")
+    documents = documents.join(items, on=["dataset", "item_id"]).sort("item", "lang", "doc_id")
+    languages = tuple(sorted({*queries["lang"].unique(), *documents["lang"].unique()}))
+    return items, queries, documents, languages
+
+
 def _concat(datasets: Sequence[Dataset], name: str, columns: list[str]) -> pl.DataFrame:
     parts: list[pl.DataFrame] = [
-        getattr(dataset, name).select(pl.lit(dataset.name).alias("dataset"), *columns)
+        getattr(dataset, name).select(
+            pl.lit(dataset.name).cast(_names(datasets)).alias("dataset"), *columns
+        )
         for dataset in datasets
     ]
     return pl.concat(parts)
+
+
+def _names(datasets: Sequence[Dataset]) -> pl.Enum:
+    """Return a type for the dataset column that takes a byte a row, sorted by name."""
+    return pl.Enum(sorted({dataset.name for dataset in datasets}))
 
 
 def _grid(rows: pl.DataFrame, items: int, languages: Sequence[str]) -> tuple[Int32, Int32]:
@@ -153,15 +177,23 @@ def item_keys(
     batch without need, and nothing else happens.
     """
     by_document = documents.select("item", "dataset", "doc_id")
-    parts = [by_document.select("item", pl.struct("dataset", "doc_id").hash(_SEED).alias("key"))]
+    parts = [
+        by_document.select(
+            "item", pl.struct(pl.col("dataset").cast(pl.String), "doc_id").hash(_SEED).alias("key")
+        )
+    ]
     for dataset in datasets:
         mine = items.filter(pl.col("dataset") == dataset.name).select("item", "item_id")
-        texts = dataset.queries.lazy().select("item_id", _text_key())
-        parts.append(texts.join(mine.lazy(), on="item_id").select("item", "key").collect())
+        parts.append(_text_keys(dataset.queries, mine, "item_id"))
         held = by_document.filter(pl.col("dataset") == dataset.name).select("item", "doc_id")
-        texts = dataset.corpus.lazy().select("doc_id", _text_key())
-        parts.append(texts.join(held.lazy(), on="doc_id").select("item", "key").collect())
+        parts.append(_text_keys(dataset.corpus, held, "doc_id"))
     return pl.concat(parts).unique()
+
+
+def _text_keys(texts: pl.DataFrame, wanted: pl.DataFrame, on: str) -> pl.DataFrame:
+    """Hash normalised texts of wanted rows, streaming: no second copy of all texts is held."""
+    keys = texts.lazy().join(wanted.lazy(), on=on).select("item", _text_key())
+    return keys.collect(engine="streaming")
 
 
 def _text_key() -> pl.Expr:

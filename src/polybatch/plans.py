@@ -320,7 +320,7 @@ def _table(rows: list[tuple[LanguagePair, int, int]], pairs: PairTable, size: in
         {
             "step": slots // size,
             "slot": slots % size,
-            "dataset": pairs.items["dataset"].gather(items),
+            "dataset": pairs.items["dataset"].gather(items).cast(pl.String),
             "item_id": pairs.items["item_id"].gather(items),
             "query_id": pairs.queries["query_id"].gather(pairs.query_of[items, asked]),
             "doc_id": pairs.documents["doc_id"].gather([document for _, _, document in rows]),

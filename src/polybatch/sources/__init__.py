@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from polybatch.errors import InputError
 from polybatch.sources.base import Source
+from polybatch.sources.cldr import Cldr
 from polybatch.sources.lareqa import MLQA_R, XQUAD, XQUAD_R
 from polybatch.sources.mlqa import Mlqa
 
-SOURCES: dict[str, Source] = {source.name: source for source in (Mlqa(), XQUAD, XQUAD_R, MLQA_R)}
+SOURCES: dict[str, Source] = {
+    source.name: source for source in (Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R)
+}
 
 
 def source_of(name: str, languages: Sequence[str], splits: Sequence[str]) -> Source:

@@ -16,7 +16,7 @@ def download(config: Config, key: str) -> str:
     """Fetch the source `key` and return what was fetched."""
     known(dict(config.sources), key, "source")
     settings = config.sources[key]
-    source = source_of(key, settings.languages, settings.splits)
+    source = source_of(key, settings.languages, settings.splits, settings.folder)
     mirror = os.environ.get("POLYBATCH_MIRROR")
     fetcher = Fetcher(Path(mirror) if mirror else None, RAW / ".resume" / key)
     with whole_folder(RAW / key) as folder:

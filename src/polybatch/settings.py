@@ -37,10 +37,14 @@ class StudySettings:
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """What to fetch of a source: languages (BCP-47) and splits, both by the source's own names."""
+    """What to fetch of a source: languages (BCP-47) and splits, both by the source's own names.
+
+    `folder`: where the user's files are, for the source `text` alone.
+    """
 
     languages: tuple[str, ...]
     splits: tuple[str, ...]
+    folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,12 @@ class DatasetSettings:
     """What a dataset takes from a source, and what for.
 
     `part`: `all`, or `train` / `heldout` of a split by group (article, territory): the share of
-    groups `heldout_share` goes to `heldout`, no group is in both.
+    groups `heldout_share` goes to `heldout`, no group is in both. `use: text`: the corpus side
+    alone, as domain text for `dapt.texts`.
     """
 
     source: str
-    use: Literal["train", "evaluate"]
+    use: Literal["train", "evaluate", "text"]
     languages: tuple[str, ...]
     splits: tuple[str, ...]
     part: Literal["all", "train", "heldout"]

@@ -110,6 +110,15 @@ Remove what the source does not have.
     revision: str
     overlaps: tuple[str, ...] = ()
 
+    def at(self, root: Path) -> Source:
+        """Return the source reading the user's folder `root`; InputError if it reads none."""
+        raise InputError(
+            f"sources.{self.name}.folder",
+            f"'{root}'",
+            "no such key: this source fetches its files",
+            "Remove it",
+        )
+
     def check(self, languages: Sequence[str], splits: Sequence[str]) -> None:
         """Raise InputError if a language or split is asked for that the source lacks."""
         for what, asked, there in (

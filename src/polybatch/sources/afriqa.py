@@ -1,0 +1,138 @@
+"""AfriQA: questions in nine African languages, passages in English or French (arXiv 2305.06897).
+
+A question's document is its gold passage, in the language that its question was translated to;
+the corpus holds every passage of the splits asked for. Passages that are the same for several
+questions, in whichever language these are, are one document.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from polybatch.errors import InputError
+from polybatch.sources.base import Parsed, RemoteFile, Row, Rows, Source
+from polybatch.sources.codes import bcp47
+from polybatch.sources.lines import lines
+from polybatch.sources.registry import describe, remote_files
+
+
+class Afriqa(Source):
+    """Questions without any document in their own language: cross-lingual search only."""
+
+    name = "afriqa"
+    splits = ("train", "dev", "test")
+
+    def __init__(self) -> None:
+        describe(self, self.name)
+        pairs = [_parts(path)[:2] for path in remote_files(self.name)]
+        asked, answered = ({pair[i] for pair in pairs} for i in (0, 1))
+        self.languages = (*sorted(asked), *sorted(answered))
+
+    def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
+        """Return the files whose questions and passages are both in `languages`."""
+        return tuple(
+            file
+            for path, file in remote_files(self.name).items()
+            if _parts(path)[2] in splits and set(_parts(path)[:2]) <= set(languages)
+        )
+
+    def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+        """Read questions and gold passages; rows without either are rejected."""
+        self.check(languages, splits)
+        rows, counts = Rows(), Counter[str]()
+        for file in self.files(languages, splits):
+            for row, entry in _entries(folder / file.path):
+                _add(rows, file.path, row, entry, counts)
+        repeated = len(rows.queries) - len(
+            {(query["lang"], query["text"]) for query in rows.queries.values()}
+        )
+        counts["questions with the text of another in their language"] = repeated
+        return rows.parsed([f"afriqa: {what}: {n}" for what, n in sorted(counts.items()) if n])
+
+
+def _parts(path: str) -> tuple[str, str, str]:
+    """Return question language, passage language and split of a file.
+
+    Example:
+        >>> _parts("data/gold_passages/hau/gold_span_passages.afriqa.hau.en.dev.json")
+        ('ha', 'en', 'dev')
+    """
+    asked, answered, split = Path(path).name.split(".")[2:5]
+    return bcp47(asked), bcp47(answered), split
+
+
+def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    for row, line in enumerate(lines(path), 1):
+        try:
+            entry = json.loads(line)
+            yield row, entry | {"id": str(entry["id"])}
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}:{row}",
+                f"{type(error).__name__} ({error})",
+                "a question with id, question_lang, context and title, one JSON object a line",
+                "Fetch it again: `dvc repro --force download@afriqa`",
+            ) from error
+
+
+def _add(rows: Rows, path: str, row: int, entry: dict[str, Any], counts: Counter[str]) -> None:
+    asked, answered, split = _parts(path)
+    item_id = f"afriqa:{asked}:{split}:{entry['id']}"
+    question, passage = _text(entry, "question_lang"), _text(entry, "context")
+    reason = "empty question" if not question else "empty passage" if not passage else ""
+    if f"{item_id}?" in rows.queries:
+        reason = reason or "id used before"
+    if reason:
+        rows.rejected.append(_rejected(path, row, asked, item_id, reason, question or passage))
+        return
+    if not _answered(entry, passage):
+        counts["passages that do not hold the answer to the letter (kept)"] += 1
+    doc_id, title = _doc_id(answered, passage), _text(entry, "title")
+    rows.queries[f"{item_id}?"] = {
+        "query_id": f"{item_id}?",
+        "item_id": item_id,
+        "lang": asked,
+        "text": question,
+        "split": split,
+    }
+    rows.corpus[doc_id] = {
+        "doc_id": doc_id,
+        "lang": answered,
+        "text": passage,
+        "title": title or None,
+        "group_id": f"afriqa:{answered}:{title}" if title else None,
+    }
+    rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+
+
+def _text(entry: dict[str, Any], name: str) -> str:
+    """Return a text; the files write missing ones as null or NaN."""
+    value = entry.get(name)
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def _answered(entry: dict[str, Any], passage: str) -> bool:
+    """Tell whether the passage holds one of the answers, wherever."""
+    answers = entry.get("answer_pivot", {}).get("text", [])
+    return any(" ".join(str(answer).split()) in passage for answer in answers)
+
+
+def _doc_id(lang: str, passage: str) -> str:
+    return f"afriqa:{lang}:{hashlib.sha256(passage.encode()).hexdigest()[:12]}"
+
+
+def _rejected(path: str, row: int, lang: str, item_id: str, reason: str, text: str) -> Row:
+    return {
+        "source": "afriqa",
+        "file": Path(path).name,
+        "row": row,
+        "lang": lang,
+        "item_id": item_id,
+        "reason": reason,
+        "text": text,
+    }

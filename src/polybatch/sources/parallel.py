@@ -1,0 +1,71 @@
+"""Parallel sentences as a dataset: a sentence asks, and its translations answer.
+
+Each is a query and a document of its language, so that the corpus side is domain text, and the
+whole is cross-lingual sentence retrieval. A query's own sentence stands in the corpus too:
+monolingual scores say nothing, and the pool of all languages holds one easy answer a query.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polybatch.sources.base import Rows
+
+NOTE = (
+    "queries are sentences of the corpus: cross-lingual scores are the ones to read; monolingual "
+    "ones find the same sentence, and the pool holds one such answer a query"
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence. `item` and `group`: the same in every language; `row` counts from 1."""
+
+    source: str
+    file: str
+    row: int
+    lang: str
+    item: str
+    text: str
+    split: str
+    group: str | None = None
+
+
+def add(rows: Rows, sentence: Sentence) -> None:
+    """Add a sentence as query and document, or reject it where it is empty."""
+    item_id = f"{sentence.source}:{sentence.item}"
+    text = " ".join(sentence.text.split())
+    if not text:
+        reject(rows, sentence, "empty sentence")
+        return
+    doc_id = f"{sentence.source}:{sentence.lang}:{sentence.item}"
+    rows.queries[f"{doc_id}?"] = {
+        "query_id": f"{doc_id}?",
+        "item_id": item_id,
+        "lang": sentence.lang,
+        "text": text,
+        "split": sentence.split,
+    }
+    rows.corpus[doc_id] = {
+        "doc_id": doc_id,
+        "lang": sentence.lang,
+        "text": text,
+        "title": None,
+        "group_id": sentence.group and f"{sentence.source}:{sentence.group}",
+    }
+    rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+
+
+def reject(rows: Rows, sentence: Sentence, reason: str) -> None:
+    """Keep a row that cannot be used, with the reason."""
+    rows.rejected.append(
+        {
+            "source": sentence.source,
+            "file": sentence.file,
+            "row": sentence.row,
+            "lang": sentence.lang,
+            "item_id": sentence.item,
+            "reason": reason,
+            "text": sentence.text,
+        }
+    )

@@ -1,0 +1,102 @@
+"""TICO-19: 3,071 medical sentences about COVID-19, English with 14 languages (arXiv 2007.01788).
+
+Translation memories, each English with one language; the units' ids are the same in all of them,
+so that the sentences are parallel across all languages. A document is what a unit's id begins
+with (an article, a web page): 31 of them, by which the data can be split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
+from polybatch.sources.parallel import NOTE, Sentence, add, reject
+from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.tmx import units
+
+_PIVOT = "en"
+_RENAMED = {"es-LA": "es-419"}  # BCP-47 has the region's number for Latin America
+
+
+class Tico19(Source):
+    """Sentences from PubMed, Wikipedia, Wikinews, Wikivoyage, Wikisource and doctors' talks."""
+
+    name = "tico19"
+    splits = ("all",)
+
+    def __init__(self) -> None:
+        describe(self, self.name)
+        words = {_word(path): path for path in remote_files(self.name) if path.endswith(".zip")}
+        self._words = {_RENAMED.get(word, word): word for word in sorted(words)}
+        self._paths = {lang: words[word] for lang, word in self._words.items()}
+        self.languages = (_PIVOT, *self._paths)
+
+    def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
+        """Return one memory a language beside English, and the licence."""
+        wanted = {self._paths[lang] for lang in self._others(languages)} | {"LICENSE.md"}
+        return tuple(file for path, file in remote_files(self.name).items() if path in wanted)
+
+    def notes(self, splits: Sequence[str]) -> tuple[str, ...]:
+        """Return how scores on parallel sentences are to be read."""
+        return (f"tico19: {NOTE}",)
+
+    def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+        """Read sentences; English is taken from the first memory, and differences are counted."""
+        self.check(languages, splits)
+        rows, english = Rows(), dict[str, str]()
+        differing: set[str] = set()
+        for lang in self._others(languages):
+            path, seen = folder / self._paths[lang], set[str]()
+            for row, (unit, texts) in enumerate(units(path), 1):
+                asked = texts.get(self._words[lang], "")
+                sentence = _sentence(path, row, lang, unit, asked)
+                if unit in seen:
+                    reject(rows, sentence, "id used before in this file")
+                    continue
+                seen.add(unit)
+                original = " ".join(texts.get(_PIVOT, "").split())
+                if english.setdefault(unit, original) != original:
+                    differing.add(unit)
+                elif (
+                    _PIVOT in languages and f"{self.name}:{_PIVOT}:{_item(unit)}" not in rows.corpus
+                ):
+                    add(rows, _sentence(path, row, _PIVOT, unit, original))
+                if lang in languages:
+                    add(rows, sentence)
+        found = f"tico19: English sentences worded otherwise in another file: {len(differing)}"
+        return rows.parsed([*self.notes(splits), *([found] if differing else [])])
+
+    def _others(self, languages: Sequence[str]) -> list[str]:
+        """Return the languages whose memory is read: any one where English alone is asked for."""
+        return [lang for lang in languages if lang != _PIVOT] or [next(iter(self._paths))]
+
+
+def _word(path: str) -> str:
+    """Return the publisher's word for a memory's language.
+
+    Example:
+        >>> _word("data/TM/all.en-es-LA.tmx.zip")
+        'es-LA'
+    """
+    return Path(path).name.removeprefix("all.en-").removesuffix(".tmx.zip")
+
+
+def _sentence(path: Path, row: int, lang: str, unit: str, text: str) -> Sentence:
+    return Sentence("tico19", path.name, row, lang, _item(unit), text, "all", _document(unit))
+
+
+def _document(unit: str) -> str:
+    """Return what a unit's id begins with.
+
+    Example:
+        >>> _document("PubMed_8:291"), _item("PubMed_8:291")
+        ('PubMed_8', 'PubMed_8:0291')
+    """
+    return unit.rpartition(":")[0]
+
+
+def _item(unit: str) -> str:
+    """Return the id with its number in four digits, so that sorting keeps a document's order."""
+    document, _, number = unit.rpartition(":")
+    return f"{document}:{number:0>4}"

@@ -18,12 +18,14 @@ from typing import Any, Literal
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
+from polybatch import adaptation_rules
 from polybatch.errors import InputError, InputErrorList
 from polybatch.languages import is_language
+from polybatch.overlaps import overlap
 from polybatch.settings import (
     BATCH_KINDS,
     MEASURES,
-    SAME_DATA,
+    AdaptationSettings,
     BatchSettings,
     DatasetSettings,
     EncoderSettings,
@@ -40,7 +42,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Config:
-    """A whole study: params.yaml, checked."""
+    """A whole study: params.yaml, checked. `dapt`: None where no strategy starts from it."""
 
     study: StudySettings
     sources: dict[str, SourceSettings]
@@ -48,10 +50,11 @@ class Config:
     encoder: EncoderSettings
     batches: BatchSettings
     training: TrainingSettings
+    dapt: AdaptationSettings | None
     evaluation: EvaluationSettings
     strategies: dict[str, Strategy]
 
-    def used_for(self, use: Literal["train", "evaluate"]) -> dict[str, DatasetSettings]:
+    def used_for(self, use: Literal["train", "evaluate", "text"]) -> dict[str, DatasetSettings]:
         """Return the datasets of one use, in the order of the file."""
         return {name: dataset for name, dataset in self.datasets.items() if dataset.use == use}
 
@@ -186,7 +189,7 @@ class _Reader:
 
     def _read_scalar(self, kind: Any, value: Any, key: str, limits: Any) -> Any:
         fits = isinstance(value, (int, float) if kind is float else kind)
-        if not fits or isinstance(value, bool):
+        if not fits or isinstance(value, bool) != (kind is bool):
             return self.refuse(key, _show(value), _KINDS[kind], "Change the value")
         if limits and not limits[0] <= value <= limits[1]:
             self.refuse(
@@ -201,7 +204,7 @@ class _Reader:
                 self._lines[_join(key, name)] = position.key(name)[0] + 1
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "text"}
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 def _join(key: str, name: object) -> str:
@@ -222,6 +225,7 @@ def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
         _shared_data,
         _measure_names,
         _curves,
+        _adaptation,
     )
     found: list[InputError] = []
     for rule in rules:
@@ -313,7 +317,7 @@ def _uses(config: Config) -> _Mistakes:
 def _shared_data(config: Config) -> _Mistakes:
     for name, asked in config.used_for("evaluate").items():
         for other, seen in config.used_for("train").items():
-            if _same_source(asked.source, seen.source) and not _apart(asked, seen):
+            if overlap(asked, seen):
                 yield (
                     f"datasets.{name}",
                     f"questions that '{other}' trains on"
@@ -322,19 +326,6 @@ def _shared_data(config: Config) -> _Mistakes:
                     "Take another source, other splits, or part: train and part: heldout of one"
                     " source with the same heldout_share",
                 )
-
-
-def _same_source(one: str, other: str) -> bool:
-    return one == other or frozenset({one, other}) in SAME_DATA
-
-
-def _apart(one: DatasetSettings, other: DatasetSettings) -> bool:
-    if one.source != other.source:
-        return False
-    if not set(one.splits) & set(other.splits):
-        return True
-    alike = dataclasses.replace(one, use=other.use, part=other.part) == other
-    return alike and {one.part, other.part} == {"train", "heldout"}
 
 
 def _measure_names(config: Config) -> _Mistakes:
@@ -358,3 +349,7 @@ def _curves(config: Config) -> _Mistakes:
             " log another mean",
             "Change one of them",
         )
+
+
+def _adaptation(config: Config) -> _Mistakes:
+    yield from adaptation_rules.mistakes(config.dapt, config.datasets, config.strategies)

@@ -13,6 +13,9 @@ from typing import Any, Literal
 BATCH_KINDS = ("none", "en-en", "x-x", "mono", "x-y", "cross", "hybrid")
 """What `strategies.<name>.batches` may say; `polybatch.plans.KINDS` holds a row for each."""
 
+OBJECTIVES = ("mlm", "crop", "tsdae")
+"""What `dapt.objective` may say; `polybatch.adaptation.OBJECTIVES` holds a row for each."""
+
 MEASURES = ("AP", "AP@k", "nDCG@k", "RR@k", "R@k")
 """What `evaluation.measures` may say, k being a cut-off such as 10."""
 
@@ -87,7 +90,7 @@ class BatchSettings:
 class Strategy:
     """Where training starts and what its batches are (`batches`: a row of plans.KINDS)."""
 
-    start: Literal["base"]
+    start: Literal["base", "dapt"]
     batches: str
     cross_ratio: float | None = field(default=None, metadata={"range": (0.0, 1.0)})
 
@@ -96,6 +99,47 @@ class Strategy:
 class TrainingSettings:
     """InfoNCE over in-batch negatives; `temperature` divides the cosine."""
 
+    learning_rate: float = _range(0.0, 1.0)
+    rows_learning_rate: float = _range(0.0, 1.0)
+    temperature: float = _range(1e-4, 10.0)
+    warmup_share: float = _range(0.0, 1.0)
+    max_grad_norm: float = _range(1e-6, 1e6)
+    checkpoint_every: int = _range(1, 10_000_000)
+    log_every: int = _range(1, 10_000_000)
+
+
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """Domain-adaptive pre-training: what, on which text, for how long.
+
+    What each objective alone looks at (the others ignore it): `mlm`: mask_share, mlm_rows_only
+    (predict only tokens that occur in the domain text: less memory, another loss). `crop`:
+    temperature, crop_min_share and crop_max_share (of a document's words, for a span of it),
+    rows_learning_rate (of encoders that train only the embedding rows that occur). `tsdae`:
+    delete_share (of a document's words).
+
+    `texts`: datasets whose corpus side is the domain text; that of an evaluation dataset only
+    where `transductive` says so. `rows_per_document`: how many neighbouring rows of one group
+    (article) make a document, at most. `mixed_batches`: languages mixed inside a batch, or one a
+    batch. `heldout_share`: of the groups, for the perplexity of `mlm`. `batch_texts`: documents a
+    step (`mlm`: packed sequences). `max_length`: tokens of a span, document or sequence.
+    """
+
+    objective: str
+    texts: tuple[str, ...]
+    transductive: bool
+    mixed_batches: bool
+    mlm_rows_only: bool
+    rows_per_document: int = _range(1, 1000)
+    heldout_share: float = _range(0.0, 0.9)
+    steps: int = _range(1, 10_000_000)
+    batch_texts: int = _range(2, 65536)
+    size_exponent: float = _range(0.0, 1.0)
+    max_length: int = _range(8, 8192)
+    mask_share: float = _range(0.01, 0.99)
+    crop_min_share: float = _range(0.01, 1.0)
+    crop_max_share: float = _range(0.01, 1.0)
+    delete_share: float = _range(0.0, 0.99)
     learning_rate: float = _range(0.0, 1.0)
     rows_learning_rate: float = _range(0.0, 1.0)
     temperature: float = _range(1e-4, 10.0)

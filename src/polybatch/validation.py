@@ -19,13 +19,15 @@ def build(name: str, settings: DatasetSettings, parsed: Parsed) -> Dataset:
     """Return the part of a source's rows that `settings` asks for, checked.
 
     Raises InputError when a language asked for ends with no query or no document, or when ids
-    repeat, references dangle or texts are empty.
+    repeat, references dangle or texts are empty. Domain text has a corpus only.
     """
     dataset = Dataset(name, parsed.queries, parsed.corpus, parsed.qrels)
     if settings.part != "all":
         train, heldout = split_by_group(dataset, settings.heldout_share, settings.source)
         part = train if settings.part == "train" else heldout
         dataset = Dataset(name, part.queries, part.corpus, part.qrels)
+    if settings.use == "text":
+        dataset = Dataset(name, dataset.queries.clear(), dataset.corpus, dataset.qrels.clear())
     check_dataset(dataset)
     _check_languages(dataset, settings)
     return dataset

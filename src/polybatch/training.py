@@ -100,7 +100,7 @@ def train(
     for table in tables:
         table.choose(tokens.seen)
     trainer = _trainer(encoder, plan, training, tokens, seed, work)
-    trainer.add_callback(_Curves(curves))
+    trainer.add_callback(Curves(curves))
     fingerprint = _fingerprint(encoder, plan, training, lengths, seed)
     trainer.fingerprint = fingerprint
     trainer.train(resume_from_checkpoint=last_checkpoint(work, fingerprint))
@@ -241,7 +241,7 @@ class _PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
                 shutil.rmtree(older)
 
 
-class _Curves(TrainerCallback):  # type: ignore[misc]
+class Curves(TrainerCallback):  # type: ignore[misc]
     """DVCLive's log; begun anew from the trainer's history when a training is resumed."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,0 +1,182 @@
+"""The transformers trainer in the order of a plan: whole checkpoints, same bytes, resumable.
+
+For objectives that are a module of their own (mlm, tsdae): its `forward` returns the loss of a
+batch that a function makes of the step's number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch import nn
+from torch.utils.data import Dataset, SequentialSampler
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from polybatch.adaptation.crop import not_finite
+from polybatch.adaptation.job import Job
+from polybatch.files import write_json
+from polybatch.machine import keep_freed_memory
+from polybatch.pairs import Int64
+from polybatch.settings import AdaptationSettings
+from polybatch.training import Curves, last_checkpoint
+
+log = logging.getLogger(__name__)
+
+_STATE, _COMPLETE = "state.safetensors", "complete.json"
+Batch = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What is trained on: `batch(step)` makes the step's batch, `names(step)` tells its texts.
+
+    `plan`: (S, B). `texts`: all that decides the batches beside settings and seed.
+    """
+
+    plan: Int64
+    texts: Sequence[str]
+    batch: Callable[[int], Batch]
+    names: Callable[[int], list[str]]
+
+
+def follow(job: Job, module: nn.Module, steps: Steps) -> tuple[float, float]:
+    """Train `module` in place along `steps`; return the first and the last mean loss.
+
+    InputError with the step and its texts when a loss is not finite; what was saved is kept.
+    """
+    keep_freed_memory()
+    trainer = _StepTrainer(
+        model=module,
+        args=_arguments(job),
+        train_dataset=_Numbers(len(steps.plan)),
+        data_collator=lambda numbers: steps.batch(numbers[0]),
+        optimizers=(torch.optim.Adam(module.parameters(), job.settings.learning_rate), None),
+        callbacks=[_Progress(job.settings)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Curves(job.curves))
+    trainer.names = steps.names
+    trainer.fingerprint = _fingerprint(job, module, steps)
+    trainer.train(resume_from_checkpoint=last_checkpoint(job.work, trainer.fingerprint))
+    if trainer.state.global_step != len(steps.plan):
+        raise RuntimeError(f"{trainer.state.global_step} steps run, {len(steps.plan)} planned")
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    shutil.rmtree(job.work, ignore_errors=True)
+    return losses[0], losses[-1]
+
+
+class _Numbers(Dataset[int]):
+    """The steps by number; the collator makes a batch of each."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> int:
+        return step
+
+
+class _StepTrainer(Trainer):  # type: ignore[misc]
+    """The library's trainer in the order of the steps, with whole checkpoints."""
+
+    fingerprint = ""
+    names: Callable[[int], list[str]]
+
+    def _get_train_sampler(self, *_: Any) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset)
+
+    def compute_loss(self, model: Any, inputs: Batch, *_: Any, **__: Any) -> Any:
+        """Return the loss; InputError with step and texts when it is not finite."""
+        loss = model(**inputs)
+        if not torch.isfinite(loss):
+            step = self.state.global_step
+            raise not_finite(step, f"the loss {float(loss)}", self.names(step))
+        return loss
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        assert output_dir is not None
+        folder = Path(output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_model(self.model, str(folder / _STATE))  # keeps tied weights tied
+
+    def _load_from_checkpoint(self, checkpoint_path: str, model: Any = None) -> None:
+        load_model(self.model, str(Path(checkpoint_path) / _STATE))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        write_json(folder / _COMPLETE, {"fingerprint": self.fingerprint})
+        for older in Path(self.args.output_dir).glob("checkpoint-*"):
+            if older != folder:
+                shutil.rmtree(older)
+
+
+class _Progress(TrainerCallback):  # type: ignore[misc]
+    """Log lines with the rate."""
+
+    def __init__(self, settings: AdaptationSettings) -> None:
+        self.settings, self.begun, self.from_step = settings, time.monotonic(), 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note where and when this run of the training began."""
+        self.begun, self.from_step = time.monotonic(), state.global_step
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Say step, loss and rate."""
+        if logs and "loss" in logs:
+            texts = (state.global_step - self.from_step) * self.settings.batch_texts
+            log.info(
+                "dapt, %s: step %d/%d, loss %.3f, %.0f texts/s",
+                self.settings.objective,
+                state.global_step,
+                self.settings.steps,
+                logs["loss"],
+                texts / max(time.monotonic() - self.begun, 1e-9),
+            )
+
+
+def _arguments(job: Job) -> TrainingArguments:
+    settings = job.settings
+    return TrainingArguments(
+        output_dir=str(job.work),
+        per_device_train_batch_size=1,  # a row of the dataset is a whole step
+        max_steps=settings.steps,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(settings.warmup_share * settings.steps),
+        max_grad_norm=settings.max_grad_norm,
+        weight_decay=0.0,
+        save_strategy="steps",
+        save_steps=settings.checkpoint_every,
+        logging_steps=settings.log_every,
+        logging_nan_inf_filter=False,
+        disable_tqdm=not sys.stderr.isatty(),
+        report_to=[],
+        seed=job.seed,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        use_cpu=not torch.cuda.is_available(),
+    )
+
+
+def _fingerprint(job: Job, module: nn.Module, steps: Steps) -> str:
+    digest = hashlib.sha256()
+    digest.update(repr((job.settings, job.lengths, job.seed, steps.plan.tolist())).encode())
+    digest.update("\0".join(steps.texts).encode())
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,109 @@
+"""TSDAE: a decoder restores the document from the vector of a damaged copy.
+
+The loss is sentence-transformers' `DenoisingAutoEncoderLoss` with the decoder tied to the encoder
+(Wang, Reimers, Gurevych, arXiv 2104.06979); the noise is `polybatch.views.delete`, which needs no
+download to find words and knows scripts without spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import DenoisingAutoEncoderLoss
+from torch import Tensor, nn
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+from polybatch.adaptation.job import Job, Outcome, keys_of
+from polybatch.adaptation.trainer import Batch, Steps, follow
+from polybatch.encoders import token_limit
+from polybatch.errors import InputError
+from polybatch.streams import stream
+from polybatch.texts import plan_texts
+from polybatch.views import delete
+
+
+def can_denoise(encoder: SentenceTransformer) -> bool:
+    """Tell whether the encoder is a transformer whose kind can also decode, given a vector."""
+    transformer = encoder.transformers_model
+    return (
+        transformer is not None
+        and type(transformer.config) in MODEL_FOR_MASKED_LM_MAPPING
+        and type(transformer.config) in MODEL_FOR_CAUSAL_LM_MAPPING
+        and hasattr(transformer.config, "add_cross_attention")
+    )
+
+
+def adapt_by_denoising(job: Job) -> Outcome:
+    """Adapt on damaged documents; the decoder's own weights are dropped afterwards."""
+    documents = job.texts.documents
+    texts, langs = documents["text"].to_list(), documents["lang"].to_list()
+    plan = plan_texts(langs, keys_of(documents, job.settings.mixed_batches), job.settings, job.seed)
+    module = _Denoising(_loss(job))
+    batches = _Batches(job, texts)
+    ids = documents["document_id"].to_list()
+    steps = Steps(
+        plan,
+        texts,
+        lambda step: batches(plan[step].tolist(), step),
+        lambda step: [ids[row] for row in plan[step].tolist()],
+    )
+    tokens = sum(batches.tokens(batch, step) for step, batch in enumerate(plan.tolist()))
+    losses = follow(job, module, steps)
+    rows = len(job.encoder.transformers_model.get_input_embeddings().weight)
+    return Outcome(plan, langs, tokens, rows, losses)
+
+
+class _Denoising(nn.Module):
+    """The loss as a module of one batch."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, damaged: dict[str, Tensor], whole: dict[str, Tensor]) -> Tensor:
+        """Features of damaged and whole texts, (B, longest) each. Returns a scalar."""
+        found: Tensor = self.loss([damaged, whole], None)
+        return found
+
+
+def _loss(job: Job) -> nn.Module:
+    """Return the loss; its decoder starts as the checkpoint the encoder was opened from."""
+    opened = job.encoder.transformers_model.config._name_or_path
+    if not Path(opened).is_dir():
+        raise InputError(
+            "dapt.objective",
+            f"an encoder opened from '{opened}'",
+            "one opened from a folder, of which the decoder is made",
+            "Save the encoder with save_checkpoint and open it with open_checkpoint",
+        )
+    torch.manual_seed(job.seed)  # cross-attention is new, the same whatever was drawn before
+    loss: nn.Module = DenoisingAutoEncoderLoss(job.encoder, tie_encoder_decoder=True)
+    return loss
+
+
+class _Batches:
+    """Makes the features of a step's damaged and whole documents."""
+
+    def __init__(self, job: Job, texts: Sequence[str]) -> None:
+        self.job, self.texts = job, texts
+
+    def __call__(self, rows: Sequence[int], step: int) -> Batch:
+        settings = self.job.settings
+        whole = [self.texts[row] for row in rows]
+        damaged = [
+            delete(text, settings.delete_share, stream(self.job.seed, "dapt", "delete", step, slot))
+            for slot, text in enumerate(whole)
+        ]
+        with token_limit(self.job.encoder, settings.max_length):
+            return {
+                "damaged": dict(self.job.encoder.preprocess(damaged)),
+                "whole": dict(self.job.encoder.preprocess(whole)),
+            }
+
+    def tokens(self, rows: Sequence[int], step: int) -> int:
+        """Return the tokens of a step's batch, damaged and whole."""
+        batch = self(rows, step)
+        return sum(int(features["attention_mask"].sum()) for features in batch.values())

@@ -1,17 +1,17 @@
-"""Write the encoder that every strategy starts from to models/base."""
+"""Write the encoder that every strategy starts from to models/start/base."""
 
 from __future__ import annotations
 
 from polybatch.config import Config
 from polybatch.encoders import load_encoder, save_checkpoint
 from polybatch.files import whole_folder
-from stages.common import MODELS, run
+from stages.common import START, run
 
 
 def base(config: Config, _: str) -> str:
     """Save the encoder that params.yaml names, untrained, and return its name."""
     encoder = load_encoder(config.encoder)
-    with whole_folder(MODELS / "base") as folder:
+    with whole_folder(START / "base") as folder:
         save_checkpoint(encoder, folder)
     return f"{config.encoder.name}, {encoder.get_embedding_dimension()} dimensions"
 

@@ -16,6 +16,7 @@ from polybatch.errors import InputError, InputErrorList
 PARAMS = Path("params.yaml")
 RAW, VALID, BATCHES, INDEX = (Path("data") / name for name in ("raw", "valid", "batches", "index"))
 MODELS, RESULTS = Path("models"), Path("results")
+START = MODELS / "start"  # what strategies start from; a strategy may be named base or dapt
 
 _QUIET = {
     "DO_NOT_TRACK": "1",

@@ -27,7 +27,10 @@ def compare(config: Config, _: str) -> str:
     table = comparison(metrics, baseline)
     with whole_file(RESULTS / "compare.csv") as temporary:
         table.write_csv(temporary)
-    budgets = {name: _budget(name) for name in config.strategies}
+    budgets = {
+        name: _budget(name) | _adaptation(strategy.start)
+        for name, strategy in config.strategies.items()
+    }
     write_text(RESULTS / "compare.md", report(table, baseline, budgets, _signature(config)))
     write_json(RESULTS / "metrics.json", metrics[config.study.focus])
     return f"{len(metrics)} strategies in results/compare.md"
@@ -51,6 +54,13 @@ def _budget(name: str) -> dict[str, int]:
     )
 
 
+def _adaptation(start: str) -> dict[str, int]:
+    if start != "dapt":
+        return {}
+    told = _json("adaptation", "summary.json")
+    return {f"adaptation_{key}": told[key] for key in ("steps", "texts", "tokens")}
+
+
 def _signature(config: Config) -> dict[str, object]:
     validation = _json("validation.json")["datasets"]
     notes = sorted({note for dataset in validation.values() for note in dataset["notes"]})
@@ -59,12 +69,22 @@ def _signature(config: Config) -> dict[str, object]:
         "study": config.study.name,
         "encoder": config.encoder.name,
         "trained on": uses["train"],
+        **_adapted(config),
         "evaluated on": uses["evaluate"],
         "ties": "broken by doc_id, descending, as trec_eval does",
         "seed": config.study.seed,
         "polybatch": __version__,
         "notes on the data": "; ".join(notes) or "none",
     }
+
+
+def _adapted(config: Config) -> dict[str, object]:
+    """Return what the study adapted on, if it did, and what its summary notes."""
+    if config.dapt is None:
+        return {}
+    told = _json("adaptation", "summary.json")
+    how = f"{config.dapt.objective} on {', '.join(config.dapt.texts)}"
+    return {"adapted by": "; ".join([how, *told["notes"]])}
 
 
 if __name__ == "__main__":

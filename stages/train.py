@@ -12,7 +12,7 @@ from polybatch.encoders import open_checkpoint, save_checkpoint
 from polybatch.files import whole_folder, write_json
 from polybatch.machine import make_deterministic
 from polybatch.training import Plan, train
-from stages.common import BATCHES, MODELS, RESULTS, known, run
+from stages.common import BATCHES, MODELS, RESULTS, START, known, run
 
 
 def train_strategy(config: Config, key: str) -> str:
@@ -20,7 +20,7 @@ def train_strategy(config: Config, key: str) -> str:
     known(dict(config.strategies), key, "strategy")
     make_deterministic(config.study.seed, config.study.threads)
     begun = time.monotonic()
-    encoder = open_checkpoint(MODELS / config.strategies[key].start)
+    encoder = open_checkpoint(START / config.strategies[key].start)
     texts = pl.read_parquet(BATCHES / key / "texts.parquet")
     plan = Plan(key, texts, config.batches.batch_pairs)
     resume = MODELS / ".resume" / key

@@ -18,8 +18,8 @@ STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py") if pat
 ONLY_IN = {
     "faiss": {"search.py"},
     "great_expectations": {"expectations.py"},
-    "torch": {"training.py", "rows.py", "machine.py", "adaptation.py", "encoders"},
-    "sentence_transformers": {"training.py", "rows.py", "machine.py", "adaptation.py", "encoders"},
+    "torch": {"training.py", "rows.py", "machine.py", "adaptation", "encoders"},
+    "sentence_transformers": {"training.py", "rows.py", "machine.py", "adaptation", "encoders"},
 }
 READS = {
     "src/polybatch/sources/registry.py": "src/polybatch/sources/registry.json",

@@ -281,6 +281,13 @@ def _dataset_sources(config: Config) -> _Mistakes:
 def _strategy_kinds(config: Config) -> _Mistakes:
     for name, strategy in config.strategies.items():
         key = f"strategies.{name}"
+        if name == "start":
+            yield (
+                key,
+                "the name 'start'",
+                "another: models/start holds what all start from",
+                "Rename it",
+            )
         if strategy is None or not isinstance(strategy.batches, str):
             continue  # already refused for its form
         if strategy.batches not in BATCH_KINDS:

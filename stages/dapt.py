@@ -1,0 +1,55 @@
+"""Adapt the encoder to domain text: from models/start/base to models/start/dapt.
+
+In a study without a `dapt` section, the folder holds a note that says so, and nothing is trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from polybatch.adaptation import Job, adapt
+from polybatch.config import Config
+from polybatch.encoders import open_checkpoint, save_checkpoint
+from polybatch.files import whole_folder, write_json, write_text
+from polybatch.machine import make_deterministic
+from polybatch.tables import read_dataset
+from polybatch.texts import domain_text
+from stages.common import MODELS, RESULTS, START, VALID, log, run
+
+_CURVES = RESULTS / "adaptation"
+_WORK = MODELS / ".resume" / "start-dapt"
+_NOTE = "No strategy of this study starts from adapted weights: params.yaml says dapt: null.\n"
+
+
+def dapt(config: Config, _: str) -> str:
+    """Adapt as params.yaml says and write checkpoint, loss curve and budget."""
+    settings = config.dapt
+    if settings is None:
+        with whole_folder(START / "dapt") as folder:
+            write_text(folder / "NOTE.txt", _NOTE)
+        with whole_folder(_CURVES) as folder:
+            write_json(folder / "summary.json", None)
+        return "nothing to adapt, params.yaml says dapt: null"
+    make_deterministic(config.study.seed, config.study.threads)
+    encoder = open_checkpoint(START / "base")
+    texts = domain_text(
+        [read_dataset(VALID / name) for name in settings.texts],
+        [read_dataset(VALID / name) for name in config.used_for("evaluate")],
+        settings,
+    )
+    log.info(
+        "domain text: %d documents, %d held out; %d rows left out as evaluation has their text",
+        texts.documents.height,
+        texts.heldout.height,
+        texts.removed,
+    )
+    job = Job(encoder, texts, settings, config.encoder, config.study.seed, _WORK, _CURVES)
+    summary = adapt(job)
+    write_json(_CURVES / "summary.json", asdict(summary))
+    with whole_folder(START / "dapt") as folder:
+        save_checkpoint(encoder, folder)
+    return f"{settings.objective}, {summary.steps} steps, {summary.texts} texts"
+
+
+if __name__ == "__main__":
+    run("dapt", dapt)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,8 @@ class TextFolder(Source):
             if not text.strip():
                 raise InputError(f"{path}:1", "no text", "text in UTF-8", "Fill it or remove it")
             place = path.relative_to(self.root)
+            if path.suffix == ".txt":
+                _language(place)
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             (folder / place).write_text(text, encoding="utf-8", newline="")
             manifest[str(place)] = hashlib.sha256(text.encode()).hexdigest()
@@ -78,12 +81,17 @@ class TextFolder(Source):
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read paragraphs and rows in `languages`; what cannot be used is rejected."""
         self.check(languages, splits)
-        rows = Rows()
+        rows, others = Rows(), Counter[str]()
         for path in _paths(folder):
             place = str(path.relative_to(folder))
             for text in _jsonl(path) if path.suffix == ".jsonl" else _txt(path, place):
-                _add(rows, text, place, languages)
-        return rows.parsed()
+                if text.fault or text.lang in languages:
+                    _add(rows, text, place)
+                else:
+                    others[text.lang] += 1
+        return rows.parsed(
+            [f"text: texts in {lang}, not asked for: {n}" for lang, n in sorted(others.items())]
+        )
 
 
 @dataclass(frozen=True)
@@ -102,8 +110,7 @@ def _paths(root: Path) -> list[Path]:
 
 def _txt(path: Path, place: str) -> Iterator[_Text]:
     """Yield the paragraphs of a file."""
-    lang = _language(path)
-    text, row = decoded(path), 1
+    lang, text, row = _language(Path(place)), decoded(path), 1
     for part in re.split(r"(\n[^\S\n]*(?:\n\s*)+)", text.replace("\r\n", "\n")):
         if part.strip():
             yield _Text(row + _leading(part), lang, part, group=place)
@@ -115,7 +122,7 @@ def _leading(part: str) -> int:
 
 
 def _language(path: Path) -> str:
-    """Return the language that a file's name or folder says.
+    """Return the language that a file's name, or its folder inside the user's, says.
 
     Example:
         >>> _language(Path("notes.sw.txt")), _language(Path("pt-BR/a.txt"))
@@ -153,9 +160,7 @@ def _of_line(row: int, line: str) -> _Text:
     return _Text(row, lang, text, title if isinstance(title, str) and title.strip() else None)
 
 
-def _add(rows: Rows, text: _Text, place: str, languages: Sequence[str]) -> None:
-    if not text.fault and text.lang not in languages:
-        return  # another dataset may ask for it
+def _add(rows: Rows, text: _Text, place: str) -> None:
     doc_id = f"text:{text.lang}:{place}:{text.row:06d}"
     if text.fault:
         rows.rejected.append(

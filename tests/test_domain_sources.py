@@ -44,7 +44,7 @@ def test_a_wrong_byte_is_told_with_its_line(tmp_path: Path) -> None:
         decoded(path)
 
 
-# NTREX and SIB-200 ---------------------------------------------------------------------------------
+# NTREX and SIB-200 -------------------------------------------------------------------------------
 
 
 def ntrex(folder: Path, german: str) -> Parsed:
@@ -172,7 +172,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="a zip archive with one .tmx"):
+    with pytest.raises(InputError, match=r"a zip archive with one \.tmx"):
         list(units(path))
 
 

@@ -23,7 +23,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM
+from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig, AutoModelForMaskedLM
 
 from polybatch.adaptation.job import Job, Outcome
 from polybatch.adaptation.trainer import Batch, Steps, follow
@@ -169,6 +169,9 @@ def _given_head(job: Job, model: Any, rows: Tensor) -> str:
     """Copy the head of the checkpoint that params name, where it has one and it fits."""
     name = job.lengths.name
     try:
+        made = AutoConfig.from_pretrained(name, local_files_only=True).architectures or ()
+        if not any(each.endswith("MaskedLM") for each in made):
+            return "new"  # saved without a head: do not load it to find that out
         given, told = AutoModelForMaskedLM.from_pretrained(
             name, local_files_only=True, output_loading_info=True
         )

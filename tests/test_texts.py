@@ -162,6 +162,7 @@ def test_too_few_texts_for_a_batch_are_told() -> None:
     assert plan_texts(["sw"] * 2, None, SETTINGS, 0).shape == (6, 3)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.lists(st.integers(1, 50), min_size=1, max_size=6))
 def test_quotas_are_whole_and_within_one(units: int, weights: list[int]) -> None:
     shares = {str(i): weight / sum(weights) for i, weight in enumerate(weights)}
@@ -178,12 +179,14 @@ written = st.text(st.sampled_from("ab é\u0e01\u0e31東京、。 \n-\U00020000")
 chances = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
+@settings(deadline=None)
 @given(written)
 def test_pieces_hold_every_character_that_is_no_space(text: str) -> None:
     found = [text[start:end] for start, end in pieces(text)]
     assert "".join(found) == "".join(text.split())
 
 
+@settings(deadline=None)
 @given(written, st.floats(0.01, 1), st.floats(0.01, 1), chances)
 def test_a_span_is_inside_its_document_and_as_long_as_asked(
     text: str, one: float, other: float, chance: np.random.Generator
@@ -197,6 +200,7 @@ def test_a_span_is_inside_its_document_and_as_long_as_asked(
     assert max(1, round(low * count)) - 1 <= found <= max(1, round(high * count))
 
 
+@settings(deadline=None)
 @given(written, st.floats(0, 0.99), chances)
 def test_deletion_keeps_order_and_its_share(
     text: str, share: float, chance: np.random.Generator
@@ -209,6 +213,7 @@ def test_deletion_keeps_order_and_its_share(
         assert len(left.split()) == max(1, words - round(share * words))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 99), max_size=20), max_size=12), st.integers(1, 16))
 def test_packed_sequences_hold_every_token_once(documents: list[list[int]], length: int) -> None:
     packed = pack(documents, length, 0)
@@ -221,6 +226,7 @@ def test_packed_sequences_hold_every_token_once(documents: list[list[int]], leng
             assert " ".join(map(str, document)) in joined  # whole documents stay whole
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(3, 60), min_size=1, max_size=80), st.floats(0.01, 0.99), chances)
 def test_masking_meets_its_share_and_spares_special_tokens(
     tokens: list[int], share: float, chance: np.random.Generator

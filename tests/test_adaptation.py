@@ -297,7 +297,7 @@ _SCRIPT = """
 import sys; sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_adaptation import SETTINGS, changed, run
-run(Path({folder!r}), Path({base!r}), changed(objective={objective!r}, steps=40))
+run(Path({folder!r}), Path({base!r}), changed(objective={objective!r}, steps=24))
 """
 
 
@@ -305,7 +305,7 @@ run(Path({folder!r}), Path({base!r}), changed(objective={objective!r}, steps=40)
 def test_a_killed_adaptation_goes_on_and_ends_with_the_same_bytes(
     tmp_path: Path, base: Path, objective: str
 ) -> None:
-    settings = changed(objective=objective, steps=40)
+    settings = changed(objective=objective, steps=24)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     told = run(whole, base, settings)
     script = _SCRIPT.format(

@@ -103,7 +103,7 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
         loss = model(**inputs)
         if not torch.isfinite(loss):
             step = self.state.global_step
-            raise not_finite(step, f"the loss {float(loss)}", self.names(step))
+            raise not_finite(step, f"the loss {float(loss.detach())}", self.names(step))
         return loss
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:

@@ -34,8 +34,8 @@ from polybatch.errors import InputError
 from polybatch.machine import make_deterministic
 from polybatch.settings import OBJECTIVES as NAMES
 from polybatch.settings import AdaptationSettings, EncoderSettings
+from polybatch.spans import IGNORED
 from polybatch.texts import DOCUMENTS, DomainText
-from polybatch.views import IGNORED
 
 LENGTHS = EncoderSettings("use-multilingual", 16, 24, 32)
 SETTINGS = AdaptationSettings(

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from polybatch.config import load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.settings import AdaptationSettings
+from polybatch.spans import IGNORED, crop, delete, mask, pack, pieces
 from polybatch.tables import CORPUS, QRELS, QUERIES, Dataset
 from polybatch.texts import domain_text, plan_texts, quotas
-from polybatch.views import IGNORED, crop, delete, mask, pack, pieces
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = AdaptationSettings(

@@ -17,10 +17,10 @@ from polybatch.adaptation.job import Job, Outcome, keys_of
 from polybatch.errors import InputError
 from polybatch.pairs import Int64
 from polybatch.settings import AdaptationSettings, EncoderSettings, TrainingSettings
+from polybatch.spans import crop, pieces
 from polybatch.streams import stream
 from polybatch.texts import plan_texts
 from polybatch.training import Plan, train
-from polybatch.views import crop, pieces
 
 _SHORTEST = 4  # pieces of a document: of fewer, two spans are the same or have nothing in common
 

@@ -29,9 +29,9 @@ from polybatch.adaptation.job import Job, Outcome
 from polybatch.adaptation.trainer import Batch, Steps, follow
 from polybatch.errors import InputError
 from polybatch.pairs import Int64
+from polybatch.spans import IGNORED, mask, pack
 from polybatch.streams import stream
 from polybatch.texts import plan_texts
-from polybatch.views import IGNORED, mask, pack
 
 _HEADS = ("lm_head", "cls")  # of RoBERTa and XLM-R, of BERT: modules from hidden states to logits
 

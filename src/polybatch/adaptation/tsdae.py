@@ -1,7 +1,7 @@
 """TSDAE: a decoder restores the document from the vector of a damaged copy.
 
 The loss is sentence-transformers' `DenoisingAutoEncoderLoss` with the decoder tied to the encoder
-(Wang, Reimers, Gurevych, arXiv 2104.06979); the noise is `polybatch.views.delete`, which needs no
+(Wang, Reimers, Gurevych, arXiv 2104.06979); the noise is `polybatch.spans.delete`, which needs no
 download to find words and knows scripts without spaces.
 """
 
@@ -20,9 +20,9 @@ from polybatch.adaptation.job import Job, Outcome, keys_of
 from polybatch.adaptation.trainer import Batch, Steps, follow
 from polybatch.encoders import token_limit
 from polybatch.errors import InputError
+from polybatch.spans import delete
 from polybatch.streams import stream
 from polybatch.texts import plan_texts
-from polybatch.views import delete
 
 
 def can_denoise(encoder: SentenceTransformer) -> bool:

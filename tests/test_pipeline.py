@@ -239,7 +239,11 @@ def _no_network(workspace: Workspace) -> None:
     [
         (_typo, "cldr", ["lerning_rate", "learning_rate", "hybird", "params.yaml:"]),
         (_missing_language, "cldr", ["sources.cldr.languages", "found fr", "Remove"]),
-        (_no_network, "xquad-r", ["POLYBATCH_MIRROR", "127.0.0.1", "xquad.de.json"]),
+        (
+            _no_network,
+            "xquad-r",
+            ["POLYBATCH_MIRROR", "no connection", "lareqa/LICENSE", "run again"],
+        ),
         (lambda workspace: None, "mlqa", ["--source", "'mlqa'", "one of cldr"]),
     ],
 )
@@ -269,10 +273,10 @@ def test_a_mirror_without_the_file_or_with_another_is_named(
     where = {"POLYBATCH_MIRROR": str(mirror)}
     done = fresh.stage("download", "--source", "xquad-r", env=where)
     assert done.returncode == 1
-    path = mirror / "lareqa/xquad-r/xquad.de.json"
+    path = mirror / "lareqa/LICENSE"
     assert str(path) in done.stderr, done.stderr
     path.parent.mkdir(parents=True)
-    path.write_text("{}", encoding="utf-8")
+    path.write_text("not a licence", encoding="utf-8")
     done = fresh.stage("download", "--source", "xquad-r", env=where)
     assert done.returncode == 1
     assert "bytes" in done.stderr

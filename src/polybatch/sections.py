@@ -61,10 +61,10 @@ def significance_section(sure: pl.DataFrame, measure: str, confidence: float) ->
             escape(row["strategy"]),
             escape(row["dataset"]),
             row["setting"],
-            _points(row["difference"]),
-            _range(row["difference_low"], row["difference_high"]),
-            _p(row["p"]),
-            _p(row["p_holm"]),
+            points(row["difference"]),
+            span(row["difference_low"], row["difference_high"]),
+            probability(row["p"]),
+            probability(row["p_holm"]),
             f"{row['items']:,}",
         )
         for row in rows.iter_rows(named=True)
@@ -145,27 +145,42 @@ def _cell(row: Mapping[str, float | None]) -> str:
     if row["difference"] is None:
         value = row["value"]
         return MISSING if value is None else f"{100 * value:.1f}"
-    points = _points(row["difference"])
+    shown = points(row["difference"])
     if low is None or high is None:
-        return points
-    return (
-        f"**{points}** {_range(low, high)}"
-        if low > 0 or high < 0
-        else (f"{points} {_range(low, high)}")
-    )
+        return shown
+    shown = f"**{shown}**" if low > 0 or high < 0 else shown
+    return f"{shown} {span(low, high)}"
 
 
-def _points(value: float | None) -> str:
+def points(value: float | None) -> str:
+    """Return a difference in points with its sign.
+
+    Example:
+        >>> points(0.0123), points(-0.0001), points(None)
+        ('+1.2', '+0.0', '–')
+    """
     return MISSING if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
-def _range(low: float | None, high: float | None) -> str:
+def span(low: float | None, high: float | None) -> str:
+    """Return an interval in points.
+
+    Example:
+        >>> span(-0.001, 0.0123)
+        '[-0.1, 1.2]'
+    """
     if low is None or high is None:
         return MISSING
     return f"[{round(100 * low, 1) + 0.0:.1f}, {round(100 * high, 1) + 0.0:.1f}]"
 
 
-def _p(value: float | None) -> str:
+def probability(value: float | None) -> str:
+    """Return p with four digits.
+
+    Example:
+        >>> probability(0.00012)
+        '0.0001'
+    """
     return MISSING if value is None else f"{value:.4f}"
 
 

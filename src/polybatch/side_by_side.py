@@ -168,8 +168,11 @@ def _changed(
         }
         for n, row in enumerate(rows.iter_rows(named=True)):
             changed = Changed(
-                name,
-                *(row[column] for column in _KEY),
+                dataset=name,
+                setting=row["setting"],
+                query_lang=row["query_lang"],
+                doc_lang=row["doc_lang"],
+                item_id=row["item_id"],
                 text=texts[row["item_id"], row["query_lang"]],
                 first_score=row["first"],
                 second_score=row["second"],

@@ -69,7 +69,8 @@ def _folder(path: Path) -> Path:
 def _write(folder: Path, strategy: str, noise: float, dataset: Dataset) -> None:
     chance = np.random.default_rng(0)
     count = dataset.queries.height
-    documents = chance.standard_normal((count, 8)).astype(np.float32)
+    items = np.repeat(chance.standard_normal((count // 2, 8)), 2, axis=0)  # both languages alike
+    documents = (items + 0.5 * chance.standard_normal((count, 8))).astype(np.float32)
     queries = documents + noise * chance.standard_normal((count, 8)).astype(np.float32)
     queries, documents = (
         rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, documents)

@@ -75,7 +75,8 @@ def test_a_layout_adds_the_pool_up_and_counts_what_is_missing() -> None:
     )
     layout = lay_out(keys)
     assert layout.lists.rows() == [
-        ("mono", "en", "en"), ("multi", "en", "mul"), ("multi", "sw", "mul"), ("multi", "mul", "mul"),
+        ("mono", "en", "en"), ("multi", "en", "mul"),
+        ("multi", "sw", "mul"), ("multi", "mul", "mul"),
     ]  # fmt: skip
     assert layout.counts.tolist() == [[1, 0, 0, 0], [1, 1, 1, 2]]
     sums = layout.sums(np.array([0.1, 0.2, 0.3, 0.4]))

@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from polybatch.evaluation import SCORES
-from polybatch.significance import Resampling, assess
+from polybatch.resampling import Resampling
+from polybatch.significance import assess
 from polybatch.views import setting_views
 
 ITEMS, LANGUAGES, MEAN, SPREAD = 100, 8, 0.5, 0.1

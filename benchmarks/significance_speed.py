@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from polybatch.evaluation import SCORES
-from polybatch.significance import Resampling, assess
+from polybatch.resampling import Resampling
+from polybatch.significance import assess
 from polybatch.views import language_views, script_views, setting_views
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")

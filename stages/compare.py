@@ -18,8 +18,9 @@ from polybatch.compare import (
 from polybatch.config import Config
 from polybatch.evaluation import SCORES
 from polybatch.files import whole_file, write_json, write_text
+from polybatch.resampling import Resampling
 from polybatch.sections import bias_section, significance_section, study_views, view_sections
-from polybatch.significance import Resampling, assess
+from polybatch.significance import assess
 from polybatch.tables import read_notes, read_table
 from stages.common import RESULTS, run
 

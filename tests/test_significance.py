@@ -12,7 +12,8 @@ from scipy.stats import permutation_test
 from benchmarks.coverage import coverage
 from polybatch.errors import InputError
 from polybatch.evaluation import SCORES
-from polybatch.significance import SIGNIFICANCE, Resampling, assess, bootstrap_weights, holm
+from polybatch.resampling import Resampling, bootstrap_weights, holm, item_order
+from polybatch.significance import SIGNIFICANCE, assess
 from polybatch.streams import stream
 from polybatch.views import language_views, setting_views
 
@@ -80,12 +81,11 @@ def test_every_resample_is_a_mean_over_queries_then_over_lists(lacking: float) -
 
 
 def _orders(frame: pl.DataFrame, items: list[str]) -> list[int]:
-    from polybatch.significance import _order
     from polybatch.views import lay_out
 
     rows = frame.sort("setting", "query_lang", "doc_lang", "item_id")
     layout = lay_out(rows)
-    return _order(layout.counts, layout.sums(rows["score"].to_numpy())).tolist()
+    return item_order(layout.counts, layout.sums(rows["score"].to_numpy())).tolist()
 
 
 def test_without_clusters_p_is_scipys() -> None:

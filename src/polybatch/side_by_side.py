@@ -15,8 +15,9 @@ from polybatch.errors import InputError
 from polybatch.evaluation import SETTINGS
 from polybatch.languages import POOL
 from polybatch.ranks import rank_documents
+from polybatch.resampling import Resampling
 from polybatch.sections import study_views
-from polybatch.significance import Resampling, assess
+from polybatch.significance import assess
 from polybatch.study import Study
 from polybatch.tables import Dataset
 

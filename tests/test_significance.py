@@ -180,3 +180,22 @@ def test_gaps_and_scores_that_are_no_numbers_are_refused() -> None:
     )
     with pytest.raises(InputError, match=r"12 scores that are no numbers \(cross aa bb i03"):
         assess({"a": _scores(1), "b": bad}, "a", _settings, FEW)
+
+
+@pytest.mark.parametrize("lacking", [0.0, 0.4])
+def test_sums_are_exact_so_threads_and_blas_change_no_bit(lacking: float) -> None:
+    """Weighted by whole numbers, in another order, the resampled sums are the same bits."""
+    from polybatch.resampling import _side_by_side
+
+    chance = np.random.default_rng(0)
+    table = chance.random((500, 6)) * (chance.random((500, 6)) >= lacking)
+    exact, cuts = _side_by_side([table[:, :2], table[:, 2:] / 500])
+    assert cuts.tolist() == [2]
+    assert np.allclose(exact[:, :2], table[:, :2], atol=1e-12)
+    weights = next(bootstrap_weights(chance, 500, 50))
+    order = chance.permutation(500)
+    slow = [
+        [sum(w * x for w, x in zip(row, col, strict=True)) for col in exact.T] for row in weights
+    ]
+    assert (weights @ exact == slow).all()
+    assert (weights[:, order] @ exact[order] == slow).all()

@@ -18,6 +18,7 @@ from polybatch.vectors import Int64
 Float64 = npt.NDArray[np.float64]
 
 _CHUNK = 500  # resamples at a time: 500 x 1,190 weights are 5 MB
+_FINE = 2.0**40  # parts of 1 that means of lists are rounded to, so that sums of them are exact
 _SAME = 1e-12  # sums of the same numbers in another order differ by less, scores being in [0, 1]
 
 
@@ -79,7 +80,7 @@ class Means:
         """Return the means of sums and counts (I, L), views being the columns of `members`."""
         if (counts == counts[0]).all():
             share = members / members.sum(axis=0) / counts[0][:, None]
-            return cls(sums @ share / len(sums), members, True)
+            return cls(_product(sums, share) / len(sums), members, True)
         return cls(np.concatenate([sums, counts], axis=1), members, False)
 
     def __call__(self, found: Float64) -> Float64:
@@ -91,6 +92,7 @@ class Means:
         means = np.divide(sums, counts, out=np.zeros_like(sums), where=asked)
         lists = asked @ self.members
         filled = np.full_like(lists, np.nan)
+        means = np.rint(means * _FINE) / _FINE
         views: Float64 = np.divide(means @ self.members, lists, out=filled, where=lists > 0)
         return views
 
@@ -112,8 +114,13 @@ def added(gain: Float64, counts: Float64, members: Float64) -> Float64:
     """Return what each item adds to the difference of each view (I, V)."""
     total = counts.sum(axis=0)
     share = members / members.sum(axis=0) / total[:, None]
-    per_item: Float64 = gain @ share
-    return per_item
+    return _product(gain, share)
+
+
+def _product(one: Float64, other: Float64) -> Float64:
+    """Return the matrix product, summed in one order whatever the threads and the BLAS."""
+    product: Float64 = np.einsum("il,lv->iv", one, other, optimize=False)
+    return product
 
 
 def intervals(
@@ -155,6 +162,13 @@ def p_values(
 
 
 def _side_by_side(tables: Sequence[Float64]) -> tuple[Float64, Int64]:
-    """Return tables of as many rows as one, and where to cut it: one product for all."""
+    """Return tables of as many rows as one, and where to cut it: one product for all.
+
+    Its numbers are rounded to so many binary digits that sums of them, weighted by whole numbers
+    that add up to the items, are exact: in any order, by any BLAS, on any number of threads.
+    """
     widths = [table.shape[1] for table in tables]
-    return np.concatenate(tables, axis=1), np.cumsum(widths)[:-1]
+    table = np.concatenate(tables, axis=1)
+    largest = len(table) * float(np.abs(table).max(initial=0.0))
+    digits = 2.0 ** (51 - np.frexp(largest)[1])
+    return np.rint(table * digits) / digits, np.cumsum(widths)[:-1]

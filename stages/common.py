@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import os
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
+from polybatch.files import storage_error
 
 PARAMS = Path("params.yaml")
 RAW, VALID, BATCHES, INDEX = (Path("data") / name for name in ("raw", "valid", "batches", "index"))
@@ -52,12 +52,12 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
 
 
 def _of_the_machine(error: OSError) -> InputError:
-    """Say what the machine refused: a full disk, a file that may not be read or written."""
-    advice = "Check the file and its rights, then run again: what is whole is kept"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        advice = "Free space (`dvc gc --workspace` drops unused cache), then run again"
-    where = error.filename or Path.cwd()
-    return InputError(where, error.strerror or repr(error), "a file it can read or write", advice)
+    """Say what the machine refused: a missing input, a full disk, rights."""
+    where = Path(error.filename or Path.cwd())
+    if isinstance(error, FileNotFoundError):
+        expected = "a file that an earlier stage writes"
+        return InputError(where, "no such file", expected, "Run `dvc repro`, which makes it first")
+    return storage_error(where, error.strerror or str(error))
 
 
 def known(table: dict[str, object], key: str, what: str) -> None:

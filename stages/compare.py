@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from polybatch import __version__
-from polybatch.compare import comparison, refuse_different_queries, report
+from polybatch.compare import (
+    comparison,
+    refuse_different_queries,
+    refuse_different_revisions,
+    report,
+)
 from polybatch.config import Config
 from polybatch.evaluation import SCORES
 from polybatch.files import whole_file, write_json, write_text
-from polybatch.tables import read_table
+from polybatch.resampling import Resampling
+from polybatch.sections import bias_section, significance_section, study_views, view_sections
+from polybatch.significance import assess
+from polybatch.tables import read_notes, read_table
 from stages.common import RESULTS, run
 
 _BUDGET = ("pairs", "distinct_pairs", "query_tokens", "document_tokens")
@@ -22,6 +31,8 @@ def compare(config: Config, _: str) -> str:
     """Compare all strategies of the study on the same queries and return how many there were."""
     baseline = config.study.baseline
     per_query = {name: _scores(name) for name in config.strategies}
+    revisions = {name: read_notes(_path(name)) for name in config.strategies}
+    refuse_different_revisions(revisions, baseline)
     refuse_different_queries(per_query, baseline)
     metrics = {name: _json("metrics", f"{name}.json") for name in config.strategies}
     table = comparison(metrics, baseline)
@@ -31,13 +42,49 @@ def compare(config: Config, _: str) -> str:
         name: _budget(name) | _adaptation(strategy.start)
         for name, strategy in config.strategies.items()
     }
-    write_text(RESULTS / "compare.md", report(table, baseline, budgets, _signature(config)))
+    sure = _assessed(config, per_query)
+    with whole_file(RESULTS / "significance.csv") as temporary:
+        sure.write_csv(temporary)
+    signature = _signature(config) | {
+        f"{name} revision": revision for name, revision in revisions[baseline].items()
+    }
+    text = report(table, baseline, budgets, signature, _sections(config, sure), sure)
+    write_text(RESULTS / "compare.md", text)
     write_json(RESULTS / "metrics.json", metrics[config.study.focus])
     return f"{len(metrics)} strategies in results/compare.md"
 
 
+def _path(name: str) -> Path:
+    return RESULTS / "scores" / f"{name}.parquet"
+
+
 def _scores(name: str) -> pl.DataFrame:
-    return read_table(RESULTS / "scores" / f"{name}.parquet", SCORES)
+    return read_table(_path(name), SCORES)
+
+
+def _headline(config: Config) -> str:
+    measures = config.evaluation.measures
+    return "AP" if "AP" in measures else measures[0]
+
+
+def _assessed(config: Config, per_query: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    trained = {lang for data in config.used_for("train").values() for lang in data.languages}
+    views = study_views(_headline(config), trained, config.encoder.name)
+    settings = config.evaluation
+    resampling = Resampling(settings.resamples, settings.confidence, config.study.seed)
+    return assess(per_query, config.study.baseline, views, resampling)
+
+
+def _sections(config: Config, sure: pl.DataFrame) -> dict[str, str]:
+    headline, baseline = _headline(config), config.study.baseline
+    bias = {name: _json("bias", f"{name}.json") for name in config.strategies}
+    return {
+        "How sure the differences are": significance_section(
+            sure, headline, config.evaluation.confidence
+        ),
+        "Language bias": bias_section(bias),
+        "Which languages gain or lose": view_sections(sure, headline, baseline),
+    }
 
 
 def _json(*parts: str) -> Any:

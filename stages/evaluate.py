@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import polars as pl
 
+from polybatch.alignment import alignment_and_uniformity
+from polybatch.bias import TOP_DOCUMENTS, language_bias
 from polybatch.config import Config
 from polybatch.errors import InputError
 from polybatch.evaluation import Scores, evaluate, refuse_missing
 from polybatch.files import whole_file, whole_folder, write_json
-from polybatch.search import load_index, load_queries
-from polybatch.tables import Dataset, read_dataset, write_table
+from polybatch.search import EncodedQueries, load_index, load_queries
+from polybatch.tables import Dataset, read_dataset, revision_of, write_table
 from polybatch.trec import write_runs
 from stages.common import INDEX, RESULTS, VALID, known, log, run
 
@@ -20,30 +22,43 @@ def evaluate_strategy(config: Config, key: str) -> str:
     """Score the strategy `key` on every evaluation dataset and write what came of it."""
     known(dict(config.strategies), key, "strategy")
     scored: list[Scores] = []
+    bias: dict[str, object] = {}
+    revisions: dict[str, str] = {}
     with whole_folder(RESULTS / "runs" / key) as folder:
         for name in config.used_for("evaluate"):
             dataset = read_dataset(VALID / name)
-            scores = _score(config, key, dataset)
+            scores, queries = _score(config, key, dataset)
             refuse_missing(dataset, scores.per_query)
             (folder / name).mkdir()
-            write_runs(dataset, scores.runs, folder / name, key)
+            shown = scores.runs.filter(pl.col("rank") <= config.evaluation.run_depth)
+            write_runs(dataset, shown, folder / name, key)
             scored.append(scores)
+            bias[name] = _bias(dataset, scores, queries)
+            revisions[name] = revision_of(dataset)
             log.info("%s: judged and left-out queries %s", name, scores.counts[name])
     per_query = pl.concat([scores.per_query for scores in scored])
-    write_table(per_query, RESULTS / "scores" / f"{key}.parquet")
+    write_table(per_query, RESULTS / "scores" / f"{key}.parquet", revisions)
     _write_heatmap(pl.concat([scores.heatmap for scores in scored]), key)
     summary = {name: values for scores in scored for name, values in scores.summary.items()}
     write_json(RESULTS / "metrics" / f"{key}.json", summary)
+    write_json(RESULTS / "bias" / f"{key}.json", bias)
     return f"{per_query.height} scores"
 
 
-def _score(config: Config, key: str, dataset: Dataset) -> Scores:
+def _score(config: Config, key: str, dataset: Dataset) -> tuple[Scores, EncodedQueries]:
     folder = INDEX / key / dataset.name
     index, queries = load_index(folder), load_queries(folder)
     _refuse_other(folder, list(index.doc_ids), dataset.corpus["doc_id"].to_list())
     _refuse_other(folder, list(queries.query_ids), dataset.queries["query_id"].to_list())
     settings = config.evaluation
-    return evaluate(dataset, queries.vectors, index.vectors, settings.measures, settings.run_depth)
+    depth = max(settings.run_depth, TOP_DOCUMENTS)  # the bias panel needs these whatever is kept
+    return evaluate(dataset, queries.vectors, index.vectors, settings.measures, depth), queries
+
+
+def _bias(dataset: Dataset, scores: Scores, queries: EncodedQueries) -> dict[str, object]:
+    bias = language_bias(dataset, scores.relevant, scores.runs)
+    vectors = alignment_and_uniformity(dataset, queries.vectors)
+    return (bias.as_json() if bias else {}) | {"vectors": vectors}
 
 
 def _refuse_other(folder: object, encoded: list[str], there: list[str]) -> None:

@@ -71,7 +71,7 @@ def test_no_territory_is_in_both_splits(folder: Path) -> None:
     train, test = _dataset(folder, "train"), _dataset(folder, "test")
     assert not set(train.corpus["group_id"]) & set(test.corpus["group_id"])
     assert not set(train.queries["item_id"]) & set(test.queries["item_id"])
-    assert 0.15 < len(set(test.corpus["group_id"])) / len(territories()) < 0.25
+    assert 0.07 < len(set(test.corpus["group_id"])) / len(territories()) < 0.13
 
 
 @pytest.mark.parametrize("lang", Cldr.languages)

@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 import pytrec_eval
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from polybatch.errors import InputError
 from polybatch.evaluation import (
@@ -176,6 +178,30 @@ def test_rows_in_another_order_give_the_same_bytes(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "one-runs") == sha256_of(tmp_path / "other-runs")
     assert (one.summary, one.counts) == (other.summary, other.counts)
     assert one.heatmap.equals(other.heatmap)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations(range(12)), st.integers(0, 99))
+def test_other_names_give_the_same_means_bit_by_bit(names: list[int], seed: int) -> None:
+    """Vectors without ties: among equal scores the doc_id decides, so names do count there."""
+    dataset, queries, documents = _parallel(3, 12, lacking=0.3)
+    chance = np.random.default_rng(0)
+    queries = chance.standard_normal(queries.shape, np.float32)
+    documents = chance.standard_normal(documents.shape, np.float32)
+    before = evaluate(dataset, queries, documents, MEASURES)
+    order = np.random.default_rng(seed).permutation(documents.shape[0])
+    new = dict(zip(dataset.corpus["doc_id"], (f"x{n}" for n in order), strict=True))
+    item = pl.col("item_id").replace({f"i{n}": f"y{m}" for n, m in enumerate(names)})
+    doc = pl.col("doc_id").replace(new)
+    renamed = Dataset(
+        dataset.name,
+        dataset.queries.with_columns(item, query_id=pl.format("z{}", "query_id")),
+        dataset.corpus.with_columns(doc),
+        dataset.qrels.with_columns(item, doc),
+    )
+    after = evaluate(renamed, queries, documents, MEASURES)
+    assert (after.summary, after.counts) == (before.summary, before.counts)
+    assert after.heatmap.equals(before.heatmap)
 
 
 def test_the_best_vectors_score_1_and_the_worst_nearly_0() -> None:

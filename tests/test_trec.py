@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from polybatch.evaluation import Scores, evaluate
 from polybatch.files import sha256_of
 from polybatch.languages import LanguagePair
 from polybatch.tables import Dataset
-from polybatch.trec import pair_run, write_runs
+from polybatch.trec import pair_run, write_pair, write_runs
 from polybatch.vectors import Float32
 
 LANGUAGES = ("en", "sw")
@@ -135,6 +137,40 @@ def test_the_run_of_a_pair_agrees_with_the_scores() -> None:
     for item, score in ap.select("item_id", "score").rows():
         query, doc = f"q{item[1:]}-sw", f"d{item[1:]}-en"
         assert run.filter(query_id=query, doc_id=doc)["rank"].item() == round(1 / score)
+
+
+def _ir_measures(qrels: Path, run: Path, *measures: str) -> dict[str, float]:
+    """Return what `ir_measures QRELS RUN measures…` prints, all digits."""
+    command = [sys.executable, "-m", "ir_measures", str(qrels), str(run), *measures, "-p", "-1"]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {line.split("\t")[0]: float(line.split("\t")[1]) for line in printed.splitlines()}
+
+
+def test_ir_measures_prints_our_numbers_in_every_setting(tmp_path: Path) -> None:
+    """Runs as deep as the pool, so that AP looks at all documents."""
+    dataset, queries, documents = _world()
+    scores = evaluate(dataset, queries, documents, ["AP", "nDCG@10"], 40)
+    write_runs(dataset, scores.runs, tmp_path, "t")
+    for setting in ("mono", "multi"):
+        files = (tmp_path / f"{setting}.{kind}.gz" for kind in ("qrels", "run"))
+        found = _ir_measures(*files, "AP", "nDCG@10")
+        assert found == pytest.approx(scores.summary["toy"][setting], abs=1e-12)
+    pairs = []
+    for pair in (LanguagePair("en", "sw"), LanguagePair("sw", "en")):
+        run, qrels = write_pair(dataset, (queries, documents), pair, 40, tmp_path, "t")
+        assert run.name == f"{pair.query}_{pair.document}.run.gz"
+        pairs.append(_ir_measures(qrels, run, "AP", "nDCG@10"))
+    for measure, value in scores.summary["toy"]["cross"].items():
+        assert np.mean([found[measure] for found in pairs]) == pytest.approx(value, abs=1e-12)
+
+
+def test_a_pair_without_a_judged_query_is_refused(tmp_path: Path) -> None:
+    dataset, queries, documents = _world()
+    qrels = dataset.qrels.filter(pl.col("doc_id").str.ends_with("-en"))
+    part = Dataset("toy", dataset.queries, dataset.corpus, qrels)
+    with pytest.raises(InputError, match="toy en>sw: found 20 queries, 20 documents, none"):
+        write_pair(part, (queries, documents), LanguagePair("en", "sw"), 40, tmp_path, "t")
+    write_pair(part, (queries, documents), LanguagePair("sw", "en"), 40, tmp_path, "t")
 
 
 def test_ids_with_white_space_are_refused(tmp_path: Path) -> None:

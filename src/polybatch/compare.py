@@ -80,11 +80,41 @@ def refuse_different_queries(per_query: Mapping[str, pl.DataFrame], baseline: st
         raise InputErrorList("Strategies were scored on different queries", errors)
 
 
-def measure_table(table: pl.DataFrame, measure: str, differences: bool) -> pl.DataFrame:
+def refuse_different_revisions(revisions: Mapping[str, Mapping[str, str]], baseline: str) -> None:
+    """Raise InputErrorList unless all strategies were scored on the same dataset revisions.
+
+    `revisions`: of each strategy, {dataset: tables.revision_of it}, as its scores carry them.
+
+    Example:
+        >>> refuse_different_revisions({"mono": {"d": "1f"}, "hybrid": {"d": "2e"}}, "mono")
+        Traceback (most recent call last):
+        polybatch.errors.InputErrorList: Scores are of different dataset revisions (1 to mend):
+          - strategies mono and hybrid, dataset d: found revisions 1f and 2e, expected the same...
+    """
+    errors = []
+    for strategy, found in revisions.items():
+        for dataset in sorted({*revisions[baseline], *found}):
+            one, other = (row.get(dataset, "none") for row in (revisions[baseline], found))
+            errors += [
+                InputError(
+                    f"strategies {baseline} and {strategy}, dataset {dataset}",
+                    f"revisions {one} and {other}",
+                    "the same in both",
+                    "Evaluate both on the same data: `dvc repro` the older one",
+                )
+            ] * (one != other)
+    if errors:
+        raise InputErrorList("Scores are of different dataset revisions", errors)
+
+
+def measure_table(
+    table: pl.DataFrame, measure: str, differences: bool, sure: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Return one row a strategy, one column a dataset and setting, as Markdown in percent.
 
     The best of a column is bold (all that print the same). With `differences`, the difference
-    to the baseline follows in parentheses.
+    to the baseline follows in parentheses, and with `sure` (significance.SIGNIFICANCE) its
+    interval; the baseline's own interval is that of its value.
 
     Example:
         >>> values = {"mono": {"d": {"mono": {"AP": 0.5}}}, "hybrid": {"d": {"mono": {"AP": 0.6}}}}
@@ -93,12 +123,14 @@ def measure_table(table: pl.DataFrame, measure: str, differences: bool) -> pl.Da
     """
     rows = table.filter(measure=measure)
     strategies = table["strategy"].unique(maintain_order=True).to_list()
+    ranges = _ranges(sure, measure) if sure is not None else {}
     columns: dict[str, list[str]] = {"strategy": [escape(name) for name in strategies]}
     for (dataset, setting), part in rows.group_by("dataset", "setting", maintain_order=True):
         values = dict(zip(part["strategy"], part.select("value", "difference").rows(), strict=True))
         best = max(_percent(value) for value, _ in values.values())
         columns[f"{escape(str(dataset))} {setting}"] = [
-            _cell(values.get(name), best, differences) for name in strategies
+            _cell(values.get(name), best, differences, ranges.get((name, dataset, setting), ""))
+            for name in strategies
         ]
     return pl.DataFrame(columns)
 
@@ -127,19 +159,21 @@ def report(
     budgets: Mapping[str, Mapping[str, int | float | str]],
     signature: Mapping[str, object],
     extra: Mapping[str, str] | None = None,
+    sure: pl.DataFrame | None = None,
 ) -> str:
     """Return `compare.md`: headline, one table a measure, budgets, extra sections, notes.
 
     `table`: COMPARISON. The headline is of AP, else of the first measure. `signature`: how the
     numbers were made (tie rule, dataset revisions, seed, version, …). `extra`: {title: Markdown}.
+    `sure`: significance.SIGNIFICANCE, whose intervals the headline's table then shows.
     """
     measures = table["measure"].unique(maintain_order=True).to_list()
     first = "AP" if "AP" in measures else measures[0]
     parts = [
         "# Strategies compared",
         f"{escape(first)} in percent; in parentheses the difference to {escape(baseline)}, the "
-        "baseline; the best of a column is **bold**.",
-        markdown(measure_table(table, first, differences=True)),
+        "baseline; the best of a column is **bold**." + (_INTERVALS if sure is not None else ""),
+        markdown(measure_table(table, first, differences=True, sure=sure)),
     ]
     for title, body in (extra or {}).items():
         parts += [f"## {escape(title)}", body.strip()]
@@ -179,6 +213,8 @@ def escape(text: str) -> str:
     return "".join(f"\\{mark}" if mark in _MARKS else mark for mark in " ".join(text.split()))
 
 
+_INTERVALS = " In brackets the interval of the difference, of the baseline that of its value."
+
 _READING: Sequence[str] = (
     "- **mono**: queries against documents of their own language, averaged over languages; "
     "**cross**: over ordered pairs of languages; **multi**: against the pool of all languages, "
@@ -205,15 +241,29 @@ def _differences(reference: pl.DataFrame, scores: pl.DataFrame) -> str:
     return ""
 
 
-def _cell(values: tuple[float, float | None] | None, best: float, differences: bool) -> str:
+def _ranges(sure: pl.DataFrame, measure: str) -> dict[tuple[object, ...], str]:
+    """Return the interval to print, by (strategy, dataset, setting)."""
+    found: dict[tuple[object, ...], str] = {}
+    for row in sure.filter(measure=measure, kind="setting").iter_rows(named=True):
+        head = "" if row["difference"] is None else "difference_"
+        low, high = row[f"{head}low"], row[f"{head}high"]
+        if low is not None:
+            text = f" [{_percent(low) + 0.0:.1f}, {_percent(high) + 0.0:.1f}]"
+            found[row["strategy"], row["dataset"], row["setting"]] = text
+    return found
+
+
+def _cell(
+    values: tuple[float, float | None] | None, best: float, differences: bool, interval: str
+) -> str:
     if values is None:
         return MISSING
     value, difference = values
     text = f"{_percent(value):.1f}"
     text = f"**{text}**" if _percent(value) == best else text
     if differences and difference is not None:
-        text += f" ({_percent(difference) + 0.0:+.1f})"
-    return text
+        return f"{text} ({_percent(difference) + 0.0:+.1f}{interval})"
+    return text + interval
 
 
 def _percent(value: float) -> float:

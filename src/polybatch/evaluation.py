@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from polybatch.errors import InputError
 from polybatch.languages import POOL
-from polybatch.measures import Found, parse, score_all
+from polybatch.measures import Float64, Found, parse, score_all
 from polybatch.ranks import Ranking, Relevant, rank_documents
 from polybatch.tables import Dataset
 from polybatch.vectors import Float32, Int64
@@ -55,7 +56,8 @@ class Scores:
     queries, then over languages or pairs. `counts`: {dataset: {setting: {"lists", "judged",
     "not_judged"}}}, a list being a language, a pair or the pool. A setting that a dataset does
     not have (`cross` with one language, `multi` with documents in one) is in `counts` with 0
-    lists, and not in `summary`. `heatmap`: HEATMAP. `runs`: ranks.TOP.
+    lists, and not in `summary`. `heatmap`: HEATMAP. `runs`: ranks.TOP. `relevant`: the ranks of
+    the relevant documents.
     """
 
     per_query: pl.DataFrame
@@ -63,6 +65,7 @@ class Scores:
     counts: Counts
     heatmap: pl.DataFrame
     runs: pl.DataFrame
+    relevant: Relevant
 
 
 def evaluate(
@@ -140,6 +143,7 @@ def _scores(dataset: Dataset, ranking: Ranking, measures: list[str]) -> Scores:
         {dataset.name: _counts(dataset, lists)},
         _heatmap(dataset.name, lists, measures),
         ranking.top,
+        ranking.relevant,
     )
 
 
@@ -185,7 +189,8 @@ def _setting() -> pl.Expr:
 def _list_means(wide: pl.DataFrame, measures: list[str]) -> pl.DataFrame:
     """Return means over queries: a row a list (a language, a pair, the pool), with its count.
 
-    Summed with numpy in the order of the rows: polars may sum in another order each time.
+    Summed with numpy, the smallest first: polars may sum in another order each time, and the
+    order of the rows depends on the items' names.
     """
     head = wide.select("setting", "query_lang", "doc_lang").with_columns(
         query_lang=pl.when(pl.col("setting") == "multi")
@@ -195,11 +200,13 @@ def _list_means(wide: pl.DataFrame, measures: list[str]) -> pl.DataFrame:
     keys = head.unique().sort("setting", "query_lang", "doc_lang").with_row_index("list")
     code = head.join(keys, on=head.columns, maintain_order="left")["list"].to_numpy()
     count = np.bincount(code, minlength=keys.height)
-    means = {
-        name: np.bincount(code, wide[name].to_numpy(), minlength=keys.height) / count
-        for name in measures
-    }
+    means = {name: _sums(code, wide[name].to_numpy(), keys.height) / count for name in measures}
     return keys.drop("list").with_columns(judged=pl.Series(count, dtype=pl.Int64), **means)
+
+
+def _sums(code: npt.NDArray[np.generic], scores: Float64, lists: int) -> Float64:
+    order = np.argsort(scores)
+    return np.bincount(code[order], scores[order], lists).astype(np.float64)
 
 
 def _summary(lists: pl.DataFrame, measures: list[str]) -> dict[str, dict[str, float]]:

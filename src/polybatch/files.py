@@ -46,7 +46,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise _storage_error(path, error) from error
+        raise _told(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -67,9 +67,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
-        raise _storage_error(path, error) from error
+        raise _told(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def library_writes(path: Path) -> Iterator[None]:
+    """Tell what a library's own writer refused as InputError: these raise errors of any kind.
+
+    Example:
+        >>> with library_writes(Path("a.faiss")):
+        ...     raise RuntimeError("write error 28")
+        Traceback (most recent call last):
+        polybatch.errors.InputError: a.faiss: found the system's answer 'write error 28' while ...
+    """
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        raise storage_error(path, str(error)) from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -111,13 +129,18 @@ def _sync(path: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _storage_error(path: Path, error: OSError) -> Exception:
-    if error.errno is None or isinstance(error, FileNotFoundError):
-        return error
+def storage_error(path: Path, answer: str) -> InputError:
+    """Return the error of a file that cannot be written, with the cure."""
     return InputError(
         path,
-        f"the system's answer '{error.strerror}' while writing",
+        f"the system's answer '{answer}' while writing",
         "room and permission for this file",
         "Free disk space or mend the permissions, then run the same command again; "
         "what was there before is unchanged",
     )
+
+
+def _told(path: Path, error: OSError) -> Exception:
+    if isinstance(error, FileNotFoundError):
+        return error
+    return storage_error(path, error.strerror or str(error))

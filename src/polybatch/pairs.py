@@ -9,7 +9,7 @@ Letters: I items, L languages. Nothing here is as long as the list of all pairs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from polybatch.tables import Dataset
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 
+_SLICE = 65_536  # rows
 _SEED = 7  # of polars' hash; equality is all that is asked of it
 
 
@@ -176,36 +177,53 @@ def item_keys(
     Keys are 64-bit hashes: should two different texts ever share one, a pair is put off to a later
     batch without need, and nothing else happens.
     """
-    by_document = documents.select("item", "dataset", "doc_id")
-    parts = [
-        by_document.select(
-            "item", pl.struct(pl.col("dataset").cast(pl.String), "doc_id").hash(_SEED).alias("key")
-        )
-    ]
+    return pl.concat(_key_parts(datasets, items, documents)).unique()
+
+
+def _key_parts(
+    datasets: Sequence[Dataset], items: pl.DataFrame, documents: pl.DataFrame
+) -> Iterator[pl.DataFrame]:
+    """Yield (item, key) of document ids, then of each dataset's question and document texts."""
+    ids = pl.struct(pl.col("dataset").cast(pl.String), "doc_id").hash(_SEED)
+    yield _in_slices(documents, "item", ids.alias("key"))
     for dataset in datasets:
         mine = items.filter(pl.col("dataset") == dataset.name).select("item", "item_id")
-        parts.append(_text_keys(dataset.queries, mine, "item_id"))
-        held = by_document.filter(pl.col("dataset") == dataset.name).select("item", "doc_id")
-        parts.append(_text_keys(dataset.corpus, held, "doc_id"))
-    return pl.concat(parts).unique()
+        yield _text_keys(dataset.queries, mine, "item_id")
+        held = documents.filter(pl.col("dataset") == dataset.name).select("item", "doc_id")
+        yield _text_keys(dataset.corpus, held, "doc_id")
 
 
 def _text_keys(texts: pl.DataFrame, wanted: pl.DataFrame, on: str) -> pl.DataFrame:
-    """Hash normalised texts of wanted rows, streaming: no second copy of all texts is held."""
-    keys = texts.lazy().join(wanted.lazy(), on=on).select("item", _text_key())
-    return keys.collect(engine="streaming")
+    key = normalised("text").hash(_SEED + 1).alias("key")
+    return _in_slices(texts, on, key).join(wanted, on=on).select("item", "key")
 
 
-def _text_key() -> pl.Expr:
-    return normalised("text").hash(_SEED + 1).alias("key")
+def _in_slices(frame: pl.DataFrame, name: str, key: pl.Expr) -> pl.DataFrame:
+    """Return `name` and `key` of all rows; normalised texts exist for a slice a thread."""
+    starts = range(0, max(frame.height, 1), _SLICE)
+    return pl.concat(
+        pl.collect_all([frame.slice(start, _SLICE).lazy().select(name, key) for start in starts])
+    )
 
 
 def _shared_keys(
     datasets: Sequence[Dataset], items: pl.DataFrame, documents: pl.DataFrame
 ) -> tuple[Int64, Int64]:
     """Return the keys that more than one item has, renumbered, and where each item's begin."""
-    keys = item_keys(datasets, items, documents)
-    shared = keys.filter(pl.col("key").is_duplicated())
-    numbered = shared.with_columns(pl.col("key").rank("dense").cast(pl.Int64)).sort("item", "key")
-    bounds = np.searchsorted(numbered["item"].to_numpy(), np.arange(items.height + 1))
-    return numbered["key"].to_numpy(), bounds.astype(np.int64)
+    parts = [
+        (part["item"].to_numpy().astype(np.int32), part["key"].to_numpy())
+        for part in _key_parts(datasets, items, documents)
+    ]
+    item, key = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((item, key))
+    item, key = item[order], key[order]
+    same = key[1:] == key[:-1]
+    first = np.concatenate([[True], ~same | (item[1:] != item[:-1])])  # of each item and key
+    item, key = item[first], key[first]
+    same = key[1:] == key[:-1]
+    shared = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    item, key = item[shared], key[shared]
+    number = np.unique(key, return_inverse=True)[1].astype(np.int64)
+    order = np.lexsort((number, item))
+    bounds = np.searchsorted(item[order], np.arange(items.height + 1))
+    return number[order], bounds.astype(np.int64)

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from polybatch.errors import InputError
-from polybatch.files import whole_file
+from polybatch.files import library_writes, whole_file
 from polybatch.tables import read_table, write_table
 from polybatch.vectors import Float32, Int64, check_vectors
 
@@ -100,7 +100,8 @@ def search(index: Index, queries: EncodedQueries, k: int) -> list[list[ScoredDoc
 
 def save_index(index: Index, folder: Path) -> None:
     """Write `documents.faiss` and `doc_ids.parquet` into `folder`; same rows, same bytes."""
-    with whole_file(folder / "documents.faiss") as temporary:
+    path = folder / "documents.faiss"
+    with whole_file(path) as temporary, library_writes(path):
         faiss.write_index(index.flat, str(temporary))
     write_table(pl.DataFrame({"doc_id": index.doc_ids}, schema=DOC_IDS), folder / "doc_ids.parquet")
 

@@ -151,7 +151,12 @@ class AdaptationSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """Measures by their ir_measures names; `run_depth`: documents a query in the TREC runs."""
+    """Measures by their ir_measures names; `run_depth`: documents a query in the TREC runs.
+
+    `resamples`: of the items, for intervals and p-values; `confidence`: of the intervals.
+    """
 
     measures: tuple[str, ...]
     run_depth: int = _range(1, 1_000_000)
+    resamples: int = _range(100, 1_000_000)
+    confidence: float = _range(0.5, 0.999)

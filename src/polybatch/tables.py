@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,10 +68,38 @@ def table(rows: list[dict[str, object]], schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def write_table(frame: pl.DataFrame, path: Path) -> None:
-    """Write Parquet, whole or not at all, with the same bytes for the same rows."""
+def write_table(frame: pl.DataFrame, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write Parquet, whole or not at all, with the same bytes for the same rows.
+
+    `notes`: what the file says of itself beside its rows; `read_notes` reads it.
+    """
     with whole_file(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd", statistics=False)
+        frame.write_parquet(
+            temporary, compression="zstd", statistics=False, metadata=dict(notes or {})
+        )
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """Return the notes that `write_table` put into a Parquet file."""
+    try:
+        found = pl.read_parquet_metadata(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _unreadable(path, error) from error
+    return {key: value for key, value in found.items() if key != "ARROW:schema"}
+
+
+def revision_of(dataset: Dataset) -> str:
+    """Return a short fingerprint of a dataset's rows, whatever their order.
+
+    Example:
+        >>> empty = Dataset("d", *(schema.to_frame() for schema in (QUERIES, CORPUS, QRELS)))
+        >>> len(revision_of(empty))
+        12
+    """
+    digest = hashlib.sha256()
+    for frame in (dataset.queries, dataset.corpus, dataset.qrels):
+        digest.update(frame.sort(frame.columns).write_csv().encode())
+    return digest.hexdigest()[:12]
 
 
 def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
@@ -77,12 +107,7 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(
-            path,
-            f"no readable Parquet ({type(error).__name__})",
-            "a table of this pipeline",
-            "Run `dvc repro` again: it rebuilds what is missing",
-        ) from error
+        raise _unreadable(path, error) from error
     if frame.schema != schema:
         raise InputError(
             path,
@@ -157,6 +182,15 @@ def check_dataset(dataset: Dataset) -> None:
         ),
         "queries without a relevant document",
         "at least one relevant document an item",
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(
+        path,
+        f"no readable Parquet ({type(error).__name__})",
+        "a table of this pipeline",
+        "Run `dvc repro` again: it rebuilds what is missing",
     )
 
 

@@ -36,7 +36,7 @@ from transformers import PrinterCallback, TrainerCallback
 
 from polybatch.encoders import token_limit
 from polybatch.errors import InputError
-from polybatch.files import write_json
+from polybatch.files import library_writes, write_json
 from polybatch.machine import keep_freed_memory
 from polybatch.rows import RowAdam, RowTable, clip_gradients
 from polybatch.settings import EncoderSettings, TrainingSettings
@@ -233,8 +233,9 @@ class _PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         self.model.load_state_dict(load_file(Path(checkpoint_path) / _STATE))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        with library_writes(folder):
+            super()._save_checkpoint(model, trial)
         write_json(folder / _COMPLETE, {"fingerprint": self.fingerprint})
         for older in Path(self.args.output_dir).glob("checkpoint-*"):
             if older != folder:

@@ -2,9 +2,10 @@
 
 A run file holds one ranked list a query_id, so settings are files: `mono` (each query against its
 own language) and `multi` (against the pool). Cross-lingual lists, one a pair of languages, would
-be 14 million lines for XQuAD-R: `pair_run` makes those of one pair when they are wanted. Scores are
-written with as many digits as a float32 needs, so a tool that sorts them again, by score, then by
-doc_id, both descending, finds our ranks.
+be 14 million lines for XQuAD-R: `write_pair` makes those of one pair when they are wanted
+(`polybatch runs`), to any depth: AP by another tool is ours where the run holds all documents.
+Scores are written with as many digits as a float32 needs, so a tool that sorts them again, by
+score, then by doc_id, both descending, finds our ranks.
 """
 
 from __future__ import annotations
@@ -72,6 +73,39 @@ def pair_run(
     )
     top = rank_documents(part, query_vectors[asked], doc_vectors[held], depth).top
     return top.filter(doc_lang=POOL).with_columns(doc_lang=pl.lit(pair.document))
+
+
+def write_pair(
+    dataset: Dataset,
+    vectors: tuple[Float32, Float32],
+    pair: LanguagePair,
+    depth: int,
+    folder: Path,
+    tag: str,
+) -> list[Path]:
+    """Write `<query>_<document>.{run,qrels}.gz` of one pair of languages, mono or cross.
+
+    `vectors`: of the dataset's queries and documents, row by row. Refuses a pair without a judged
+    query, and ids with white space.
+    """
+    _refuse_spaces(dataset, tag)
+    held = dataset.corpus.filter(lang=pair.document).select("doc_id")
+    asked = dataset.queries.filter(lang=pair.query).select("query_id", "item_id")
+    judged = asked.join(dataset.qrels, on="item_id").join(held, on="doc_id")
+    if not judged.filter(pl.col("relevance") > 0).height:
+        raise InputError(
+            f"{dataset.name} {pair}",
+            f"{asked.height} queries, {held.height} documents, none relevant to another",
+            "at least one query with a relevant document",
+            "Choose another pair",
+        )
+    runs = pair_run(dataset, *vectors, pair, depth).join(judged, on="query_id", how="semi")
+    name = f"{pair.query}_{pair.document}"
+    files = [folder / f"{name}.run.gz", folder / f"{name}.qrels.gz"]
+    _write_gzip(run_lines(runs, tag), files[0])
+    lines = judged.select("query_id", pl.lit("0").alias("0"), "doc_id", "relevance")
+    _write_gzip(lines.sort("query_id", "doc_id"), files[1])
+    return files
 
 
 def _settings(dataset: Dataset, runs: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:

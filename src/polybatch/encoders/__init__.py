@@ -14,6 +14,7 @@ from sentence_transformers import SentenceTransformer
 
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.errors import InputError
+from polybatch.files import library_writes
 from polybatch.settings import EncoderSettings
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,8 @@ def open_checkpoint(folder: Path) -> SentenceTransformer:
 
 def save_checkpoint(encoder: SentenceTransformer, folder: Path) -> None:
     """Write a sentence-transformers folder, the same bytes for the same weights."""
-    encoder.save(str(folder), create_model_card=False)
+    with library_writes(folder):
+        encoder.save(str(folder), create_model_card=False)
     _sort_json(folder / "config_sentence_transformers.json")
 
 

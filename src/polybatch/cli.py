@@ -1,0 +1,118 @@
+"""The console command `polybatch`. The only module of the package that reads arguments.
+
+A command is a row of COMMANDS: what it takes, and a function from the arguments to its text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polybatch import __version__
+from polybatch.errors import InputError, InputErrorList
+from polybatch.evaluation import SETTINGS
+from polybatch.languages import LanguagePair
+from polybatch.printing import FORMATS
+from polybatch.side_by_side import Choice, side_by_side
+from polybatch.study import Study
+from polybatch.trec import write_pair
+
+
+@dataclass(frozen=True)
+class Command:
+    """`arguments` adds what the command takes, `work` does it and returns what to print."""
+
+    summary: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    work: Callable[[argparse.Namespace], str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; mistakes end with their message and exit code 1.
+
+    Example:
+        >>> main(["compare", "mono", "hybrid", "--folder", "nowhere"])
+        1
+    """
+    parser = argparse.ArgumentParser(prog="polybatch")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        below = commands.add_parser(name, help=command.summary, description=command.summary)
+        below.add_argument("--folder", type=Path, default=Path(), help="the study (default: here)")
+        command.arguments(below)
+    chosen = parser.parse_args(arguments)
+    try:
+        sys.stdout.write(COMMANDS[chosen.command].work(chosen) + "\n")
+    except (InputError, InputErrorList) as error:
+        sys.stderr.write(f"polybatch {chosen.command}: {error}\n")
+        return 1
+    except BrokenPipeError:  # `polybatch compare … | head`
+        sys.stderr.close()
+    return 0
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", help="a strategy")
+    parser.add_argument("second", help="the strategy whose gains are shown")
+    parser.add_argument("--dataset", help="one evaluation dataset (default: all)")
+    parser.add_argument("--setting", choices=SETTINGS, help="one setting (default: all)")
+    parser.add_argument("--measure", help="default: AP, else the study's first")
+    parser.add_argument("--questions", type=int, default=20, help="how many that changed most")
+    formats = parser.add_mutually_exclusive_group()
+    for name in FORMATS:
+        formats.add_argument(f"--{name}", dest="format", action="store_const", const=name)
+    parser.set_defaults(format="markdown")
+
+
+def _compare(chosen: argparse.Namespace) -> str:
+    if chosen.questions < 0:
+        raise InputError("--questions", str(chosen.questions), "0 or more", "Change the number")
+    choice = Choice(chosen.dataset, chosen.setting, chosen.measure, chosen.questions)
+    found = side_by_side(Study(chosen.folder), chosen.first, chosen.second, choice)
+    return FORMATS[chosen.format](found)
+
+
+def _runs_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("strategy")
+    parser.add_argument("--dataset", help="one evaluation dataset (default: all)")
+    parser.add_argument("--pair", help="query>document, such as 'sw>en' (default: all pairs)")
+    parser.add_argument("--depth", type=int, help="documents a query (default: all, as AP needs)")
+    parser.add_argument("--out", type=Path, required=True, help="an existing or new folder")
+
+
+def _runs(chosen: argparse.Namespace) -> str:
+    study = Study(chosen.folder)
+    strategy = study.strategy(chosen.strategy)
+    only = _pair(chosen.pair) if chosen.pair else None
+    if chosen.depth is not None and chosen.depth < 1:
+        raise InputError("--depth", str(chosen.depth), "1 or more", "Change the number")
+    names = list(study.config.used_for("evaluate"))
+    count = 0
+    for name in [study.dataset_name(chosen.dataset)] if chosen.dataset else names:
+        dataset = study.dataset(name)
+        queries, index = study.vectors(strategy, name)
+        asked, held = (sorted(set(frame["lang"])) for frame in (dataset.queries, dataset.corpus))
+        for pair in [only] if only else [LanguagePair(a, b) for a in asked for b in held]:
+            depth = chosen.depth or dataset.corpus.height
+            found = write_pair(
+                dataset, (queries.vectors, index.vectors), pair, depth, chosen.out / name, strategy
+            )
+            count += len(found)
+    return f"{count} files in {chosen.out}"
+
+
+def _pair(text: str) -> LanguagePair:
+    try:
+        return LanguagePair.parse(text)
+    except ValueError as error:
+        raise InputError("--pair", f"'{text}'", "such as 'sw>en'", "Mend it") from error
+
+
+COMMANDS: dict[str, Command] = {
+    "compare": Command("Two strategies side by side", _compare_arguments, _compare),
+    "runs": Command("TREC runs and qrels, a file a pair of languages", _runs_arguments, _runs),
+}

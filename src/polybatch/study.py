@@ -1,0 +1,62 @@
+"""A study's folder as the stages leave it: params.yaml, data, results. Read only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from polybatch.config import Config, load
+from polybatch.errors import InputError
+from polybatch.evaluation import SCORES
+from polybatch.search import EncodedQueries, Index, load_index, load_queries
+from polybatch.tables import Dataset, read_dataset, read_notes, read_table
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the stages wrote below `folder`. A file that is missing is an InputError."""
+
+    folder: Path
+
+    @cached_property
+    def config(self) -> Config:
+        """The checked params.yaml."""
+        return load(self.folder / "params.yaml")
+
+    def strategy(self, name: str) -> str:
+        """Return the name of a strategy of this study, or refuse another."""
+        return _chosen("strategy", name, list(self.config.strategies))
+
+    def dataset_name(self, name: str) -> str:
+        """Return the name of an evaluation dataset of this study, or refuse another."""
+        return _chosen("--dataset", name, list(self.config.used_for("evaluate")))
+
+    def scores(self, strategy: str) -> pl.DataFrame:
+        """Return a strategy's scores (evaluation.SCORES)."""
+        return read_table(self._scores(strategy), SCORES)
+
+    def revisions(self, strategy: str) -> dict[str, str]:
+        """Return {dataset: the revision that the strategy was scored on}."""
+        return read_notes(self._scores(strategy))
+
+    def dataset(self, name: str) -> Dataset:
+        """Return an evaluation dataset with its texts."""
+        return read_dataset(self.folder / "data" / "valid" / name)
+
+    def vectors(self, strategy: str, dataset: str) -> tuple[EncodedQueries, Index]:
+        """Return the vectors of a dataset's queries and documents under a strategy."""
+        folder = self.folder / "data" / "index" / strategy / dataset
+        return load_queries(folder), load_index(folder)
+
+    def _scores(self, strategy: str) -> Path:
+        return self.folder / "results" / "scores" / f"{self.strategy(strategy)}.parquet"
+
+
+def _chosen(what: str, name: str, known: Sequence[str]) -> str:
+    if name not in known:
+        raise InputError(what, f"'{name}'", f"one of {', '.join(known)}", "Choose one")
+    return name

@@ -1,0 +1,200 @@
+"""What is averaged together: settings, languages, pairs, languages seen or not, scripts.
+
+A list is what one mean over queries is taken of: a language (`mono`), an ordered pair (`cross`), a
+language's queries against the pool (`multi`), or all queries against the pool (`mul` on both
+sides). A view is the mean of the means of its lists.
+
+Letters: J judged queries, I items, L lists, V views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from babel.core import get_global
+
+from polybatch.languages import POOL
+from polybatch.vectors import Int64
+
+Float64 = npt.NDArray[np.float64]
+LISTS = pl.Schema({"setting": pl.String, "query_lang": pl.String, "doc_lang": pl.String})
+
+ENCODER_LANGUAGES: Mapping[str, frozenset[str]] = {
+    # Yang et al., arXiv 1907.04307
+    "use-multilingual": frozenset(
+        (
+            *("ar", "de", "en", "es", "fr", "it", "ja", "ko"),
+            *("nl", "pl", "pt", "ru", "th", "tr", "zh", "zh-Hant"),
+        )
+    ),
+}
+"""The languages an encoder was pre-trained on, where its authors name them."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A mean over lists: `kind` is the table it belongs to, `group` its row there."""
+
+    kind: str
+    setting: str
+    group: str
+    lists: tuple[tuple[str, str], ...]
+    """(query_lang, doc_lang) of each."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the score of each judged query belongs: `item` and `column` (J,), `counts` (I, L).
+
+    `lists`: LISTS, one row a column, the whole pool last if there is one.
+    """
+
+    lists: pl.DataFrame
+    item: Int64
+    column: Int64
+    counts: Float64
+
+    def sums(self, scores: Float64) -> Float64:
+        """Return the sums of scores (J,) an item and list (I, L)."""
+        return _gather(self.lists, self.item, self.column, scores, len(self.counts))
+
+
+def lay_out(keys: pl.DataFrame) -> Layout:
+    """Return the layout of judged queries (columns setting, query_lang, doc_lang, item_id).
+
+    Example:
+        >>> asked = pl.DataFrame({"setting": "multi", "query_lang": ["en", "sw"],
+        ...                       "doc_lang": "mul", "item_id": "i"})
+        >>> layout = lay_out(asked)
+        >>> layout.lists["query_lang"].to_list(), layout.sums(np.array([0.5, 1])).tolist()
+        (['en', 'sw', 'mul'], [[0.5, 1.0, 1.5]])
+    """
+    names = LISTS.names()
+    lists = keys.select(names).unique().sort(names).with_row_index("column")
+    placed = keys.join(lists, on=names, maintain_order="left")["column"]
+    column = placed.to_numpy().astype(np.int64)
+    item = keys["item_id"].rank("dense").to_numpy().astype(np.int64) - 1
+    lists = lists.drop("column")
+    if (lists["setting"] == "multi").any():
+        lists = pl.concat([lists, pl.DataFrame([("multi", POOL, POOL)], LISTS, orient="row")])
+    items = int(item.max()) + 1
+    ones = np.ones(keys.height)
+    counts = _gather(lists, item, column, ones, items)
+    return Layout(lists, item, column, counts)
+
+
+def _gather(
+    lists: pl.DataFrame, item: Int64, column: Int64, values: Float64, items: int
+) -> Float64:
+    cells: Float64 = np.bincount(item * lists.height + column, values, items * lists.height).astype(
+        np.float64
+    )
+    table = cells.reshape(items, lists.height)
+    pooled = (lists["setting"] == "multi").to_numpy()
+    if pooled.any():
+        table[:, -1] = table[:, pooled].sum(axis=1)
+    return table
+
+
+def membership(lists: pl.DataFrame, views: Sequence[View]) -> Float64:
+    """Return (L, V): 1 where the list belongs to the view."""
+    row = {key: n for n, key in enumerate(lists.select(LISTS.names()).rows())}
+    table = np.zeros((lists.height, len(views)))
+    for column, view in enumerate(views):
+        table[[row[view.setting, *key] for key in view.lists], column] = 1
+    return table
+
+
+def setting_views(lists: pl.DataFrame) -> list[View]:
+    """Return the means that `results/metrics` holds: mono, cross and multi, where they exist.
+
+    Example:
+        >>> rows = [("mono", "en", "en"), ("multi", "en", "mul"), ("multi", "mul", "mul")]
+        >>> [view.lists for view in setting_views(pl.DataFrame(rows, LISTS, orient="row"))]
+        [(('en', 'en'),), (('mul', 'mul'),)]
+    """
+    return [
+        View("setting", setting, "all", tuple(key for key in _of(lists, setting, whole=True)))
+        for setting in ("mono", "cross", "multi")
+        if _of(lists, setting, whole=True)
+    ]
+
+
+def language_views(lists: pl.DataFrame) -> list[View]:
+    """Return each language's means: asked in it (mono, cross, multi), and held in it (cross)."""
+    found = []
+    for setting in ("mono", "cross", "multi"):
+        keys = _of(lists, setting)
+        for lang in sorted({query for query, _ in keys}):
+            group = tuple(key for key in keys if key[0] == lang)
+            found.append(View("query language", setting, lang, group))
+    cross = _of(lists, "cross")
+    for lang in sorted({document for _, document in cross}):
+        group = tuple(key for key in cross if key[1] == lang)
+        found.append(View("document language", "cross", lang, group))
+    return found
+
+
+def pair_views(lists: pl.DataFrame) -> list[View]:
+    """Return every ordered pair of different languages by itself."""
+    return [View("pair", "cross", ">".join(key), (key,)) for key in _of(lists, "cross")]
+
+
+def seen_views(lists: pl.DataFrame, kind: str, seen: Collection[str]) -> list[View]:
+    """Return means over languages of `seen` apart from the others; a pair is seen if both are.
+
+    Example:
+        >>> rows = [("mono", "en", "en"), ("mono", "sw", "sw"), ("cross", "sw", "en")]
+        >>> table = pl.DataFrame(rows, LISTS, orient="row")
+        >>> [(view.setting, view.group) for view in seen_views(table, "training", {"en"})]
+        [('mono', 'seen'), ('mono', 'unseen'), ('cross', 'not both seen')]
+    """
+    found = []
+    for setting in ("mono", "cross", "multi"):
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for query, document in _of(lists, setting):
+            known = query in seen and (document in seen or document == POOL)
+            rest = "not both seen" if setting == "cross" else "unseen"
+            groups.setdefault("seen" if known else rest, []).append((query, document))
+        found += [View(kind, setting, name, tuple(keys)) for name, keys in sorted(groups.items())]
+    return sorted(
+        found,
+        key=lambda view: (("mono", "cross", "multi").index(view.setting), view.group != "seen"),
+    )
+
+
+def script_views(lists: pl.DataFrame) -> list[View]:
+    """Return the cross-lingual mean over pairs of one script apart from pairs of two scripts."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for query, document in _of(lists, "cross"):
+        same = script_of(query) == script_of(document)
+        groups.setdefault("same script" if same else "two scripts", []).append((query, document))
+    return [View("script", "cross", name, tuple(keys)) for name, keys in sorted(groups.items())]
+
+
+def script_of(lang: str) -> str:
+    """Return the ISO 15924 script a language is likely written in (CLDR's likely subtags).
+
+    Example:
+        >>> [script_of(lang) for lang in ("en", "zh", "zh-Hant", "el", "xx")]
+        ['Latn', 'Hans', 'Hant', 'Grek', 'Zzzz']
+    """
+    parts = lang.split("-")
+    named = [part for part in parts if len(part) == 4]
+    if named:
+        return named[0]
+    likely = get_global("likely_subtags")
+    full = likely.get("_".join(parts)) or likely.get(parts[0]) or ""
+    return next((part for part in str(full).split("_")[1:] if len(part) == 4), "Zzzz")
+
+
+def _of(lists: pl.DataFrame, setting: str, whole: bool = False) -> list[tuple[str, str]]:
+    """Return the lists of a setting; of multi by language, or the `whole` pool at once."""
+    keys = lists.filter(setting=setting).select("query_lang", "doc_lang").rows()
+    if setting == "multi":
+        keys = [key for key in keys if (key[0] == POOL) == whole]
+    return [(str(query), str(document)) for query, document in keys]

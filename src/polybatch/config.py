@@ -32,6 +32,7 @@ from polybatch.settings import (
     Strategy,
     StudySettings,
     TrainingSettings,
+    encoder_mistakes,
 )
 
 _UNTRACKED = ("size", "nfiles")  # DVC's run cache ignores params of these names (issue 10296)
@@ -222,6 +223,7 @@ def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
         _shared_data,
         _measure_names,
         _curves,
+        _encoder,
     )
     found: list[InputError] = []
     for rule in rules:
@@ -358,3 +360,7 @@ def _curves(config: Config) -> _Mistakes:
             " log another mean",
             "Change one of them",
         )
+
+
+def _encoder(config: Config) -> _Mistakes:
+    yield from encoder_mistakes(config.encoder)

@@ -31,11 +31,10 @@ HUB_NAMES = {
 }
 """Short names of `encoder.name`; any other `owner/name` is the hub's own name."""
 
-HUB_PROMPTS = {
-    f"intfloat/multilingual-e5-{kind}": ("query: ", "passage: ")
-    for kind in ("small", "base", "large")
+PROMPTS = {
+    f"multilingual-e5-{kind}": ("query: ", "passage: ") for kind in ("small", "base", "large")
 }
-"""Encoders that were trained with a prompt before each query and each document."""
+"""Encoders trained with a prompt before each query and document, by the last part of a name."""
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -89,13 +88,19 @@ class EncoderSettings:
     """
 
     name: str
-    query_length: int = _range(4, 8192)
-    document_length: int = _range(4, 8192)
-    batch_texts: int = _range(1, 65536)
     revision: str
     pooling: Literal["as-saved", "mean", "cls"]
     query_prompt: str
     document_prompt: str
+    query_length: int = _range(4, 8192)
+    document_length: int = _range(4, 8192)
+    batch_texts: int = _range(1, 65536)
+
+    def of(self, side: Literal["query", "document"]) -> tuple[int, str]:
+        """Return length and prompt of one side, as encoding and counting take them."""
+        if side == "query":
+            return self.query_length, self.query_prompt
+        return self.document_length, self.document_prompt
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ class TrainingSettings:
     would not fit; the gradient is the same. `fp16` needs a GPU.
     """
 
+    precision: Literal["fp32", "bf16", "fp16"]
     learning_rate: float = _range(0.0, 1.0)
     rows_learning_rate: float = _range(0.0, 1.0)
     temperature: float = _range(1e-4, 10.0)
@@ -131,7 +137,6 @@ class TrainingSettings:
     max_grad_norm: float = _range(1e-6, 1e6)
     checkpoint_every: int = _range(1, 10_000_000)
     log_every: int = _range(1, 10_000_000)
-    precision: Literal["fp32", "bf16", "fp16"]
     cached_pairs: int = _range(0, 65536)
 
 
@@ -161,7 +166,7 @@ def encoder_mistakes(encoder: EncoderSettings) -> Iterator[tuple[str, str, str, 
     """Yield (key, found, expected, what to do) of keys that contradict the encoder's name.
 
     Example:
-        >>> bare = EncoderSettings("xlm-roberta-base", 64, 160, 32, "", "as-saved", "", "")
+        >>> bare = EncoderSettings("xlm-roberta-base", "", "as-saved", "", "", 64, 160, 32)
         >>> [key for key, *_ in encoder_mistakes(bare)]
         ['encoder.revision']
     """
@@ -182,7 +187,7 @@ def encoder_mistakes(encoder: EncoderSettings) -> Iterator[tuple[str, str, str, 
         )
     if name in PACKAGED_ENCODERS and encoder.pooling != "as-saved":
         yield ("encoder.pooling", encoder.pooling, f"as-saved for '{name}'", "Change it")
-    for key, wanted in zip(("query", "document"), HUB_PROMPTS.get(name, ()), strict=False):
+    for key, wanted in zip(("query", "document"), PROMPTS.get(Path(name).name, ()), strict=False):
         if not getattr(encoder, f"{key}_prompt"):
             yield (
                 f"encoder.{key}_prompt",

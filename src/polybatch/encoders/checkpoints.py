@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import torch
 from sentence_transformers import SentenceTransformer
+from transformers.utils.logging import disable_progress_bar
 
 from polybatch.errors import InputError
 
@@ -36,6 +38,7 @@ def open_checkpoint(folder: Path) -> SentenceTransformer:
             "modules of polybatch or sentence-transformers",
             "Convert the model, or add its loader to polybatch.encoders.ENCODERS",
         )
+    quiet()
     return SentenceTransformer(
         str(folder),
         device="cpu",
@@ -43,6 +46,12 @@ def open_checkpoint(folder: Path) -> SentenceTransformer:
         trust_remote_code=any(name.startswith("polybatch.") for name in classes),
         model_kwargs={"dtype": torch.float32},
     )
+
+
+def quiet() -> None:
+    """Let transformers draw bars on a terminal only."""
+    if not sys.stderr.isatty():
+        disable_progress_bar()
 
 
 def save_checkpoint(encoder: SentenceTransformer, folder: Path) -> None:

@@ -31,7 +31,7 @@ from sentence_transformers.sentence_transformer.modules import (
 from torch import nn
 from transformers import AutoModel
 
-from polybatch.encoders.checkpoints import open_checkpoint
+from polybatch.encoders.checkpoints import open_checkpoint, quiet
 from polybatch.errors import InputError
 from polybatch.settings import HUB_NAMES, EncoderSettings, is_hub_name
 
@@ -52,6 +52,7 @@ def load(settings: EncoderSettings) -> SentenceTransformer:
     InputError when its files are missing, run code of their own, lack weights, disagree with their
     tokenizer, have another pooling than `settings.pooling`, or no position for `settings`' lengths.
     """
+    quiet()
     folder = _folder(settings)
     _refuse_code(folder)
     if (folder / "modules.json").is_file():
@@ -197,7 +198,7 @@ def _check_pooling(encoder: SentenceTransformer, folder: Path, settings: Encoder
             "the pooling it was trained with",
             "Write pooling: as-saved",
         )
-    if settings.name == _LABSE and (found != ["cls"] or not _has(encoder, Dense)):
+    if Path(settings.name).name == "LaBSE" and (found != ["cls"] or not _has(encoder, Dense)):
         raise InputError(
             folder,
             f"pooling {found} and modules {[type(module).__name__ for module in encoder]}",

@@ -59,7 +59,7 @@ def count_tokens(
         some = distinct[start : start + _AT_ONCE]
         features = features_of(encoder, some, max_tokens, prompt)
         mask = features["attention_mask"].bool()
-        seen.update(features["input_ids"][mask].unique().tolist())
+        seen.update(features["input_ids"][mask].tolist())
         counts = mask.sum(dim=1).tolist()
         full = [text for text, n in zip(some, counts, strict=True) if n == max_tokens]
         cut = _longer(encoder, full, max_tokens, prompt)

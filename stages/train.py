@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict
 
@@ -21,13 +22,15 @@ from polybatch.machine import (
     processes,
 )
 from polybatch.training import Plan, train
-from stages.common import BATCHES, MODELS, RESULTS, known, run
+from stages.common import BATCHES, MODELS, RESULTS, known, log, run
 
 
 def train_strategy(config: Config, key: str) -> str:
     """Follow the plan of the strategy `key` and write its checkpoint, loss curve and budget."""
     known(dict(config.strategies), key, "strategy")
     join_processes()
+    if not is_first_process():
+        log.setLevel(logging.WARNING)
     make_deterministic(config.study.seed, config.study.threads)
     begun = time.monotonic()
     encoder = open_checkpoint(MODELS / config.strategies[key].start)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -27,6 +28,7 @@ from polybatch.machine import make_deterministic
 from polybatch.training import Plan, _loss, train
 
 ROOT = Path(__file__).parents[1]
+STEPS = 18
 TEXTS = plan().texts.filter(pl.col("step") < 2)  # one batch of eight
 
 
@@ -121,7 +123,7 @@ def test_a_batch_that_processes_cannot_share_is_refused(monkeypatch: pytest.Monk
 
 def _study(folder: Path) -> Plan:
     """Lay out what the stage reads: params, the encoder all start from, a plan."""
-    followed = plan(8)
+    followed = plan(STEPS)
     given = xlm_roberta(folder / "given")
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     for old, new in (
@@ -163,7 +165,9 @@ def _kill_after_a_checkpoint(folder: Path) -> None:
         assert child.poll() is None, child.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.killpg(child.pid, signal.SIGKILL)
+    launcher = psutil.Process(child.pid)
+    for process in (launcher, *launcher.children(recursive=True)):  # it lives apart from them
+        process.send_signal(signal.SIGKILL)
     child.communicate()
     assert not (folder / "models" / "mono").exists()
 
@@ -177,13 +181,15 @@ def test_two_processes_killed_and_resumed_have_the_curve_of_one(tmp_path: Path) 
         child = _start(folder, processes)
         told, _ = child.communicate(timeout=240)
         assert child.returncode == 0, told
-        assert told.count("steps, 32 pairs") == 1  # only the first process speaks
+        assert (
+            told.count(f"{STEPS} steps, {STEPS * PAIRS} pairs") == 1
+        )  # only the first process speaks
         assert ("resuming from checkpoint-" in told) == (processes == 2)
     curves = [
         pl.read_csv(folder / "results/training/mono/plots/metrics/loss.tsv", separator="\t")
         for folder in (one, two)
     ]
-    assert curves[0]["step"].to_list() == curves[1]["step"].to_list() == list(range(1, 9))
+    assert curves[0]["step"].to_list() == curves[1]["step"].to_list() == list(range(1, STEPS + 1))
     assert curves[1]["loss"].to_list() == pytest.approx(curves[0]["loss"].to_list(), abs=1e-4)
     weights = [load_file(folder / "models" / "mono" / "model.safetensors") for folder in (one, two)]
     for name, value in weights[0].items():

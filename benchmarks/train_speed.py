@@ -42,8 +42,8 @@ from polybatch.settings import EncoderSettings, TrainingSettings
 from polybatch.training import Plan, train
 
 PAIRS, THREADS, QUERY, DOCUMENT = 64, 2, 24, 160
-LENGTHS = EncoderSettings("use-multilingual", QUERY, DOCUMENT, 256)
-SETTINGS = TrainingSettings(2e-4, 2e-3, 0.05, 0.1, 1.0, 10_000, 10)
+LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", QUERY, DOCUMENT, 256)
+SETTINGS = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 10_000, 10, 0)
 WARM_UP = 2  # steps that are not counted
 
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from polybatch.adaptation import Job, adapt
 from polybatch.config import Config
-from polybatch.encoders import open_checkpoint, save_checkpoint
 from polybatch.files import whole_folder, write_json, write_text
-from polybatch.machine import make_deterministic
+from polybatch.settings import AdaptationSettings
 from polybatch.tables import read_dataset
 from polybatch.texts import domain_text
 from stages.common import MODELS, RESULTS, START, VALID, log, run
@@ -30,6 +28,15 @@ def dapt(config: Config, _: str) -> str:
         with whole_folder(_CURVES) as folder:
             write_json(folder / "summary.json", None)
         return "nothing to adapt, params.yaml says dapt: null"
+    return _adapt(config, settings)
+
+
+def _adapt(config: Config, settings: AdaptationSettings) -> str:
+    # Imported here: a study that adapts nothing should not wait for torch.
+    from polybatch.adaptation import Job, adapt
+    from polybatch.encoders import open_checkpoint, save_checkpoint
+    from polybatch.machine import make_deterministic
+
     make_deterministic(config.study.seed, config.study.threads)
     encoder = open_checkpoint(START / "base")
     texts = domain_text(

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
 from polybatch.config import Config
-from polybatch.encoders import encode_texts, open_checkpoint
-from polybatch.files import whole_folder
-from polybatch.machine import keep_freed_memory, make_deterministic
+from polybatch.encoders import count_tokens, encode_texts, open_checkpoint
+from polybatch.files import whole_folder, write_json
+from polybatch.machine import device, keep_freed_memory, make_deterministic
 from polybatch.search import EncodedQueries, build_index, save_index, save_queries
-from polybatch.tables import read_dataset
+from polybatch.settings import EncoderSettings
+from polybatch.tables import Dataset, read_dataset
+from polybatch.vectors import Float32
 from stages.common import INDEX, MODELS, VALID, known, log, run
+
+Encode = Callable[[list[str], Literal["query", "document"]], tuple[Float32, int]]
 
 
 def index(config: Config, key: str) -> str:
@@ -16,22 +25,36 @@ def index(config: Config, key: str) -> str:
     known(dict(config.strategies), key, "strategy")
     keep_freed_memory()
     make_deterministic(config.study.seed, config.study.threads)
-    encoder, settings = open_checkpoint(MODELS / key), config.encoder
-    count = 0
+    encoder = open_checkpoint(MODELS / key).to(device())
+    encode = partial(_encode, encoder, config.encoder)
+    datasets = {name: read_dataset(VALID / name) for name in config.used_for("evaluate")}
     with whole_folder(INDEX / key) as folder:
-        for name in config.used_for("evaluate"):
-            dataset = read_dataset(VALID / name)
-            (folder / name).mkdir()
-            texts = dataset.corpus["text"].to_list()
-            vectors = encode_texts(encoder, texts, settings.document_length, settings.batch_texts)
-            save_index(build_index(dataset.corpus["doc_id"].to_list(), vectors), folder / name)
-            texts = dataset.queries["text"].to_list()
-            vectors = encode_texts(encoder, texts, settings.query_length, settings.batch_texts)
-            ids = tuple(dataset.queries["query_id"])
-            save_queries(EncodedQueries(ids, vectors), folder / name)
-            log.info("%s: %d documents, %d queries", name, dataset.corpus.height, len(ids))
-            count += dataset.corpus.height + len(ids)
-    return f"{count} texts encoded"
+        cut = {name: _index(dataset, encode, folder / name) for name, dataset in datasets.items()}
+        write_json(folder / "truncated.json", cut)
+    count = sum(dataset.corpus.height + dataset.queries.height for dataset in datasets.values())
+    return f"{count} texts encoded, {sum(sum(each.values()) for each in cut.values())} of them cut"
+
+
+def _index(dataset: Dataset, encode: Encode, folder: Path) -> dict[str, int]:
+    """Write a dataset's index and query vectors; return how many texts of each side were cut."""
+    folder.mkdir()
+    vectors, documents = encode(dataset.corpus["text"].to_list(), "document")
+    save_index(build_index(dataset.corpus["doc_id"].to_list(), vectors), folder)
+    vectors, queries = encode(dataset.queries["text"].to_list(), "query")
+    save_queries(EncodedQueries(tuple(dataset.queries["query_id"]), vectors), folder)
+    log.info(
+        "%s: %d documents (%d cut to their length), %d queries (%d cut)",
+        *(dataset.name, dataset.corpus.height, documents, dataset.queries.height, queries),
+    )
+    return {"documents": documents, "queries": queries}
+
+
+def _encode(
+    encoder: Any, settings: EncoderSettings, texts: list[str], side: Literal["query", "document"]
+) -> tuple[Float32, int]:
+    length, prompt = settings.of(side)
+    vectors = encode_texts(encoder, texts, length, settings.batch_texts, prompt)
+    return vectors, count_tokens(encoder, texts, length, prompt).total(texts)[1]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,11 @@
-"""Train one strategy: follow data/batches/<strategy> from where it starts to models/<strategy>."""
+"""Train one strategy: follow data/batches/<strategy> from where it starts to models/<strategy>.
+
+`torchrun --nproc-per-node N -m stages.train --strategy NAME` shares every batch among N processes.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict
 
@@ -10,14 +14,23 @@ import polars as pl
 from polybatch.config import Config
 from polybatch.encoders import open_checkpoint, save_checkpoint
 from polybatch.files import whole_folder, write_json
-from polybatch.machine import make_deterministic
+from polybatch.machine import (
+    is_first_process,
+    join_processes,
+    leave_processes,
+    make_deterministic,
+    processes,
+)
 from polybatch.training import Plan, train
-from stages.common import BATCHES, MODELS, RESULTS, START, known, run
+from stages.common import BATCHES, MODELS, RESULTS, START, known, log, run
 
 
 def train_strategy(config: Config, key: str) -> str:
     """Follow the plan of the strategy `key` and write its checkpoint, loss curve and budget."""
     known(dict(config.strategies), key, "strategy")
+    join_processes()
+    if not is_first_process():
+        log.setLevel(logging.WARNING)
     make_deterministic(config.study.seed, config.study.threads)
     begun = time.monotonic()
     encoder = open_checkpoint(START / config.strategies[key].start)
@@ -28,10 +41,14 @@ def train_strategy(config: Config, key: str) -> str:
     summary = train(
         encoder, plan, config.training, config.encoder, config.study.seed, resume, log_folder
     )
-    write_json(log_folder / "summary.json", asdict(summary))
-    with whole_folder(MODELS / key) as folder:
-        save_checkpoint(encoder, folder)
-    return f"{summary.steps} steps, {summary.pairs} pairs, {time.monotonic() - begun:.0f} s"
+    if is_first_process():
+        write_json(log_folder / "summary.json", asdict(summary))
+        with whole_folder(MODELS / key) as folder:
+            save_checkpoint(encoder, folder)
+    together = f", {processes()} processes" if processes() > 1 else ""
+    leave_processes()
+    seconds = time.monotonic() - begun
+    return f"{summary.steps} steps, {summary.pairs} pairs, {seconds:.0f} s{together}"
 
 
 if __name__ == "__main__":

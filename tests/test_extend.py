@@ -148,12 +148,12 @@ def test_an_encoder_from_outside(
         return SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
 
     monkeypatch.setitem(ENCODERS, "words", words)
-    settings = EncoderSettings("words", 8, 8, 16)
+    settings = EncoderSettings("words", "", "as-saved", "", "", 8, 8, 16)
     encoder = load_encoder(settings)
     dataset = _dataset(toy, tmp_path)
     batches = BatchSettings(10, 8, 1.0)
     plan = plan_batches([dataset], "mono", Strategy("base", "mono"), batches, 0)
-    training = TrainingSettings(0.05, 0.05, 0.1, 0.0, 1.0, 10, 1)
+    training = TrainingSettings("fp32", 0.05, 0.05, 0.1, 0.0, 1.0, 10, 1, 0)
     texts = plan_texts(plan.table, [dataset])
     summary = train(
         encoder, Plan("mono", texts, 8), training, settings, 0, tmp_path / "r", tmp_path / "c"

@@ -25,7 +25,7 @@ from polybatch.machine import make_deterministic
 from polybatch.settings import EncoderSettings, TrainingSettings
 from polybatch.training import Plan, TrainingSummary, last_checkpoint, train
 
-LENGTHS = EncoderSettings("use-multilingual", 16, 24, 32)
+LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 16, 24, 32)
 SETTINGS = TrainingSettings(
     learning_rate=2e-4,
     rows_learning_rate=2e-3,
@@ -34,6 +34,8 @@ SETTINGS = TrainingSettings(
     max_grad_norm=1.0,
     checkpoint_every=4,
     log_every=2,
+    precision="fp32",
+    cached_pairs=0,
 )
 STEPS, PAIRS = 10, 4
 

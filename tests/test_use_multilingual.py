@@ -19,7 +19,7 @@ from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.errors import InputError
 from polybatch.settings import EncoderSettings
 
-SETTINGS = EncoderSettings("use-multilingual", 64, 160, 8)
+SETTINGS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 64, 160, 8)
 
 LANGUAGES = {
     "ar": "كم عدد النقاط التي استسلم لها دفاع الفهود؟",
@@ -188,7 +188,7 @@ def test_a_folder_that_is_no_checkpoint_and_an_unknown_name_are_refused(tmp_path
     with pytest.raises(InputError, match=r"modules\.json"):
         open_checkpoint(tmp_path)
     with pytest.raises(InputError, match="use-multilingual"):
-        load_encoder(EncoderSettings("use-multilingal", 64, 160, 8))
+        load_encoder(EncoderSettings("use-multilingal", "", "as-saved", "", "", 64, 160, 8))
 
 
 def test_vectors_that_are_not_finite_are_refused_with_their_texts() -> None:

@@ -34,6 +34,7 @@ from polybatch.settings import (
     Strategy,
     StudySettings,
     TrainingSettings,
+    encoder_mistakes,
 )
 
 _UNTRACKED = ("size", "nfiles")  # DVC's run cache ignores params of these names (issue 10296)
@@ -226,6 +227,7 @@ def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
         _measure_names,
         _curves,
         _adaptation,
+        _encoder,
     )
     found: list[InputError] = []
     for rule in rules:
@@ -360,3 +362,7 @@ def _curves(config: Config) -> _Mistakes:
 
 def _adaptation(config: Config) -> _Mistakes:
     yield from adaptation_rules.mistakes(config.dapt, config.datasets, config.strategies)
+
+
+def _encoder(config: Config) -> _Mistakes:
+    yield from encoder_mistakes(config.encoder)

@@ -1,13 +1,15 @@
-"""What the machine contributes to a result or its speed: threads, generators, memory."""
+"""What the machine contributes to a result or its speed: threads, generators, memory, processes."""
 
 from __future__ import annotations
 
 import ctypes
 import random
 import sys
+from typing import Any
 
 import numpy as np
 import torch
+from torch import distributed
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
@@ -32,4 +34,50 @@ def make_deterministic(seed: int, threads: int) -> None:
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # On a GPU some operations have no deterministic form; there it only warns.
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+
+
+def device() -> str:
+    """Return where encoders compute: `cuda` where there is a GPU, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def join_processes() -> None:
+    """Join the processes that `torchrun` started together; does nothing where it did not."""
+    if distributed.is_torchelastic_launched() and not distributed.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(distributed.get_node_local_rank())
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def leave_processes() -> None:
+    """Wait for the other processes and part from them."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
+def processes() -> int:
+    """Return how many processes work on this training."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def is_first_process() -> bool:
+    """Return whether this process is the one that writes files and logs."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def from_first_process(value: Any) -> Any:
+    """Return the first process's `value` in all of them; all wait until it has one."""
+    if processes() == 1:
+        return value
+    box = [value]
+    distributed.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def wait_for_all() -> None:
+    """Return once every process has come here."""
+    if processes() > 1:
+        distributed.barrier()

@@ -7,7 +7,10 @@ nothing). Ranges are inclusive and are checked by `polybatch.config`.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 BATCH_KINDS = ("none", "en-en", "x-x", "mono", "x-y", "cross", "hybrid")
@@ -21,6 +24,23 @@ MEASURES = ("AP", "AP@k", "nDCG@k", "RR@k", "R@k")
 
 SAME_DATA = (frozenset({"xquad", "xquad-r"}), frozenset({"mlqa", "mlqa-r"}))
 """Sources that hold the same questions: training on one, nothing is measured on the other."""
+
+PACKAGED_ENCODERS = ("use-multilingual",)
+"""Encoders whose weights come with a package: no revision, no pooling to choose."""
+
+HUB_NAMES = {
+    "xlm-roberta-base": "FacebookAI/xlm-roberta-base",
+    "xlm-roberta-large": "FacebookAI/xlm-roberta-large",
+}
+"""Short names of `encoder.name`; any other `owner/name` is the hub's own name."""
+
+PROMPTS = {
+    f"multilingual-e5-{kind}": ("query: ", "passage: ") for kind in ("small", "base", "large")
+}
+"""Encoders trained with a prompt before each query and document, by the last part of a name."""
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def _range(low: float, high: float) -> Any:
@@ -69,12 +89,26 @@ class DatasetSettings:
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """The encoder that every strategy starts from; lengths in its own tokens."""
+    """The encoder that every strategy starts from; lengths in its own tokens, prompts included.
+
+    `revision`: commit on the hub, empty for packages and folders. `pooling`: `as-saved` keeps what
+    the checkpoint has (mean where it has none). Prompts stand before each text; empty for none.
+    """
 
     name: str
+    revision: str
+    pooling: Literal["as-saved", "mean", "cls"]
+    query_prompt: str
+    document_prompt: str
     query_length: int = _range(4, 8192)
     document_length: int = _range(4, 8192)
     batch_texts: int = _range(1, 65536)
+
+    def of(self, side: Literal["query", "document"]) -> tuple[int, str]:
+        """Return length and prompt of one side, as encoding and counting take them."""
+        if side == "query":
+            return self.query_length, self.query_prompt
+        return self.document_length, self.document_prompt
 
 
 @dataclass(frozen=True)
@@ -97,8 +131,13 @@ class Strategy:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """InfoNCE over in-batch negatives; `temperature` divides the cosine."""
+    """InfoNCE over in-batch negatives; `temperature` divides the cosine.
 
+    `cached_pairs`: 0, or the pairs that GradCache holds in memory at a time, for batches that
+    would not fit; the gradient is the same. `fp16` needs a GPU.
+    """
+
+    precision: Literal["fp32", "bf16", "fp16"]
     learning_rate: float = _range(0.0, 1.0)
     rows_learning_rate: float = _range(0.0, 1.0)
     temperature: float = _range(1e-4, 10.0)
@@ -106,6 +145,7 @@ class TrainingSettings:
     max_grad_norm: float = _range(1e-6, 1e6)
     checkpoint_every: int = _range(1, 10_000_000)
     log_every: int = _range(1, 10_000_000)
+    cached_pairs: int = _range(0, 65536)
 
 
 @dataclass(frozen=True)
@@ -160,3 +200,52 @@ class EvaluationSettings:
     run_depth: int = _range(1, 1_000_000)
     resamples: int = _range(100, 1_000_000)
     confidence: float = _range(0.5, 0.999)
+
+
+def is_hub_name(name: str) -> bool:
+    """Return whether `encoder.name` names a repository on the hub: no folder here has its name.
+
+    Example:
+        >>> [is_hub_name(name) for name in ("xlm-roberta-base", "a/b", "use-multilingual", "./a")]
+        [True, True, False, False]
+    """
+    return name in HUB_NAMES or (
+        _HUB_NAME.fullmatch(name) is not None
+        and not name.startswith(".")
+        and not Path(name).is_dir()
+    )
+
+
+def encoder_mistakes(encoder: EncoderSettings) -> Iterator[tuple[str, str, str, str]]:
+    """Yield (key, found, expected, what to do) of keys that contradict the encoder's name.
+
+    Example:
+        >>> bare = EncoderSettings("xlm-roberta-base", "", "as-saved", "", "", 64, 160, 32)
+        >>> [key for key, *_ in encoder_mistakes(bare)]
+        ['encoder.revision']
+    """
+    name, revision = encoder.name, encoder.revision
+    if is_hub_name(name) and not _COMMIT.fullmatch(revision):
+        yield (
+            "encoder.revision",
+            f"'{revision}'",
+            f"the commit of {HUB_NAMES.get(name, name)} on the hub, 40 hexadecimal digits",
+            "Copy it from the repository's list of commits",
+        )
+    elif not is_hub_name(name) and revision:
+        yield (
+            "encoder.revision",
+            f"'{revision}'",
+            f"'' (empty), as '{name}' is no name on the hub",
+            "Write revision: '' (only hub names have commits), or correct encoder.name",
+        )
+    if name in PACKAGED_ENCODERS and encoder.pooling != "as-saved":
+        yield ("encoder.pooling", encoder.pooling, f"as-saved for '{name}'", "Change it")
+    for key, wanted in zip(("query", "document"), PROMPTS.get(Path(name).name, ()), strict=False):
+        if not getattr(encoder, f"{key}_prompt"):
+            yield (
+                f"encoder.{key}_prompt",
+                "'' (empty)",
+                f"the prompt '{name}' was trained with",
+                f"Write {key}_prompt: '{wanted}'",
+            )

@@ -2,7 +2,8 @@
 
 The sentence-transformers trainer does the work; here it is fed by the plan in order, given the
 optimiser that trains only the rows that occur, and made to write checkpoints that are whole or
-ignored. Letters: B pairs a batch, D dimensions.
+ignored. Under torchrun every process takes its slice of the same batch, sees all its negatives,
+and only the first one writes. Letters: B pairs a batch, D dimensions.
 """
 
 from __future__ import annotations
@@ -29,16 +30,26 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
     SentenceTransformerTrainingArguments,
 )
-from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.losses import (
+    CachedMultipleNegativesRankingLoss,
+    MultipleNegativesRankingLoss,
+)
 from torch import Tensor
 from torch.utils.data import BatchSampler, SequentialSampler
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
-from polybatch.encoders import token_limit
+from polybatch.encoders import TokenCounts, count_tokens, features_of
 from polybatch.errors import InputError
 from polybatch.files import library_writes, write_json
-from polybatch.machine import keep_freed_memory
-from polybatch.rows import RowAdam, RowTable, clip_gradients
+from polybatch.machine import (
+    from_first_process,
+    is_first_process,
+    join_processes,
+    keep_freed_memory,
+    processes,
+    wait_for_all,
+)
+from polybatch.rows import RowAdam, RowTable, average_rows, clip_gradients, trained_rows
 from polybatch.settings import EncoderSettings, TrainingSettings
 
 log = logging.getLogger(__name__)
@@ -89,28 +100,31 @@ def train(
 
     `work` keeps checkpoints: a later call with the same plan and settings goes on from the last
     whole one and ends with the same weights. `curves` gets DVCLive's log (loss, learning rate).
-    InputError when the loss is not finite.
+    InputError when the loss is not finite, or the machine cannot do what `training` asks.
     """
     keep_freed_memory()
+    join_processes()
+    _check_machine(plan, training)
     tokens = _Tokens(encoder, lengths)
-    summary = _budget(plan, tokens)
+    summary, seen = _budget(plan, tokens)
     if not plan.steps:
         return summary
-    tables = [module for module in encoder.modules() if isinstance(module, RowTable)]
-    for table in tables:
-        table.choose(tokens.seen)
-    trainer = _trainer(encoder, plan, training, tokens, seed, work)
-    trainer.add_callback(Curves(curves))
-    fingerprint = _fingerprint(encoder, plan, training, lengths, seed)
-    trainer.fingerprint = fingerprint
-    trainer.train(resume_from_checkpoint=last_checkpoint(work, fingerprint))
+    with trained_rows(encoder, seen) as tables:
+        trainer = _trainer(encoder, plan, training, tokens, seed, work)
+        if is_first_process():
+            trainer.add_callback(Curves(curves))
+        trainer.fingerprint = _fingerprint(encoder, plan, training, lengths, seed)
+        newest = last_checkpoint(work, trainer.fingerprint) if is_first_process() else None
+        trainer.train(resume_from_checkpoint=from_first_process(newest))
+        trainer.accelerator.unwrap_model(encoder, keep_fp32_wrapper=False)
+        trained = sum(len(table.chosen) for table in tables)
+    encoder.to("cpu")
     if trainer.state.global_step != plan.steps:
         raise RuntimeError(f"{trainer.state.global_step} steps run, {plan.steps} planned")
-    trained = sum(len(table.chosen) for table in tables)
-    for table in tables:
-        table.merge()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    shutil.rmtree(work, ignore_errors=True)
+    wait_for_all()
+    if is_first_process():
+        shutil.rmtree(work, ignore_errors=True)
     ends = {"first_loss": losses[0], "last_loss": losses[-1], "trained_rows": trained}
     return TrainingSummary(**(asdict(summary) | ends))
 
@@ -131,43 +145,22 @@ def last_checkpoint(work: Path, fingerprint: str) -> str | None:
 
 
 class _Tokens:
-    """Token features of texts, cut to their lengths; counts what it sees."""
+    """Token features of texts, behind their prompts and cut to their lengths."""
 
     def __init__(self, encoder: SentenceTransformer, lengths: EncoderSettings) -> None:
         self.encoder = encoder
-        self.lengths = {"query": lengths.query_length, "doc": lengths.document_length}
-        self.seen: set[int] = set()
+        self.sides = {
+            "query": (lengths.query_length, lengths.query_prompt),
+            "doc": (lengths.document_length, lengths.document_prompt),
+        }
 
     def features(self, texts: Sequence[str], side: str) -> dict[str, Tensor]:
         """Return the encoder's features of `texts`, (B, longest)."""
-        with token_limit(self.encoder, self.lengths[side]):
-            features: dict[str, Tensor] = self.encoder.preprocess(list(texts))
-        return features
+        return features_of(self.encoder, texts, *self.sides[side])
 
-    def count(self, texts: Sequence[str], side: str) -> dict[str, tuple[int, bool]]:
-        """Return (tokens, whether cut) of each distinct text, and remember the token ids."""
-        counted = {}
-        distinct = sorted(set(texts))
-        for start in range(0, len(distinct), 1024):
-            some = distinct[start : start + 1024]
-            features = self.features(some, side)
-            mask = features["attention_mask"].bool()
-            self.seen.update(features["input_ids"][mask].tolist())
-            counts = mask.sum(dim=1).tolist()
-            cut = self._cut(
-                [text for text, n in zip(some, counts, strict=True) if n == self.lengths[side]],
-                side,
-            )
-            counted.update({text: (n, text in cut) for text, n in zip(some, counts, strict=True)})
-        return counted
-
-    def _cut(self, full: list[str], side: str) -> set[str]:
-        """Return those of texts that fill their length which one more token would lengthen."""
-        if not full:
-            return set()
-        with token_limit(self.encoder, self.lengths[side] + 1):
-            counts = self.encoder.preprocess(full)["attention_mask"].sum(dim=1).tolist()
-        return {text for text, n in zip(full, counts, strict=True) if n > self.lengths[side]}
+    def count(self, texts: Sequence[str], side: str) -> TokenCounts:
+        """Return the tokens of each distinct text, and which ids occur."""
+        return count_tokens(self.encoder, texts, *self.sides[side])
 
     def __call__(self, rows: list[dict[str, str]]) -> dict[str, Any]:
         """Collate rows of the plan into one batch."""
@@ -194,6 +187,7 @@ class _PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     """The library's trainer, in plan order, with whole checkpoints and sparse clipping."""
 
     fingerprint = ""
+    tables: Sequence[RowTable] = ()
 
     def add_model_card_callback(self, default_args_dict: Any) -> None:
         """Write no model card: it would run the encoder on examples and hold the date."""
@@ -205,20 +199,27 @@ class _PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         return BatchSampler(SequentialSampler(dataset), batch_size, drop_last)
 
     def _clip_grad_norm(self, model: torch.nn.Module) -> Tensor:
+        for table in self.tables:
+            average_rows(table.rows)  # before unscaling, so that all see the same overflow
+        if self.args.fp16:
+            self.accelerator.unscale_gradients()
         return clip_gradients(model.parameters(), self.args.max_grad_norm)
 
     def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
-        """Return the loss; InputError with step and first tokens when it is not finite."""
+        """Return the loss; InputError with step and rows when it is not finite."""
         loss = super().compute_loss(model, inputs, *arguments, **named)
         value = loss[0] if isinstance(loss, tuple) else loss
         if not torch.isfinite(value):
             step = self.state.global_step
-            rows = self.train_dataset[step * self.args.train_batch_size]
+            pairs = self.args.train_batch_size
+            rows = self.train_dataset[step * pairs]
             raise InputError(
                 f"training, step {step}",
-                f"the loss {float(value)}",
+                f"the loss {float(value.detach())}",
                 "a finite loss",
-                f"Lower training.learning_rate, or look at the batch's rows; its first: {rows}",
+                "Lower training.learning_rate, or look at the batch: rows"
+                f" {step * pairs} to {step * pairs + pairs - 1} of the plan, the first {rows};"
+                " the last checkpoint before it is kept",
             )
         return loss
 
@@ -226,20 +227,37 @@ class _PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         assert output_dir is not None
         folder = Path(output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        state = {name: value.contiguous() for name, value in self.model.state_dict().items()}
-        save_file(state, folder / _STATE)
+        save_file(_state(self.model), folder / _STATE)
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-        self.model.load_state_dict(load_file(Path(checkpoint_path) / _STATE))
+        # Weights that two parts share are in the file once, so one of their names is missing.
+        found = load_file(Path(checkpoint_path) / _STATE)
+        assert found.keys() == _state(self.model).keys()
+        self.model.load_state_dict(found, strict=False)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         with library_writes(folder):
             super()._save_checkpoint(model, trial)
+        wait_for_all()  # each process writes its generators' state into the folder
+        if not is_first_process():
+            return
         write_json(folder / _COMPLETE, {"fingerprint": self.fingerprint})
         for older in Path(self.args.output_dir).glob("checkpoint-*"):
             if older != folder:
                 shutil.rmtree(older)
+
+
+def _state(model: torch.nn.Module) -> dict[str, Tensor]:
+    """Return the state of a model, what several names share under the first of them."""
+    state: dict[str, Tensor] = {}
+    seen: set[tuple[int, torch.Size]] = set()
+    for name, value in model.state_dict().items():
+        place = (value.data_ptr(), value.shape)
+        if not value.numel() or place not in seen:
+            state[name] = value.contiguous()
+            seen.add(place)
+    return state
 
 
 class Curves(TrainerCallback):  # type: ignore[misc]
@@ -323,25 +341,70 @@ def _trainer(
         save_steps=training.checkpoint_every,
         logging_steps=training.log_every,
         logging_nan_inf_filter=False,
+        bf16=training.precision == "bf16",
+        fp16=training.precision == "fp16",
         dataloader_drop_last=True,
         disable_tqdm=not sys.stderr.isatty(),
         report_to=[],
         seed=seed,
         remove_unused_columns=False,
         use_cpu=not torch.cuda.is_available(),
+        ddp_backend=torch.distributed.get_backend() if processes() > 1 else None,
+        ddp_broadcast_buffers=False,
+        accelerator_config={"split_batches": processes() > 1},
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # one process, one GPU; more by torchrun
+    encoder.to(arguments.device)
+    _keep_rows_from_ddp(encoder)
     rows = plan.texts.select("query_text", "doc_text")
     trainer = _PlanTrainer(
         model=encoder,
         args=arguments,
         train_dataset=datasets.Dataset.from_dict(rows.to_dict(as_series=False)),
         data_collator=_Collator(tokens),
-        loss=MultipleNegativesRankingLoss(encoder, scale=1 / training.temperature),
+        loss=_loss(encoder, training),
         optimizers=(_optimizer(encoder, training), None),
-        callbacks=[_Progress(plan)],
+        callbacks=[_Progress(plan)] if is_first_process() else [],
     )
     trainer.remove_callback(PrinterCallback)
+    trainer.tables = [module for module in encoder.modules() if isinstance(module, RowTable)]
     return trainer
+
+
+def _loss(encoder: SentenceTransformer, training: TrainingSettings) -> torch.nn.Module:
+    named = {"scale": 1 / training.temperature, "gather_across_devices": processes() > 1}
+    if not training.cached_pairs:
+        return MultipleNegativesRankingLoss(encoder, **named)  # type: ignore[no-any-return]
+    return CachedMultipleNegativesRankingLoss(  # type: ignore[no-any-return]
+        encoder, mini_batch_size=training.cached_pairs, **named
+    )
+
+
+def _keep_rows_from_ddp(encoder: SentenceTransformer) -> None:
+    """Hide row tables from DDP, which takes no sparse gradients of modules it does not know."""
+    names = [name for name, module in encoder.named_modules() if isinstance(module, RowTable)]
+    hidden = [f"{name}.{part}" for name in names for part in ("rows", "table", "place")]
+    ddp: Any = torch.nn.parallel.DistributedDataParallel
+    ddp._set_params_and_buffers_to_ignore_for_model(encoder, hidden)
+
+
+def _check_machine(plan: Plan, training: TrainingSettings) -> None:
+    gpu = torch.cuda.is_available()
+    if training.precision == "fp16" and not gpu:
+        raise InputError(
+            "training.precision", "fp16 on a machine without a GPU", "fp32 or bf16 there", "Change"
+        )
+    if training.precision == "bf16" and gpu and not torch.cuda.is_bf16_supported():
+        raise InputError(
+            "training.precision", "bf16 on a GPU that has no bf16", "fp32 or fp16 there", "Change"
+        )
+    if plan.batch_pairs % processes():
+        raise InputError(
+            "batches.batch_pairs",
+            f"{plan.batch_pairs} pairs for {processes()} processes",
+            "a number of pairs that the processes can share evenly",
+            "Change it, or --nproc-per-node",
+        )
 
 
 def _optimizer(encoder: SentenceTransformer, training: TrainingSettings) -> RowAdam:
@@ -351,29 +414,30 @@ def _optimizer(encoder: SentenceTransformer, training: TrainingSettings) -> RowA
     groups = [{"params": dense, "lr": training.learning_rate}]
     if rows:
         groups.append({"params": rows, "lr": training.rows_learning_rate})
-    return RowAdam(groups)
+    # For a hundred million dense parameters one pass over memory counts; the packaged encoder has
+    # five, and its figures were measured with the plain form.
+    large = any(isinstance(module, PreTrainedModel) for module in encoder.modules())
+    return RowAdam(groups, fused=large or None)
 
 
-def _budget(plan: Plan, tokens: _Tokens) -> TrainingSummary:
-    counts = {
-        side: tokens.count(plan.texts[f"{side}_text"].to_list(), side) for side in ("query", "doc")
-    }
-    spent = {
-        side: [counts[side][text] for text in plan.texts[f"{side}_text"]]
-        for side in ("query", "doc")
-    }
-    return TrainingSummary(
+def _budget(plan: Plan, tokens: _Tokens) -> tuple[TrainingSummary, frozenset[int]]:
+    """Return what the plan will spend, and the token ids that occur in it."""
+    texts = {side: plan.texts[f"{side}_text"].to_list() for side in ("query", "doc")}
+    counts = {side: tokens.count(texts[side], side) for side in texts}
+    spent = {side: counts[side].total(texts[side]) for side in texts}
+    summary = TrainingSummary(
         steps=plan.steps,
         pairs=plan.texts.height,
         distinct_pairs=plan.texts.select("query_text", "doc_text").n_unique(),
-        query_tokens=sum(n for n, _ in spent["query"]),
-        document_tokens=sum(n for n, _ in spent["doc"]),
-        truncated_queries=sum(cut for _, cut in spent["query"]),
-        truncated_documents=sum(cut for _, cut in spent["doc"]),
+        query_tokens=spent["query"][0],
+        document_tokens=spent["doc"][0],
+        truncated_queries=spent["query"][1],
+        truncated_documents=spent["doc"][1],
         trained_rows=0,
         first_loss=None,
         last_loss=None,
     )
+    return summary, counts["query"].ids | counts["doc"].ids
 
 
 def _fingerprint(

@@ -167,13 +167,16 @@ def _language_model(job: Job, rows: Tensor) -> tuple[_LanguageModel, str]:
 
 def _given_head(job: Job, model: Any, rows: Tensor) -> str:
     """Copy the head of the checkpoint that params name, where it has one and it fits."""
-    name = job.lengths.name
+    name, revision = job.lengths.name, job.lengths.revision or None
     try:
-        made = AutoConfig.from_pretrained(name, local_files_only=True).architectures or ()
+        made = (
+            AutoConfig.from_pretrained(name, revision=revision, local_files_only=True).architectures
+            or ()
+        )
         if not any(each.endswith("MaskedLM") for each in made):
             return "new"  # saved without a head: do not load it to find that out
         given, told = AutoModelForMaskedLM.from_pretrained(
-            name, local_files_only=True, output_loading_info=True
+            name, revision=revision, local_files_only=True, output_loading_info=True
         )
     except (OSError, ValueError):
         return "new"

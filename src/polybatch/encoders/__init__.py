@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
+from polybatch.encoders import hub
+from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
+from polybatch.encoders.tokens import TokenCounts, count_tokens, features_of, token_limit
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.errors import InputError
-from polybatch.files import library_writes
-from polybatch.settings import EncoderSettings
+from polybatch.settings import HUB_NAMES, EncoderSettings, encoder_mistakes
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "ENCODERS",
+    "TokenCounts",
+    "count_tokens",
+    "encode_texts",
+    "features_of",
+    "load_encoder",
+    "open_checkpoint",
+    "save_checkpoint",
+    "token_limit",
+]
 
 
 def _use_multilingual(settings: EncoderSettings) -> SentenceTransformer:
@@ -26,70 +35,38 @@ def _use_multilingual(settings: EncoderSettings) -> SentenceTransformer:
 
 ENCODERS: dict[str, Callable[[EncoderSettings], SentenceTransformer]] = {
     "use-multilingual": _use_multilingual,
+    **dict.fromkeys(HUB_NAMES, hub.load),
 }
-"""Name in params.yaml -> function that makes the untrained encoder."""
+"""Name in params.yaml -> function that makes the untrained encoder; hub.load makes all others."""
 
 
 def load_encoder(settings: EncoderSettings) -> SentenceTransformer:
-    """Return the untrained encoder that `settings.name` names; InputError if it is unknown."""
-    if settings.name not in ENCODERS:
-        raise InputError(
-            "encoder.name", f"'{settings.name}'", f"one of {', '.join(ENCODERS)}", "Choose one"
-        )
-    return ENCODERS[settings.name](settings)
+    """Return the untrained encoder that `settings.name` names.
 
-
-def open_checkpoint(folder: Path) -> SentenceTransformer:
-    """Read a checkpoint folder; InputError if it is not one, or names classes of a third party.
-
-    Outside polybatch: `SentenceTransformer(path, trust_remote_code=True)`. Since version 6 that
-    library asks for this word before it imports a class of any other package.
+    InputError if the name is unknown, contradicts another setting, or its files are not there.
     """
-    try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-        classes = [module["type"] for module in modules]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            folder,
-            f"no readable modules.json ({type(error).__name__})",
-            "a sentence-transformers folder",
-            "Run `dvc repro`: it rebuilds what is missing",
-        ) from error
-    ours = tuple(f"{name}." for name in ("polybatch", "sentence_transformers"))
-    if foreign := [name for name in classes if not name.startswith(ours)]:
-        raise InputError(
-            folder,
-            f"modules of other packages ({', '.join(foreign)})",
-            "modules of polybatch or sentence-transformers",
-            "Convert the model, or add its loader to polybatch.encoders.ENCODERS",
-        )
-    return SentenceTransformer(
-        str(folder), device="cpu", local_files_only=True, trust_remote_code=True
+    if mistake := next(encoder_mistakes(settings), None):
+        raise InputError(*mistake)
+    if settings.name in ENCODERS:
+        return ENCODERS[settings.name](settings)
+    if "/" in settings.name or Path(settings.name).is_dir():
+        return hub.load(settings)
+    raise InputError(
+        "encoder.name",
+        f"'{settings.name}'",
+        f"one of {', '.join(ENCODERS)}, an owner/name on the hub, or a folder",
+        "Choose one",
     )
 
 
-def save_checkpoint(encoder: SentenceTransformer, folder: Path) -> None:
-    """Write a sentence-transformers folder, the same bytes for the same weights."""
-    with library_writes(folder):
-        encoder.save(str(folder), create_model_card=False)
-    _sort_json(folder / "config_sentence_transformers.json")
-
-
-@contextmanager
-def token_limit(encoder: SentenceTransformer, max_tokens: int) -> Iterator[None]:
-    """Cut texts after `max_tokens` tokens within the block, and as before after it."""
-    before = encoder.max_seq_length
-    encoder.max_seq_length = max_tokens
-    try:
-        yield
-    finally:
-        encoder.max_seq_length = before
-
-
 def encode_texts(
-    encoder: SentenceTransformer, texts: Sequence[str], max_tokens: int, batch_texts: int
+    encoder: SentenceTransformer,
+    texts: Sequence[str],
+    max_tokens: int,
+    batch_texts: int,
+    prompt: str = "",
 ) -> npt.NDArray[np.float32]:
-    """Return vectors (N, D), rows of unit length, in the order of `texts`.
+    """Return vectors (N, D), rows of unit length, in the order of `texts`, each behind `prompt`.
 
     Each distinct text is encoded once, so equal texts have equal bytes. InputError names the
     first texts whose vectors are not finite.
@@ -101,6 +78,7 @@ def encode_texts(
     with token_limit(encoder, max_tokens):
         vectors: npt.NDArray[np.float32] = encoder.encode(
             distinct,
+            prompt=prompt,  # even if empty: a checkpoint's own default would come in its place
             batch_size=batch_texts,
             normalize_embeddings=True,
             convert_to_numpy=True,
@@ -115,9 +93,3 @@ def encode_texts(
             "Train again with a lower learning rate",
         )
     return vectors[[place[text] for text in texts]]
-
-
-def _sort_json(path: Path) -> None:
-    if path.is_file():
-        value = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -83,6 +83,10 @@ class _Convolution(torch.autograd.Function):
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor, left: int, gaps: Tensor) -> Tensor:
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):  # it does not look into functions of our own
+        precision = torch.get_autocast_dtype(kind)
+        x, weight, bias = x.to(precision), weight.to(precision), bias.to(precision)
     out: Tensor = _Convolution.apply(x, weight, bias, left, gaps)  # type: ignore[no-untyped-call]
     return out
 

@@ -132,13 +132,13 @@ def _study(folder: Path) -> Plan:
         ("document_length: 160", "document_length: 32"),
         ("batch_pairs: 32", f"batch_pairs: {PAIRS}"),
         ("threads: 2", "threads: 1"),
-        ("checkpoint_every: 100", "checkpoint_every: 3"),
+        ("checkpoint_every: 40", "checkpoint_every: 3"),
         ("log_every: 10", "log_every: 1"),
     ):
         assert old in text
         text = text.replace(old, new, 1)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    save_checkpoint(load_encoder(settings_for(given)), folder / "models" / "base")
+    save_checkpoint(load_encoder(settings_for(given)), folder / "models" / "start" / "base")
     (folder / "data" / "batches" / "mono").mkdir(parents=True)
     followed.texts.write_parquet(folder / "data" / "batches" / "mono" / "texts.parquet")
     return followed

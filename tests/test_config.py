@@ -74,6 +74,16 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("  hybrid:\n", "  size:\n", "strategies.size", "DVC does not see"),
         ("splits: [test]", "splits: test", "datasets.cldr-test.splits", "a list of words"),
         ("log_every: 10", "log_every: 30", "training.checkpoint_every", "multiple of log_every"),
+        ("precision: fp32", "precision: fp8", "training.precision", "fp16"),
+        ("pooling: as-saved", "pooling: mean", "encoder.pooling", "as-saved"),
+        ('revision: ""', "revision: main", "encoder.revision", "empty"),
+        ("name: use-multilingual", "name: a/b", "encoder.revision", "40 hexadecimal digits"),
+        (
+            "name: use-multilingual",
+            "name: intfloat/multilingual-e5-base",
+            "encoder.query_prompt",
+            "'query: '",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(

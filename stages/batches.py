@@ -15,8 +15,9 @@ def batches(config: Config, key: str) -> str:
     known(dict(config.strategies), key, "strategy")
     datasets = [read_dataset(VALID / name) for name in config.used_for("train")]
     strategy = config.strategies[key]
-    plan = plan_batches(datasets, key, strategy, config.batches, config.study.seed)
-    check_plan(plan.table, datasets, config.batches, strategy)
+    settings = config.batches_of(key)
+    plan = plan_batches(datasets, key, strategy, settings, config.study.seed)
+    check_plan(plan.table, datasets, settings, strategy)
     with whole_folder(BATCHES / key) as folder:
         write_table(plan.table, folder / "plan.parquet")
         write_table(plan_texts(plan.table, datasets), folder / "texts.parquet")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import resource
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
-from polybatch.files import storage_error
+from polybatch.files import storage_error, write_json
 
 PARAMS = Path("params.yaml")
 RAW, VALID, BATCHES, INDEX = (Path("data") / name for name in ("raw", "valid", "batches", "index"))
 MODELS, RESULTS = Path("models"), Path("results")
+TIMING = RESULTS / "timing"  # neither in git nor in DVC: the same work, other seconds
 START = MODELS / "start"  # what strategies start from; a strategy may be named base or dapt
 
 _QUIET = {
@@ -43,12 +46,32 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
         parser.add_argument(f"--{argument}", required=True)
     key = getattr(parser.parse_args(), argument) if argument else ""
     title = f"{name} {key}".rstrip()
+    begun = time.perf_counter()
     try:
         log.info("%s: %s", title, stage(load(PARAMS), key))
+        _write_timing("-".join(title.split()), time.perf_counter() - begun)
     except (InputError, InputErrorList) as error:
         sys.exit(f"{title}: {error}")
     except OSError as error:
         sys.exit(f"{title}: {_of_the_machine(error)}")
+
+
+def _write_timing(title: str, seconds: float) -> None:
+    """Write what the stage took on this machine to results/timing, for people to read.
+
+    `seconds` on the clock, `cpu_seconds` of the process and those it waited for, and the largest
+    memory of one process in GiB. Of several processes (torchrun) the first one tells.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        return
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB elsewhere
+    told = {
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used), 1),
+        "peak_gib": round(max(one.ru_maxrss for one in used) * unit / 2**30, 2),
+    }
+    write_json(TIMING / f"{title}.json", told)
 
 
 def _of_the_machine(error: OSError) -> InputError:

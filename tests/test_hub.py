@@ -263,7 +263,10 @@ def test_the_whole_way_on_mlqa(kind: str, mlqa: Dataset, real: Path, tmp_path: P
     make_deterministic(0, 2)
     encoder = load_encoder(lengths)
     before = _scores(encoder, mlqa)
-    batches, strategy = BatchSettings(8, 8, 1.0), Strategy("base", "hybrid", 0.5)
+    batches, strategy = (
+        BatchSettings(8, 8, 1.0, match_budget=False),
+        Strategy("base", "hybrid", 0.5),
+    )
     plan = plan_batches([mlqa], "hybrid", strategy, batches, 0)
     rate = 1e-4 if kind == "minilm" else 1e-3
     training = TrainingSettings("fp32", rate, rate, 0.05, 0.1, 1.0, 4, 1, 0)

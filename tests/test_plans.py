@@ -145,7 +145,10 @@ class Reference:
 def test_a_plan_keeps_every_law_or_says_who_cannot_fill_a_batch(
     kind: str, dataset: Dataset, steps: int, size: int, exponent: float, ratio: float
 ) -> None:
-    asked, strategy = BatchSettings(steps, size, exponent), _strategy(kind, ratio)
+    asked, strategy = (
+        BatchSettings(steps, size, exponent, match_budget=False),
+        _strategy(kind, ratio),
+    )
     try:
         plan = plan_batches([dataset], "s", strategy, asked, 3).table
     except InputError:  # who could not be served is tested apart
@@ -207,7 +210,9 @@ def test_one_batch_is_refused_only_where_greed_can_fail(dataset: Dataset, size: 
     if ("en", "en") not in counts:
         return
     try:
-        plan_batches([dataset], "s", _strategy("en-en"), BatchSettings(1, size, 1.0), 0)
+        plan_batches(
+            [dataset], "s", _strategy("en-en"), BatchSettings(1, size, 1.0, match_budget=False), 0
+        )
         assert reference.can_fill(("en", "en"), size)
     except InputError:
         pool = [
@@ -228,7 +233,7 @@ def test_the_order_of_rows_changes_nothing(dataset: Dataset, kind: str, order: o
         return frame[rows]
 
     other = Dataset("toy", *map(shuffled, (dataset.queries, dataset.corpus, dataset.qrels)))
-    asked = BatchSettings(3, 2, 1.0)
+    asked = BatchSettings(3, 2, 1.0, match_budget=False)
     try:
         one = plan_batches([dataset], "s", _strategy(kind), asked, 0)
     except InputError:
@@ -250,7 +255,11 @@ def test_the_same_seed_gives_the_same_bytes_and_another_another(tmp_path: Path) 
     files = []
     for i, seed in enumerate([0, 0, 1]):
         plan = plan_batches(
-            [parallel(40)], "hybrid", _strategy("hybrid"), BatchSettings(10, 8, 1.0), seed
+            [parallel(40)],
+            "hybrid",
+            _strategy("hybrid"),
+            BatchSettings(10, 8, 1.0, match_budget=False),
+            seed,
         )
         write_table(plan.table, tmp_path / f"{i}.parquet")
         files.append((tmp_path / f"{i}.parquet").read_bytes())
@@ -259,7 +268,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_another(tmp_path: Path) 
 
 
 def test_all_strategies_have_the_same_budget_and_streams_of_their_own() -> None:
-    asked = BatchSettings(12, 6, 1.0)
+    asked = BatchSettings(12, 6, 1.0, match_budget=False)
     plans = {
         kind: plan_batches([parallel(40)], kind, _strategy(kind), asked, 0) for kind in TRAINED
     }
@@ -270,7 +279,11 @@ def test_all_strategies_have_the_same_budget_and_streams_of_their_own() -> None:
 
 def test_items_come_without_replacement_until_all_were_used() -> None:
     plan = plan_batches(
-        [parallel(12, ("en",))], "s", _strategy("en-en"), BatchSettings(6, 4, 1.0), 0
+        [parallel(12, ("en",))],
+        "s",
+        _strategy("en-en"),
+        BatchSettings(6, 4, 1.0, match_budget=False),
+        0,
     ).table
     times = Counter(plan["item_id"])
     assert set(times.values()) == {2}
@@ -278,17 +291,27 @@ def test_items_come_without_replacement_until_all_were_used() -> None:
 
 
 def test_no_strategy_none_and_its_plan() -> None:
-    plan = plan_batches([parallel(3)], "zero-shot", _strategy("none"), BatchSettings(5, 4, 1.0), 0)
+    plan = plan_batches(
+        [parallel(3)],
+        "zero-shot",
+        _strategy("none"),
+        BatchSettings(5, 4, 1.0, match_budget=False),
+        0,
+    )
     assert plan.table.height == 0
     assert plan.table.schema == PLAN
-    check_plan(plan.table, [parallel(3)], BatchSettings(5, 4, 1.0), _strategy("none"))
+    check_plan(
+        plan.table, [parallel(3)], BatchSettings(5, 4, 1.0, match_budget=False), _strategy("none")
+    )
 
 
 def test_equal_ids_of_two_datasets_are_two_items() -> None:
     both = [parallel(6, name="one"), parallel(6, name="two")]
-    plan = plan_batches(both, "s", _strategy("mono"), BatchSettings(4, 6, 1.0), 0)
+    plan = plan_batches(
+        both, "s", _strategy("mono"), BatchSettings(4, 6, 1.0, match_budget=False), 0
+    )
     assert set(plan.table["dataset"]) == {"one", "two"}
-    check_plan(plan.table, both, BatchSettings(4, 6, 1.0), _strategy("mono"))
+    check_plan(plan.table, both, BatchSettings(4, 6, 1.0, match_budget=False), _strategy("mono"))
     texts = plan_texts(plan.table, both)
     assert (
         texts["query_text"]
@@ -299,7 +322,9 @@ def test_equal_ids_of_two_datasets_are_two_items() -> None:
 
 def test_texts_are_those_of_the_plan_in_its_order() -> None:
     dataset = parallel(20)
-    plan = plan_batches([dataset], "s", _strategy("cross"), BatchSettings(5, 4, 1.0), 0).table
+    plan = plan_batches(
+        [dataset], "s", _strategy("cross"), BatchSettings(5, 4, 1.0, match_budget=False), 0
+    ).table
     questions = dict(dataset.queries.select("query_id", "text").iter_rows())
     texts = plan_texts(plan, [dataset])
     assert texts["query_text"].to_list() == [questions[i] for i in plan["query_id"]]
@@ -316,26 +341,38 @@ def test_texts_are_those_of_the_plan_in_its_order() -> None:
 )
 def test_what_cannot_be_planned_is_told(kind: str, langs: tuple[str, ...], says: str) -> None:
     with pytest.raises(InputError, match=says) as caught:
-        plan_batches([parallel(3, langs)], kind, _strategy(kind), BatchSettings(2, 4, 1.0), 0)
+        plan_batches(
+            [parallel(3, langs)],
+            kind,
+            _strategy(kind),
+            BatchSettings(2, 4, 1.0, match_budget=False),
+            0,
+        )
     assert f"strategies.{kind}" in str(caught.value)
 
 
 def test_a_pair_that_cannot_fill_a_batch_is_named_with_what_there_is() -> None:
     shared = make({f"i{i}": {"en": (f"q{i}", "the one answer")} for i in range(9)})
     with pytest.raises(InputError, match=r"en>en: found 1 pairs .*of 9 items.* expected 4"):
-        plan_batches([shared], "mono", _strategy("mono"), BatchSettings(1, 4, 1.0), 0)
+        plan_batches(
+            [shared], "mono", _strategy("mono"), BatchSettings(1, 4, 1.0, match_budget=False), 0
+        )
 
 
 def test_translations_of_a_shared_document_are_no_negatives() -> None:
     """Two questions share their German answer; their English ones differ, and must not meet."""
     items = {f"i{i}": {"en": (f"q{i}", f"a{i}"), "de": (f"f{i}", "dieselbe")} for i in range(2)}
     with pytest.raises(InputError, match="en>en"):
-        plan_batches([make(items)], "s", _strategy("en-en"), BatchSettings(1, 2, 1.0), 0)
+        plan_batches(
+            [make(items)], "s", _strategy("en-en"), BatchSettings(1, 2, 1.0, match_budget=False), 0
+        )
 
 
 def test_texts_are_compared_after_normalisation() -> None:
     items = {"a": {"en": ("Who?", "x")}, "b": {"en": (" ＷＨＯ ", "y")}, "c": {"en": ("Why?", "z")}}
-    plan = plan_batches([make(items)], "s", _strategy("en-en"), BatchSettings(4, 2, 1.0), 0).table
+    plan = plan_batches(
+        [make(items)], "s", _strategy("en-en"), BatchSettings(4, 2, 1.0, match_budget=False), 0
+    ).table
     for step in range(4):
         assert set(plan.filter(step=step)["item_id"]) != {"a", "b"}
 
@@ -352,7 +389,7 @@ def test_texts_are_compared_after_normalisation() -> None:
     ],
 )
 def test_a_plan_that_was_tampered_with_is_caught(change, law: str) -> None:  # type: ignore[no-untyped-def]
-    dataset, asked = parallel(20), BatchSettings(4, 4, 1.0)
+    dataset, asked = parallel(20), BatchSettings(4, 4, 1.0, match_budget=False)
     plan = plan_batches([dataset], "s", _strategy("mono"), asked, 0).table
     check_plan(plan, [dataset], asked, _strategy("mono"))
     with pytest.raises(InputError, match=law):
@@ -360,7 +397,7 @@ def test_a_plan_that_was_tampered_with_is_caught(change, law: str) -> None:  # t
 
 
 def test_meeting_twice_and_a_wrong_mix_are_caught() -> None:
-    dataset, asked = parallel(20), BatchSettings(4, 4, 1.0)
+    dataset, asked = parallel(20), BatchSettings(4, 4, 1.0, match_budget=False)
     plan = plan_batches([dataset], "s", _strategy("en-en"), asked, 0).table
     with pytest.raises(InputError, match="the mix"):
         check_plan(plan, [dataset], asked, _strategy("cross"))

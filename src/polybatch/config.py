@@ -59,6 +59,16 @@ class Config:
         """Return the datasets of one use, in the order of the file."""
         return {name: dataset for name, dataset in self.datasets.items() if dataset.use == use}
 
+    def batches_of(self, strategy: str) -> BatchSettings:
+        """Return the batch settings of a strategy, with its own number of steps.
+
+        That number differs from `batches.steps` where `match_budget` makes up for an adaptation.
+        """
+        if not self.batches.match_budget or self.strategies[strategy].start == "dapt":
+            return self.batches
+        extra = self.dapt.steps if self.dapt else 0
+        return dataclasses.replace(self.batches, steps=self.batches.steps + extra)
+
 
 def load(path: Path) -> Config:
     """Read and check a params file; InputErrorList names every mistake with its line."""
@@ -226,6 +236,7 @@ def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
         _shared_data,
         _measure_names,
         _curves,
+        _matched,
         _adaptation,
         _encoder,
     )
@@ -357,6 +368,16 @@ def _curves(config: Config) -> _Mistakes:
             f"a multiple of log_every ({config.training.log_every}), or a resumed training would"
             " log another mean",
             "Change one of them",
+        )
+
+
+def _matched(config: Config) -> _Mistakes:
+    if config.batches.match_budget and config.dapt is None:
+        yield (
+            "batches.match_budget",
+            "true",
+            "false, as this study adapts nothing (dapt: null): there is no budget to match",
+            "Write match_budget: false, or add the section dapt",
         )
 
 

@@ -113,11 +113,16 @@ class EncoderSettings:
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """The budget that all trained strategies share, and how languages are drawn."""
+    """The budget that all trained strategies share, and how languages are drawn.
+
+    `match_budget`: trained strategies that start from the base encoder get as many steps more as
+    the adaptation of the others took (`dapt.steps`), so that all took equally many.
+    """
 
     steps: int = _range(1, 10_000_000)
     batch_pairs: int = _range(2, 65536)
     size_exponent: float = _range(0.0, 1.0)
+    match_budget: bool = field(kw_only=True)
 
 
 @dataclass(frozen=True)

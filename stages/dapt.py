@@ -1,10 +1,12 @@
 """Adapt the encoder to domain text: from models/start/base to models/start/dapt.
 
 In a study without a `dapt` section, the folder holds a note that says so, and nothing is trained.
+`torchrun --nproc-per-node N -m stages.dapt` shares every batch among N processes.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 
 from polybatch.config import Config
@@ -35,8 +37,16 @@ def _adapt(config: Config, settings: AdaptationSettings) -> str:
     # Imported here: a study that adapts nothing should not wait for torch.
     from polybatch.adaptation import Job, adapt
     from polybatch.encoders import open_checkpoint, save_checkpoint
-    from polybatch.machine import make_deterministic
+    from polybatch.machine import (
+        is_first_process,
+        join_processes,
+        leave_processes,
+        make_deterministic,
+    )
 
+    join_processes()
+    if not is_first_process():
+        log.setLevel(logging.WARNING)
     make_deterministic(config.study.seed, config.study.threads)
     encoder = open_checkpoint(START / "base")
     texts = domain_text(
@@ -52,9 +62,11 @@ def _adapt(config: Config, settings: AdaptationSettings) -> str:
     )
     job = Job(encoder, texts, settings, config.encoder, config.study.seed, _WORK, _CURVES)
     summary = adapt(job)
-    write_json(_CURVES / "summary.json", asdict(summary))
-    with whole_folder(START / "dapt") as folder:
-        save_checkpoint(encoder, folder)
+    if is_first_process():
+        write_json(_CURVES / "summary.json", asdict(summary))
+        with whole_folder(START / "dapt") as folder:
+            save_checkpoint(encoder, folder)
+    leave_processes()
     return f"{settings.objective}, {summary.steps} steps, {summary.texts} texts"
 
 

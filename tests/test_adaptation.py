@@ -44,6 +44,7 @@ SETTINGS = AdaptationSettings(
     transductive=False,
     mixed_batches=False,
     mlm_rows_only=False,
+    precision="fp32",
     rows_per_document=1,
     heldout_share=0.2,
     steps=8,
@@ -61,6 +62,7 @@ SETTINGS = AdaptationSettings(
     max_grad_norm=1.0,
     checkpoint_every=4,
     log_every=2,
+    cached_texts=0,
 )
 WORDS = [f"word{i}" for i in range(40)]
 SPECIAL = {"xlm": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],

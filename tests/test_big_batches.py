@@ -21,7 +21,7 @@ from test_training import PAIRS, SETTINGS, plan
 from torch import Tensor
 from torch.nn import functional
 
-from polybatch import training
+from polybatch import machine
 from polybatch.encoders import features_of, load_encoder, save_checkpoint
 from polybatch.errors import InputError
 from polybatch.machine import make_deterministic
@@ -116,9 +116,9 @@ def test_fp16_without_a_gpu_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "processes", lambda: 3)
-    with pytest.raises(InputError, match=r"batches.batch_pairs: found 4 pairs for 3 processes"):
-        training._check_machine(plan(), SETTINGS)
+    monkeypatch.setattr(machine, "processes", lambda: 3)
+    with pytest.raises(InputError, match=r"batches.batch_pairs: found a batch of 4 for 3 proc"):
+        machine.check_shares(4, "batches.batch_pairs")
 
 
 def _study(folder: Path) -> Plan:

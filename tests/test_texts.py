@@ -27,6 +27,7 @@ SETTINGS = AdaptationSettings(
     transductive=False,
     mixed_batches=False,
     mlm_rows_only=False,
+    precision="fp32",
     rows_per_document=2,
     heldout_share=0.0,
     steps=6,
@@ -44,6 +45,7 @@ SETTINGS = AdaptationSettings(
     max_grad_norm=1.0,
     checkpoint_every=10,
     log_every=10,
+    cached_texts=0,
 )
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import distributed
 
+from polybatch.errors import InputError
+
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
 
@@ -81,3 +83,23 @@ def wait_for_all() -> None:
     """Return once every process has come here."""
     if processes() > 1:
         distributed.barrier()
+
+
+def check_machine(precision: str, where: str) -> None:
+    """Refuse a precision that this machine has no arithmetic for. `where`: its key in params."""
+    gpu = torch.cuda.is_available()
+    if precision == "fp16" and not gpu:
+        raise InputError(where, "fp16 on a machine without a GPU", "fp32 or bf16 there", "Change")
+    if precision == "bf16" and gpu and not torch.cuda.is_bf16_supported():
+        raise InputError(where, "bf16 on a GPU that has no bf16", "fp32 or fp16 there", "Change")
+
+
+def check_shares(size: int, where: str) -> None:
+    """Refuse a batch that the processes cannot share evenly. `where`: its key in params."""
+    if size % processes():
+        raise InputError(
+            where,
+            f"a batch of {size} for {processes()} processes",
+            "a number that the processes can share evenly",
+            "Change it, or --nproc-per-node",
+        )

@@ -160,8 +160,8 @@ class AdaptationSettings:
     What each objective alone looks at (the others ignore it): `mlm`: mask_share, mlm_rows_only
     (predict only tokens that occur in the domain text: less memory, another loss). `crop`:
     temperature, crop_min_share and crop_max_share (of a document's words, for a span of it),
-    rows_learning_rate (of encoders that train only the embedding rows that occur). `tsdae`:
-    delete_share (of a document's words).
+    rows_learning_rate (of encoders that train only the embedding rows that occur), cached_texts
+    (as `training.cached_pairs`). `tsdae`: delete_share (of a document's words).
 
     `texts`: datasets whose corpus side is the domain text; that of an evaluation dataset only
     where `transductive` says so. `rows_per_document`: how many neighbouring rows of one group
@@ -175,6 +175,7 @@ class AdaptationSettings:
     transductive: bool
     mixed_batches: bool
     mlm_rows_only: bool
+    precision: Literal["fp32", "bf16", "fp16"]
     rows_per_document: int = _range(1, 1000)
     heldout_share: float = _range(0.0, 0.9)
     steps: int = _range(1, 10_000_000)
@@ -192,6 +193,7 @@ class AdaptationSettings:
     max_grad_norm: float = _range(1e-6, 1e6)
     checkpoint_every: int = _range(1, 10_000_000)
     log_every: int = _range(1, 10_000_000)
+    cached_texts: int = _range(0, 65536)
 
 
 @dataclass(frozen=True)

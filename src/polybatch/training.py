@@ -42,6 +42,8 @@ from polybatch.encoders import TokenCounts, count_tokens, features_of
 from polybatch.errors import InputError
 from polybatch.files import library_writes, write_json
 from polybatch.machine import (
+    check_machine,
+    check_shares,
     from_first_process,
     is_first_process,
     join_processes,
@@ -104,7 +106,8 @@ def train(
     """
     keep_freed_memory()
     join_processes()
-    _check_machine(plan, training)
+    check_machine(training.precision, "training.precision")
+    check_shares(plan.batch_pairs, "batches.batch_pairs")
     tokens = _Tokens(encoder, lengths)
     summary, seen = _budget(plan, tokens)
     if not plan.steps:
@@ -386,25 +389,6 @@ def _keep_rows_from_ddp(encoder: SentenceTransformer) -> None:
     hidden = [f"{name}.{part}" for name in names for part in ("rows", "table", "place")]
     ddp: Any = torch.nn.parallel.DistributedDataParallel
     ddp._set_params_and_buffers_to_ignore_for_model(encoder, hidden)
-
-
-def _check_machine(plan: Plan, training: TrainingSettings) -> None:
-    gpu = torch.cuda.is_available()
-    if training.precision == "fp16" and not gpu:
-        raise InputError(
-            "training.precision", "fp16 on a machine without a GPU", "fp32 or bf16 there", "Change"
-        )
-    if training.precision == "bf16" and gpu and not torch.cuda.is_bf16_supported():
-        raise InputError(
-            "training.precision", "bf16 on a GPU that has no bf16", "fp32 or fp16 there", "Change"
-        )
-    if plan.batch_pairs % processes():
-        raise InputError(
-            "batches.batch_pairs",
-            f"{plan.batch_pairs} pairs for {processes()} processes",
-            "a number of pairs that the processes can share evenly",
-            "Change it, or --nproc-per-node",
-        )
 
 
 def _optimizer(encoder: SentenceTransformer, training: TrainingSettings) -> RowAdam:

@@ -12,6 +12,7 @@ from polybatch.adaptation.job import AdaptationSummary, Job, Outcome, summary
 from polybatch.adaptation.mlm import adapt_by_masks, can_mask
 from polybatch.adaptation.tsdae import adapt_by_denoising, can_denoise
 from polybatch.errors import InputError
+from polybatch.machine import check_machine, check_shares, join_processes
 
 __all__ = ["OBJECTIVES", "AdaptationSummary", "Job", "Objective", "adapt", "possible"]
 
@@ -52,4 +53,7 @@ def adapt(job: Job) -> AdaptationSummary:
             f"one of {', '.join(can)}",
             "Choose one, or another encoder",
         )
+    join_processes()
+    check_machine(job.settings.precision, "dapt.precision")
+    check_shares(job.settings.batch_texts, "dapt.batch_texts")
     return summary(job, OBJECTIVES[name].run(job))

@@ -92,8 +92,8 @@ def _training(settings: AdaptationSettings) -> TrainingSettings:
         max_grad_norm=settings.max_grad_norm,
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
-        cached_pairs=0,
-        precision="fp32",
+        cached_pairs=settings.cached_texts,
+        precision=settings.precision,
     )
 
 

@@ -62,7 +62,10 @@ def adapt_by_masks(job: Job) -> Outcome:
     steps = Steps(
         plan,
         [" ".join(map(str, each)) for each in packed],
-        lambda step: masker([compact[row] for row in plan[step].tolist()], "mask", step),
+        lambda step, slots: masker(
+            [compact[row] for row in plan[step, slots].tolist()], "mask", step, slots.start
+        ),
+        lambda batch: int((batch["labels"] != IGNORED).sum()),
         lambda step: [_shown(job.encoder, packed[row]) for row in plan[step].tolist()],
     )
     losses = follow(job, model, steps)
@@ -219,14 +222,16 @@ class _Masker:
         self.names = int(places[tokenizer.mask_token_id]), vocabulary
         self.pad = int(places[tokenizer.pad_token_id])
 
-    def __call__(self, sequences: Sequence[Int64], use: str, step: int) -> Batch:
+    def __call__(
+        self, sequences: Sequence[Int64], use: str, step: int, first_slot: int = 0
+    ) -> Batch:
         """Return input_ids, attention_mask and labels, each (B, L)."""
         longest = max(map(len, sequences))
         ids = np.full((len(sequences), longest), self.pad, np.int64)
         labels = np.full_like(ids, IGNORED)
         seen = np.zeros_like(ids)
         for slot, sequence in enumerate(sequences):
-            chance = stream(self.seed, "dapt", use, step, slot)
+            chance = stream(self.seed, "dapt", use, step, first_slot + slot)
             masked = mask(sequence, self.special, self.share, self.names, chance)
             ids[slot, : len(sequence)], labels[slot, : len(sequence)] = masked
             seen[slot, : len(sequence)] = 1

@@ -1,7 +1,10 @@
 """The transformers trainer in the order of a plan: whole checkpoints, same bytes, resumable.
 
-For objectives that are a module of their own (mlm, tsdae): its `forward` returns the loss of a
-batch that a function makes of the step's number.
+For objectives that are a module of their own (mlm, tsdae): its `forward` returns the mean loss of
+a batch that a function makes of the step's number.
+
+Several processes (torchrun) take a share of each batch. Their gradients are averaged, so a
+share's mean is weighted by how many of the batch's losses it holds: the sum is that of one process.
 """
 
 from __future__ import annotations
@@ -26,7 +29,13 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from polybatch.adaptation.crop import not_finite
 from polybatch.adaptation.job import Job
 from polybatch.files import write_json
-from polybatch.machine import keep_freed_memory
+from polybatch.machine import (
+    from_first_process,
+    is_first_process,
+    keep_freed_memory,
+    processes,
+    wait_for_all,
+)
 from polybatch.pairs import Int64
 from polybatch.settings import AdaptationSettings
 from polybatch.training import Curves, last_checkpoint
@@ -39,14 +48,16 @@ Batch = dict[str, Any]
 
 @dataclass(frozen=True)
 class Steps:
-    """What is trained on: `batch(step)` makes the step's batch, `names(step)` tells its texts.
+    """What is trained on: `batch(step, slots)` makes a step's batch, or the part in some slots.
 
-    `plan`: (S, B). `texts`: all that decides the batches beside settings and seed.
+    `plan`: (S, B). `texts`: all that decides the batches beside settings and seed. `losses(batch)`:
+    how many losses the batch's mean is over. `names(step)` tells its texts.
     """
 
     plan: Int64
     texts: Sequence[str]
-    batch: Callable[[int], Batch]
+    batch: Callable[[int, range], Batch]
+    losses: Callable[[Batch], int]
     names: Callable[[int], list[str]]
 
 
@@ -59,34 +70,50 @@ def follow(job: Job, module: nn.Module, steps: Steps) -> tuple[float, float]:
     trainer = _StepTrainer(
         model=module,
         args=_arguments(job),
-        train_dataset=_Numbers(len(steps.plan)),
-        data_collator=lambda numbers: steps.batch(numbers[0]),
+        train_dataset=_Numbers(len(steps.plan) * processes()),
+        data_collator=lambda numbers: _share(steps, numbers[0]),
         optimizers=(torch.optim.Adam(module.parameters(), job.settings.learning_rate), None),
-        callbacks=[_Progress(job.settings)],
+        callbacks=[_Progress(job.settings)] if is_first_process() else [],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Curves(job.curves))
+    if is_first_process():
+        trainer.add_callback(Curves(job.curves))
     trainer.names = steps.names
     trainer.fingerprint = _fingerprint(job, module, steps)
-    trainer.train(resume_from_checkpoint=last_checkpoint(job.work, trainer.fingerprint))
+    newest = last_checkpoint(job.work, trainer.fingerprint) if is_first_process() else None
+    trainer.train(resume_from_checkpoint=from_first_process(newest))
+    trainer.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
     if trainer.state.global_step != len(steps.plan):
         raise RuntimeError(f"{trainer.state.global_step} steps run, {len(steps.plan)} planned")
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    shutil.rmtree(job.work, ignore_errors=True)
+    wait_for_all()
+    if is_first_process():
+        shutil.rmtree(job.work, ignore_errors=True)
     return losses[0], losses[-1]
 
 
-class _Numbers(Dataset[int]):
-    """The steps by number; the collator makes a batch of each."""
+def _share(steps: Steps, number: int) -> Batch:
+    """Return one process's share of a step, with its weight in the mean over processes."""
+    (step, share), size = divmod(number, processes()), steps.plan.shape[1]
+    if processes() == 1:
+        return {"weight": 1.0, **steps.batch(step, range(size))}
+    mine = size // processes()
+    batch = steps.batch(step, range(share * mine, (share + 1) * mine))
+    whole = steps.losses(steps.batch(step, range(size)))
+    return {"weight": processes() * steps.losses(batch) / max(whole, 1), **batch}
 
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
+
+class _Numbers(Dataset[int]):
+    """Numbers that stand for a process's share of a step; the collator makes a batch of each."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
 
     def __len__(self) -> int:
-        return self.steps
+        return self.length
 
-    def __getitem__(self, step: int) -> int:
-        return step
+    def __getitem__(self, number: int) -> int:
+        return number
 
 
 class _StepTrainer(Trainer):  # type: ignore[misc]
@@ -100,7 +127,8 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
 
     def compute_loss(self, model: Any, inputs: Batch, *_: Any, **__: Any) -> Any:
         """Return the loss; InputError with step and texts when it is not finite."""
-        loss = model(**inputs)
+        weight = inputs.pop("weight")
+        loss = model(**inputs) * weight
         if not torch.isfinite(loss):
             step = self.state.global_step
             raise not_finite(step, f"the loss {float(loss.detach())}", self.names(step))
@@ -117,6 +145,9 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
+        wait_for_all()  # each process writes its generators' state into the folder
+        if not is_first_process():
+            return
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         write_json(folder / _COMPLETE, {"fingerprint": self.fingerprint})
         for older in Path(self.args.output_dir).glob("checkpoint-*"):
@@ -163,12 +194,16 @@ def _arguments(job: Job) -> TrainingArguments:
         save_steps=settings.checkpoint_every,
         logging_steps=settings.log_every,
         logging_nan_inf_filter=False,
+        bf16=settings.precision == "bf16",
+        fp16=settings.precision == "fp16",
         disable_tqdm=not sys.stderr.isatty(),
         report_to=[],
         seed=job.seed,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         use_cpu=not torch.cuda.is_available(),
+        ddp_backend=torch.distributed.get_backend() if processes() > 1 else None,
+        ddp_broadcast_buffers=False,
     )
 
 

@@ -47,7 +47,8 @@ def adapt_by_denoising(job: Job) -> Outcome:
     steps = Steps(
         plan,
         texts,
-        lambda step: batches(plan[step].tolist(), step),
+        lambda step, slots: batches(plan[step, slots].tolist(), step, slots.start),
+        lambda batch: int((batch["whole"]["attention_mask"][:, 1:]).sum()),
         lambda step: [ids[row] for row in plan[step].tolist()],
     )
     tokens = sum(batches.tokens(batch, step) for step, batch in enumerate(plan.tolist()))
@@ -90,12 +91,12 @@ class _Batches:
     def __init__(self, job: Job, texts: Sequence[str]) -> None:
         self.job, self.texts = job, texts
 
-    def __call__(self, rows: Sequence[int], step: int) -> Batch:
-        settings = self.job.settings
+    def __call__(self, rows: Sequence[int], step: int, first_slot: int = 0) -> Batch:
+        settings, seed = self.job.settings, self.job.seed
         whole = [self.texts[row] for row in rows]
         damaged = [
-            delete(text, settings.delete_share, stream(self.job.seed, "dapt", "delete", step, slot))
-            for slot, text in enumerate(whole)
+            delete(text, settings.delete_share, stream(seed, "dapt", "delete", step, slot))
+            for slot, text in enumerate(whole, first_slot)
         ]
         with token_limit(self.job.encoder, settings.max_length):
             return {

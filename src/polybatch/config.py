@@ -32,6 +32,7 @@ from polybatch.settings import (
     Strategy,
     StudySettings,
     TrainingSettings,
+    ValidationSettings,
 )
 
 _UNTRACKED = ("size", "nfiles")  # DVC's run cache ignores params of these names (issue 10296)
@@ -45,6 +46,7 @@ class Config:
     study: StudySettings
     sources: dict[str, SourceSettings]
     datasets: dict[str, DatasetSettings]
+    validation: ValidationSettings
     encoder: EncoderSettings
     batches: BatchSettings
     training: TrainingSettings
@@ -222,6 +224,7 @@ def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
         _shared_data,
         _measure_names,
         _curves,
+        _own_folders,
     )
     found: list[InputError] = []
     for rule in rules:
@@ -358,3 +361,16 @@ def _curves(config: Config) -> _Mistakes:
             " log another mean",
             "Change one of them",
         )
+
+
+def _own_folders(config: Config) -> _Mistakes:
+    """Refuse a folder outside `inputs/`: it would change without DVC seeing it."""
+    for name, source in config.sources.items():
+        parts = Path(source.folder).parts if source.folder else ("inputs",)
+        if parts[0] != "inputs" or ".." in parts:
+            yield (
+                f"sources.{name}.folder",
+                f"'{source.folder}'",
+                "a folder below inputs/, whose changes DVC sees",
+                "Put the files there, for example inputs/faq",
+            )

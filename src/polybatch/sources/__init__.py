@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 from polybatch.errors import InputError
 from polybatch.sources.base import Source
+from polybatch.sources.beir import Beir
 from polybatch.sources.cldr import Cldr
 from polybatch.sources.lareqa import MLQA_R, XQUAD, XQUAD_R
+from polybatch.sources.local import Local
 from polybatch.sources.mlqa import Mlqa
+from polybatch.sources.tydiqa import Tydiqa
+from polybatch.sources.xnli import Xnli
 
 SOURCES: dict[str, Source] = {
-    source.name: source for source in (Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R)
+    source.name: source
+    for source in (Beir(), Cldr(), Local(), Mlqa(), XQUAD, XQUAD_R, MLQA_R, Tydiqa(), Xnli())
 }
 
 
 def source_of(name: str, languages: Sequence[str], splits: Sequence[str]) -> Source:
-    """Return the source of this name; InputError if there is none, or it lacks what is asked."""
+    """Return the source of this name; InputError if there is none, or it lacks what is asked.
+
+    A source of the user's own files may stand several times, as `local-faq` and `local-docs`.
+
+    Example:
+        >>> source_of("local-faq", ["sw"], ["all"]).name
+        'local-faq'
+    """
+    kind = SOURCES.get(name.partition("-")[0])
+    if name not in SOURCES and kind is not None and kind.own:
+        source = copy.copy(kind)
+        source.name = name
+        source.check(languages, splits)
+        return source
     if name not in SOURCES:
         raise InputError(
             f"sources.{name}", "an unknown source", f"one of {', '.join(SOURCES)}", "Choose one"

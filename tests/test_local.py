@@ -46,9 +46,8 @@ def _own(tmp_path: Path, name: str, content: str | bytes) -> Path:
 
 
 def test_long_and_wide_say_the_same(tmp_path: Path) -> None:
-    long = _read(
-        _own(tmp_path / "l", "x.csv", GOOD) if (tmp_path / "l").mkdir() is None else Path()
-    )
+    (tmp_path / "l").mkdir()
+    long = _read(_own(tmp_path / "l", "x.csv", GOOD))
     wide = "item_id\tquestion_en\tanswer_en\tquestion_sw\tanswer_sw\n"
     wide += "a\tWhere?\tHere.\tWapi?\tHapa.\nb\tWhen?\tNow.\t\t\n"
     (tmp_path / "w").mkdir()

@@ -28,6 +28,8 @@ from polybatch.settings import DatasetSettings, ValidationSettings
 SUITES = ("queries", "corpus", "qrels", "pairs")
 _LANGUAGE = "^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?$"  # as polybatch.languages
 
+_RANDOM = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
 Result = dict[str, Any]
 """What Great Expectations says of one suite, without times and random ids."""
 
@@ -74,11 +76,12 @@ def hold(
     `tables`: the rows of a `polybatch.profile.Profile`.
     """
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    logging.getLogger("great_expectations.data_context").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     given = asdict(validation) | {"languages": list(settings.languages)}
     found = {}
-    for name in SUITES:
+    for name in (suite for suite in SUITES if suite in tables):
         frame = pl.DataFrame(list(tables[name]), infer_schema_length=None).to_pandas()
         suite = context.suites.add(load_suite(name))
         asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
@@ -111,11 +114,13 @@ def broken(results: Mapping[str, tuple[Result, str]]) -> list[tuple[str, str, st
 
 
 def offline(page: str) -> str:
-    """Return a Data Docs page without scripts and without anything fetched from elsewhere."""
+    """Return a Data Docs page without scripts, times, and anything fetched from elsewhere."""
     page = re.sub(r"(?s)<script\b.*?</script>", "", page)
     page = re.sub(r"<link\b[^>]*>|<img\b[^>]*\bsrc=\"http[^>]*>", "", page)
     page = re.sub(r"(?s)<a\b[^>]*href=\"https?:[^>]*>(.*?)</a>", r"\1", page)
-    page = re.sub(r"[?&]d=\d{8}T\d+\.\d+Z", "", page)
+    page = re.sub(r"\d{4}-?\d\d-?\d\dT\d\d:?\d\d:?\d\d\.\d+Z", "", page)
+    for number, name in enumerate(dict.fromkeys(re.findall(_RANDOM, page))):
+        page = page.replace(name, str(number))
     return page.replace("</head>", f"<style>{_STYLE}</style></head>", 1)
 
 
@@ -196,12 +201,16 @@ def _expected(each: Result) -> str:
         return f"some of {', '.join(map(str, arguments['value_set']))}"
     if "regex" in arguments:
         return "BCP-47 codes"
-    low, high = arguments.get("min_value"), arguments.get("max_value")
+    low, high = (_plain(arguments.get(key)) for key in ("min_value", "max_value"))
     return " and ".join(
         f"{word} {value}"
         for word, value in (("at least", low), ("at most", high))
         if value is not None
     )
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def write_suites(folder: Path) -> None:

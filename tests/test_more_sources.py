@@ -43,7 +43,8 @@ def _tydi(folder: Path, split: str, *rows: tuple[str, str, str, str]) -> None:
 def test_tydiqa_asks_for_passages_and_tells_equal_ids_apart(tmp_path: Path) -> None:
     _tydi(tmp_path, "dev", ("swahili-1", "Lini?", "Ilikuwa 1849.", ""))
     _tydi(
-        tmp_path, "train", ("1", "Wapi?", "Ni Boston.", "Boston"), ("1", "Mji upi?", "Ni Boston.", "Boston"),
+        tmp_path, "train",
+        ("1", "Wapi?", "Ni Boston.", "Boston"), ("1", "Mji upi?", "Ni Boston.", "Boston"),
         ("1", "Nani?", "Ni Poe.", "Poe"), ("2", "Nani?", "Ni Poe.", "Grant"),
         ("1", "Nani?", "Ni Poe.", "Poe"),
     )  # fmt: skip

@@ -118,7 +118,7 @@ def offline(page: str) -> str:
     page = re.sub(r"(?s)<script\b.*?</script>", "", page)
     page = re.sub(r"<link\b[^>]*>|<img\b[^>]*\bsrc=\"http[^>]*>", "", page)
     page = re.sub(r"(?s)<a\b[^>]*href=\"https?:[^>]*>(.*?)</a>", r"\1", page)
-    page = re.sub(r"\d{4}-?\d\d-?\d\dT\d\d:?\d\d:?\d\d\.\d+Z", "", page)
+    page = re.sub(r"\d{4}-?\d\d-?\d\dT\d\d:?\d\d:?\d\d(?:\.\d+)?Z", "", page)
     for number, name in enumerate(dict.fromkeys(re.findall(_RANDOM, page))):
         page = page.replace(name, str(number))
     return page.replace("</head>", f"<style>{_STYLE}</style></head>", 1)

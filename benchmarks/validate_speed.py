@@ -82,7 +82,6 @@ def main() -> None:
     data = measured(f"make {rows:,} rows", lambda: made(rows, 1))
     evaluation = made(20_000, 2)
     checked = measured("row rules and NFC", lambda: quarantine(data, RULES))
-    del data
     found = measured("leakage, 20,000 rows", lambda: leaks(checked.dataset, evaluation, 0.8))
     kept, _ = measured("removing leaks", lambda: without(checked.dataset, found))
     nothing = pl.DataFrame(schema=REJECTED)

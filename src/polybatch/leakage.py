@@ -48,11 +48,13 @@ def leaks(train: Dataset, evaluation: Dataset, threshold: float) -> pl.DataFrame
     Queries and documents of one are held against both of the other. `threshold`: Jaccard of the
     sets of character trigrams of normalised texts; 1 looks for equal texts only.
     """
-    ours, theirs = _texts(train), _texts(evaluation)
+    ours, theirs = _texts(train).drop("text"), _texts(evaluation)  # no second copy of all texts
     equal = _equal(ours, theirs)
     rest = ours.join(equal, on=["table", "id"], how="anti")
     near = _near(rest, theirs, threshold) if threshold < 1 else equal.clear()
-    found = pl.concat([equal, near]).with_columns(pl.lit(evaluation.name).alias("evaluation"))
+    found = _with_texts(pl.concat([equal, near]), train).with_columns(
+        pl.lit(evaluation.name).alias("evaluation")
+    )
     return found.select(list(LEAKS)).cast(LEAKS).sort("table", "id")
 
 
@@ -126,11 +128,22 @@ def _texts(dataset: Dataset) -> pl.DataFrame:
     return pl.concat(parts).filter(pl.col("plain") != "")
 
 
+def _with_texts(found: pl.DataFrame, train: Dataset) -> pl.DataFrame:
+    parts = [
+        found.filter(table=what).join(frame.select(pl.col(key).alias("id"), "text"), on="id")
+        for what, key, frame in (
+            ("queries", "query_id", train.queries),
+            ("corpus", "doc_id", train.corpus),
+        )
+    ]
+    return pl.concat(parts)
+
+
 def _equal(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
     unique = theirs.sort("table", "id").unique("plain", keep="first", maintain_order=True)
     other = unique.select("plain", evaluation_id="id", evaluation_text="text")
     found = ours.join(other, on="plain").with_columns(pl.lit(1.0).alias("similarity"))
-    return found.select([name for name in LEAKS if name != "evaluation"])
+    return found.select([name for name in LEAKS if name not in ("evaluation", "text")])
 
 
 def _near(ours: pl.DataFrame, theirs: pl.DataFrame, threshold: float) -> pl.DataFrame:
@@ -148,7 +161,7 @@ def _near(ours: pl.DataFrame, theirs: pl.DataFrame, threshold: float) -> pl.Data
     right = unique[[candidate for _, candidate, _ in rows]]
     return pl.DataFrame(
         {
-            **left.select("table", "id", "lang", "text").to_dict(),
+            **left.select("table", "id", "lang").to_dict(),
             "evaluation_id": right["id"],
             "evaluation_text": right["text"],
             "similarity": pl.Series([value for _, _, value in rows], dtype=pl.Float64),

@@ -64,8 +64,9 @@ def quarantine(dataset: Dataset, settings: ValidationSettings) -> Checked:
     for what, key in (("queries", "query_id"), ("corpus", "doc_id")):
         frame = getattr(dataset, what)
         text = pl.col("text").str.normalize("NFC")
-        composed += frame.select((pl.col("text") != text).sum()).item()
-        numbered = frame.with_columns(text).with_row_index("row")
+        changed = frame.select((pl.col("text") != text).sum()).item()
+        composed += changed
+        numbered = (frame.with_columns(text) if changed else frame).with_row_index("row")
         bad = numbered.select("row", _reason(settings, KEYS[what])).drop_nulls("reason")
         rejected.append(_rejected(dataset.name, what, key, numbered.join(bad, on="row")))
         tables[what] = numbered.join(bad, on="row", how="anti", maintain_order="left")

@@ -39,7 +39,14 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
     """
     os.environ.update({key: os.environ.get(key, value) for key, value in _QUIET.items()})
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    for noisy in ("httpx", "urllib3", "faiss", "sentence_transformers", "transformers"):
+    for noisy in (
+        "httpx",
+        "urllib3",
+        "faiss",
+        "sentence_transformers",
+        "transformers",
+        "great_expectations",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     parser = argparse.ArgumentParser(prog=f"python -m stages.{name}")
     if argument:

@@ -16,6 +16,7 @@ from polybatch.compare import (
     report,
 )
 from polybatch.config import Config
+from polybatch.contamination import zero_shot
 from polybatch.evaluation import SCORES
 from polybatch.files import whole_file, write_json, write_text
 from polybatch.resampling import Resampling
@@ -112,12 +113,17 @@ def _signature(config: Config) -> dict[str, object]:
     validation = _json("validation.json")["datasets"]
     notes = sorted({note for dataset in validation.values() for note in dataset["notes"]})
     uses = {use: ", ".join(config.used_for(use)) for use in ("train", "evaluate")}
+    flags = {
+        f"zero-shot for the encoder, {name}": str(zero_shot(config.encoder.name, dataset.source))
+        for name, dataset in config.used_for("evaluate").items()
+    }
     return {
         "study": config.study.name,
         "encoder": config.encoder.name,
         "trained on": uses["train"],
         **_adapted(config),
         "evaluated on": uses["evaluate"],
+        **flags,
         "ties": "broken by doc_id, descending, as trec_eval does",
         "seed": config.study.seed,
         "polybatch": __version__,

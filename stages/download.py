@@ -16,9 +16,9 @@ def download(config: Config, key: str) -> str:
     """Fetch the source `key` and return what was fetched."""
     known(dict(config.sources), key, "source")
     settings = config.sources[key]
-    source = source_of(key, settings.languages, settings.splits, settings.folder)
+    source = source_of(key, settings.languages, settings.splits).of(settings)
     mirror = os.environ.get("POLYBATCH_MIRROR")
-    fetcher = Fetcher(Path(mirror) if mirror else None, RAW / ".resume" / key)
+    fetcher = Fetcher(Path(mirror) if mirror else None, RAW / ".resume" / key, before=RAW / key)
     with whole_folder(RAW / key) as folder:
         source.download(folder, settings.languages, settings.splits, fetcher)
         count = sum(path.is_file() for path in folder.rglob("*"))

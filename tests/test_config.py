@@ -73,6 +73,15 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("    source: cldr\n", "    source: clrd\n", "datasets.cldr-train.source", "a source of"),
         ("  hybrid:\n", "  size:\n", "strategies.size", "DVC does not see"),
         ("splits: [test]", "splits: test", "datasets.cldr-test.splits", "a list of words"),
+        ("leakage: remove", "leakage: forget", "validation.leakage", "one of remove, fail, report"),
+        ("  max_rejected: 0.05", "  max_rejectd: 0.05", "validation.max_rejectd", "max_rejected"),
+        ("near_duplicate: 1.0", "near_duplicate: 0.2", "validation.near_duplicate", "between"),
+        (
+            "    splits: [train, test]\n",
+            "    splits: [train, test]\n    folder: ../elsewhere\n",
+            "sources.cldr.folder",
+            "below inputs/",
+        ),
         ("log_every: 10", "log_every: 30", "training.checkpoint_every", "multiple of log_every"),
         ("precision: fp32", "precision: fp8", "training.precision", "fp16"),
         ("pooling: as-saved", "pooling: mean", "encoder.pooling", "as-saved"),
@@ -158,6 +167,7 @@ def test_every_number_that_decides_a_result_has_to_stand_in_the_file() -> None:
         settings.EvaluationSettings,
         settings.EncoderSettings,
         settings.DatasetSettings,
+        settings.ValidationSettings,
     ):
         for field in dataclasses.fields(kind):
             assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"

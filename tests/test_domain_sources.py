@@ -14,7 +14,7 @@ import pytest
 
 from polybatch.download import Fetcher
 from polybatch.errors import InputError
-from polybatch.settings import DatasetSettings
+from polybatch.settings import DatasetSettings, SourceSettings
 from polybatch.sources import SOURCES, source_of
 from polybatch.sources.base import Parsed, RemoteFile
 from polybatch.sources.lines import decoded, lines
@@ -261,7 +261,8 @@ def mine(tmp_path: Path) -> Path:
 
 def taken(mine: Path, work: Path, languages: list[str]) -> Parsed:
     work.mkdir()
-    source = source_of("text", languages, ["all"], str(mine))
+    settings = SourceSettings(tuple(languages), ("all",), str(mine))
+    source = source_of("text", languages, ["all"]).of(settings)
     source.download(work, languages, ["all"], no_fetch)
     return SOURCES["text"].read(work, languages, ["all"])
 
@@ -308,14 +309,18 @@ def test_text_that_cannot_be_read_is_told(
 
 
 def test_a_folder_is_asked_for_where_one_is_read_and_only_there(tmp_path: Path) -> None:
+    def settings(folder: str | None) -> SourceSettings:
+        return SourceSettings(("sw",), ("all",), folder)
+
+    text, ntrex = source_of("text", ["sw"], ["all"]), source_of("ntrex", ["sw"], ["test"])
     with pytest.raises(InputError, match=r"sources\.text\.folder: found nothing"):
-        source_of("text", ["sw"], ["all"]).download(tmp_path, ["sw"], ["all"], no_fetch)
+        text.of(settings(None))
     with pytest.raises(InputError, match="no folder '/nowhere'"):
-        source_of("text", ["sw"], ["all"], "/nowhere").download(tmp_path, [], ["all"], no_fetch)
+        text.of(settings("/nowhere")).download(tmp_path, [], ["all"], no_fetch)
     with pytest.raises(InputError, match=r"sources\.ntrex\.folder"):
-        source_of("ntrex", ["sw"], ["test"], "/nowhere")
+        ntrex.of(settings("/nowhere"))
     with pytest.raises(InputError, match=r"sources\.text\.splits"):
-        source_of("text", ["sw"], ["train"], ".")
+        source_of("text", ["sw"], ["train"])
 
 
 def test_domain_text_drops_the_questions_of_its_source(tmp_path: Path) -> None:

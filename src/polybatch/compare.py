@@ -8,6 +8,7 @@ import polars as pl
 
 from polybatch.errors import InputError, InputErrorList
 from polybatch.evaluation import SETTINGS, Summary
+from polybatch.markdown import escape, markdown
 
 COMPARISON = pl.Schema(
     {
@@ -24,7 +25,6 @@ COMPARISON = pl.Schema(
 MISSING = "–"
 
 _KEY = ["setting", "query_lang", "doc_lang", "item_id"]
-_MARKS = r"\`*_{}[]<>#|~"
 
 
 def comparison(summaries: Mapping[str, Summary], baseline: str) -> pl.DataFrame:
@@ -185,32 +185,6 @@ def report(
     notes = [f"- **{escape(key)}**: {escape(str(value))}" for key, value in signature.items()]
     parts += ["## How the numbers are made", "\n".join([*_READING, *notes])]
     return "\n\n".join(parts) + "\n"
-
-
-def markdown(frame: pl.DataFrame) -> str:
-    """Return a table whose cells are Markdown already; the first column left, the rest right.
-
-    Example:
-        >>> print(markdown(pl.DataFrame({"strategy": ["mono"], "AP": ["50.0"]})))
-        | strategy | AP |
-        |:---|---:|
-        | mono | 50.0 |
-    """
-    marks = ["---:"] * frame.width
-    marks[0] = ":---"
-    rows = [frame.columns, *frame.rows()]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], f"|{'|'.join(marks)}|", *lines[1:]])
-
-
-def escape(text: str) -> str:
-    r"""Return text that Markdown shows as it is, on one line.
-
-    Example:
-        >>> print(escape("a|b_c"))
-        a\|b\_c
-    """
-    return "".join(f"\\{mark}" if mark in _MARKS else mark for mark in " ".join(text.split()))
 
 
 _INTERVALS = " In brackets the interval of the difference, of the baseline that of its value."

@@ -34,6 +34,7 @@ from polybatch.settings import (
     Strategy,
     StudySettings,
     TrainingSettings,
+    ValidationSettings,
     encoder_mistakes,
 )
 
@@ -48,6 +49,7 @@ class Config:
     study: StudySettings
     sources: dict[str, SourceSettings]
     datasets: dict[str, DatasetSettings]
+    validation: ValidationSettings
     encoder: EncoderSettings
     batches: BatchSettings
     training: TrainingSettings
@@ -239,6 +241,7 @@ def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
         _matched,
         _adaptation,
         _encoder,
+        _own_folders,
     )
     found: list[InputError] = []
     for rule in rules:
@@ -387,3 +390,16 @@ def _adaptation(config: Config) -> _Mistakes:
 
 def _encoder(config: Config) -> _Mistakes:
     yield from encoder_mistakes(config.encoder)
+
+
+def _own_folders(config: Config) -> _Mistakes:
+    """Refuse a folder outside `inputs/`: it would change without DVC seeing it."""
+    for name, source in config.sources.items():
+        parts = Path(source.folder).parts if source.folder else ("inputs",)
+        if parts[0] != "inputs" or ".." in parts:
+            yield (
+                f"sources.{name}.folder",
+                f"'{source.folder}'",
+                "a folder below inputs/, whose changes DVC sees",
+                "Put the files there, for example inputs/faq",
+            )

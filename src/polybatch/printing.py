@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from polybatch.compare import MISSING, escape, markdown
+from polybatch.compare import MISSING
+from polybatch.markdown import escape, markdown
 from polybatch.sections import points, probability, span
 from polybatch.side_by_side import Answer, Changed, SideBySide
 

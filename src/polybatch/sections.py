@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import polars as pl
 
 from polybatch.bias import PANEL
-from polybatch.compare import MISSING, escape, markdown
+from polybatch.compare import MISSING
+from polybatch.markdown import escape, markdown
 from polybatch.views import (
     ENCODER_LANGUAGES,
     View,

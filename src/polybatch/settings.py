@@ -62,12 +62,14 @@ class StudySettings:
 class SourceSettings:
     """What to fetch of a source: languages (BCP-47) and splits, both by the source's own names.
 
-    `folder`: where the user's files are, for the source `text` alone.
+    `folder`: where the user's own files are, inside `inputs/`; only sources of one's own take it.
+    `columns`: what their columns are called, `field=name` each (`polybatch.sources.local`).
     """
 
     languages: tuple[str, ...]
     splits: tuple[str, ...]
     folder: str | None = None
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,33 @@ class DatasetSettings:
     splits: tuple[str, ...]
     part: Literal["all", "train", "heldout"]
     heldout_share: float = _range(0.0, 0.9)
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """What data has to be before anything is trained or measured on it.
+
+    `leakage`: what happens to training items whose text stands in an evaluation dataset.
+    `near_duplicate`: from which share of common character trigrams (Jaccard) on two texts count as
+    the same one; 1 looks for equal texts only. `min_languages`: an item in fewer is rejected.
+    `min_rows`: queries, and documents, a language needs. `min_characters`, `max_characters`: of a
+    text; a row outside is rejected. Shares are of a language's rows in one table: rejected ones,
+    texts that stand twice, texts that stand in another language of their item, texts in the
+    language's script, texts that language identification agrees on (`identified_rows` are asked).
+    """
+
+    leakage: Literal["remove", "fail", "report"]
+    near_duplicate: float = _range(0.5, 1.0)
+    min_languages: int = _range(1, 1000)
+    min_rows: int = _range(1, 10_000_000)
+    min_characters: int = _range(1, 1000)
+    max_characters: int = _range(1, 1_000_000)
+    max_rejected: float = _range(0.0, 1.0)
+    max_duplicates: float = _range(0.0, 1.0)
+    max_untranslated: float = _range(0.0, 1.0)
+    min_script: float = _range(0.0, 1.0)
+    min_identified: float = _range(0.0, 1.0)
+    identified_rows: int = _range(1, 10_000_000)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import polars as pl
 
 from polybatch.errors import InputError
 from polybatch.pairs import normalised
-from polybatch.settings import DatasetSettings
+from polybatch.settings import DatasetSettings, ValidationSettings
 from polybatch.sources.base import Parsed
 from polybatch.split import split_by_group
 from polybatch.tables import Dataset, check_dataset
@@ -19,21 +19,28 @@ def build(name: str, settings: DatasetSettings, parsed: Parsed) -> Dataset:
     """Return the part of a source's rows that `settings` asks for, checked.
 
     Raises InputError when a language asked for ends with no query or no document, or when ids
-    repeat, references dangle or texts are empty. Domain text has a corpus only.
+    repeat, references dangle or texts are empty; `part_of` and `polybatch.quality.quarantine` keep
+    such rows apart instead. Domain text has a corpus only.
     """
-    dataset = Dataset(name, parsed.queries, parsed.corpus, parsed.qrels)
-    if settings.part != "all":
-        train, heldout = split_by_group(dataset, settings.heldout_share, settings.source)
-        part = train if settings.part == "train" else heldout
-        dataset = Dataset(name, part.queries, part.corpus, part.qrels)
-    if settings.use == "text":
-        dataset = Dataset(name, dataset.queries.clear(), dataset.corpus, dataset.qrels.clear())
+    dataset = part_of(name, settings, parsed)
     check_dataset(dataset)
-    _check_languages(dataset, settings)
+    check_languages(dataset, settings)
     return dataset
 
 
-def _check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
+def part_of(name: str, settings: DatasetSettings, parsed: Parsed) -> Dataset:
+    """Return the part of a source's rows that `settings` asks for; of domain text the corpus."""
+    dataset = Dataset(name, parsed.queries, parsed.corpus, parsed.qrels)
+    if settings.part != "all":
+        train, heldout = split_by_group(dataset, settings.heldout_share, settings.source)
+        dataset = train if settings.part == "train" else heldout
+    if settings.use == "text":
+        return Dataset(name, dataset.queries.clear(), dataset.corpus, dataset.qrels.clear())
+    return dataset
+
+
+def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
+    """Raise InputError when a language asked for has neither a query nor a document."""
     there = set(dataset.queries["lang"]) | set(dataset.corpus["lang"])
     if missing := [lang for lang in settings.languages if lang not in there]:
         raise InputError(
@@ -62,7 +69,8 @@ def summarise(dataset: Dataset, settings: DatasetSettings, parsed: Parsed) -> di
 def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> dict[str, int]:
     """Count texts of each evaluation dataset that stand, normalised, in a training dataset.
 
-    A first look at leakage by equal text: queries against queries, documents against documents.
+    Of the datasets as they are written, so zero where leaks were removed: queries against queries,
+    documents against documents. `polybatch.leakage` looks closer.
     """
     found = {}
     for name, dataset in datasets.items():
@@ -73,6 +81,25 @@ def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> di
                     there = getattr(seen, what).select(normalised("text")).unique()
                     found[f"{name} in {other}, {what}"] = here.join(there, on="text").height
     return found
+
+
+def refuse_leaks(name: str, found: pl.DataFrame, settings: ValidationSettings) -> list[InputError]:
+    """Return the error that leaking texts are, where params say that they are one.
+
+    `found`: polybatch.leakage.LEAKS.
+    """
+    if settings.leakage != "fail" or found.is_empty():
+        return []
+    first = found.row(0, named=True)
+    return [
+        InputError(
+            f"dataset {name}",
+            f"{found.height} training texts that stand in an evaluation dataset (first: "
+            f"{first['id']} as {first['evaluation_id']} of {first['evaluation']})",
+            "none (validation.leakage: fail)",
+            "Remove them, or set leakage: remove",
+        )
+    ]
 
 
 def _by_language(frame: pl.DataFrame) -> dict[str, int]:

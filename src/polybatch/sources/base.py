@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ import polars as pl
 
 from polybatch.errors import InputError
 from polybatch.files import write_json
+from polybatch.settings import SourceSettings
 from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED, table
 
 Row = dict[str, object]
@@ -70,7 +72,20 @@ class Rows:
         self.rejected: list[Row] = []
 
     def parsed(self, notes: Sequence[str] = ()) -> Parsed:
-        """Return tables sorted by id; an item without a query or a document is left out."""
+        """Return tables sorted by id; an item without a query or a document is left out.
+
+        A row whose text has half a surrogate pair, which JSON can write, is rejected.
+        """
+        for what, rows in (("queries", self.queries), ("corpus", self.corpus)):
+            for key in [key for key, row in rows.items() if _halved(str(row["text"]))]:
+                row = rows.pop(key)
+                text = str(row["text"]).encode("utf-8", "backslashreplace").decode()
+                self.rejected.append(
+                    dict.fromkeys(REJECTED.names())
+                    | {"source": what, "file": what, "lang": row["lang"], "item_id": key}
+                    | {"reason": "half a surrogate pair", "text": text}
+                )
+        self.qrels = {key: row for key, row in self.qrels.items() if row["doc_id"] in self.corpus}
         qrels = table(list(self.qrels.values()), QRELS)
         queries = table(list(self.queries.values()), QUERIES)
         corpus = table(list(self.corpus.values()), CORPUS)
@@ -79,6 +94,13 @@ class Rows:
         return Parsed(
             queries, corpus.sort("doc_id"), qrels, table(self.rejected, REJECTED), tuple(notes)
         )
+
+
+def _halved(text: str) -> bool:
+    """Tell whether a text cannot be written as UTF-8."""
+    if text.isascii():
+        return False
+    return any("\ud800" <= mark <= "\udfff" for mark in text)
 
 
 class Source(ABC):
@@ -109,15 +131,29 @@ Remove what the source does not have.
     homepage: str
     revision: str
     overlaps: tuple[str, ...] = ()
+    own: bool = False
+    """Whether it reads the user's own files: `sources.<name>.folder`; may stand several times in
+    params, as `<name>-<anything>`."""
+    settings: SourceSettings | None = None
 
-    def at(self, root: Path) -> Source:
-        """Return the source reading the user's folder `root`; InputError if it reads none."""
-        raise InputError(
-            f"sources.{self.name}.folder",
-            f"'{root}'",
-            "no such key: this source fetches its files",
-            "Remove it",
-        )
+    def of(self, settings: SourceSettings) -> Source:
+        """Return this source with what params say of it; InputError if it takes no folder."""
+        given = {"folder": settings.folder, "columns": settings.columns}
+        for name, value in given.items():
+            if value is not None and not self.own:
+                raise InputError(
+                    f"sources.{self.name}.{name}", str(value), "nothing: it is fetched", "Remove it"
+                )
+        if self.own and not settings.folder:
+            raise InputError(
+                f"sources.{self.name}.folder",
+                "nothing",
+                "the folder of your files",
+                "Add it, for example folder: inputs/faq",
+            )
+        found = copy.copy(self)
+        found.settings = settings
+        return found
 
     def check(self, languages: Sequence[str], splits: Sequence[str]) -> None:
         """Raise InputError if a language or split is asked for that the source lacks."""

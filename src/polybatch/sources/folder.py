@@ -3,8 +3,8 @@
 `*.txt`: the language is the word before `.txt` (`notes.sw.txt`) or the name of the folder the
 file is in (`sw/notes.txt`); paragraphs, separated by empty lines, are documents of one group, the
 file. `*.jsonl`: one object a line with `lang`, `text` and, if there is one, `title`.
-There are no questions, so it is for `use: text`. Files are read as they are when the download
-stage runs: after changing them, `dvc repro --force download@text`.
+There are no questions, so it is for `use: text`. The folder is inside `inputs/`, so that DVC sees
+when a file changes.
 """
 
 from __future__ import annotations
@@ -28,19 +28,12 @@ _KINDS = (".txt", ".jsonl")
 
 
 class TextFolder(Source):
-    """Texts in any language. `root`: the user's folder, needed by `download` only."""
+    """Texts in any language, from `sources.<name>.folder`."""
 
-    name = "text"
+    name, own = "text", True
     languages = ()
     splits = ("all",)
     licence, citation, homepage, revision = "the user's own", "", "", "as read"
-
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = root
-
-    def at(self, root: Path) -> TextFolder:
-        """Return the source that reads this folder."""
-        return TextFolder(root)
 
     def check(self, languages: Sequence[str], splits: Sequence[str]) -> None:
         """Raise InputError if a split is asked for that there is not; any language may be."""
@@ -51,19 +44,22 @@ class TextFolder(Source):
         self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
     ) -> None:
         """Copy the user's files, each checked to be UTF-8 and not empty, and write a manifest."""
-        if self.root is None or not self.root.is_dir():
+        assert self.settings is not None
+        assert self.settings.folder is not None
+        root = Path(self.settings.folder)
+        if not root.is_dir():
             raise InputError(
-                "sources.text.folder",
-                f"no folder '{self.root}'" if self.root else "nothing",
+                f"sources.{self.name}.folder",
+                f"no folder '{root}'",
                 "the path of a folder of .txt and .jsonl files",
                 "Add or correct it",
             )
         manifest = {}
-        for path in _paths(self.root):
+        for path in _paths(root):
             text = decoded(path)
             if not text.strip():
                 raise InputError(f"{path}:1", "no text", "text in UTF-8", "Fill it or remove it")
-            place = path.relative_to(self.root)
+            place = path.relative_to(root)
             if path.suffix == ".txt":
                 _language(place)
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
@@ -71,10 +67,10 @@ class TextFolder(Source):
             manifest[str(place)] = hashlib.sha256(text.encode()).hexdigest()
         if not manifest:
             raise InputError(
-                self.root,
+                root,
                 "no file that ends in .txt or .jsonl",
                 "at least one",
-                "Put text there, or correct sources.text.folder",
+                f"Put text there, or correct sources.{self.name}.folder",
             )
         write_json(folder / "manifest.json", {"source": self.name, "files": manifest})
 

@@ -60,7 +60,7 @@ def paragraphs(path: Path) -> Iterator[Paragraph]:
             "a file of this source",
             "Run `dvc repro`: the download stage fetches it",
         ) from error
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             path,
             f"{type(error).__name__} ({error})",

@@ -1,0 +1,93 @@
+"""Validating rows: seconds, rows a second and memory; beside it, what pandas and GX need alone.
+
+python benchmarks/validate_speed.py                  # 200,000 rows
+python benchmarks/validate_speed.py --rows 5000000   # the size we promise: 10 minutes, 4 GB
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from polybatch.expectations import hold
+from polybatch.leakage import leaks, without
+from polybatch.profile import profile
+from polybatch.quality import quarantine
+from polybatch.settings import DatasetSettings, ValidationSettings
+from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED, Dataset
+
+LANGS = ("ar", "de", "en", "es", "hi", "ru", "sw", "zh")
+RULES = ValidationSettings("remove", 0.8, 2, 64, 1, 20000, 0.05, 1.0, 1.0, 0.0, 0.0, 2000)
+_LETTERS = {
+    "ar": "ابتثجحخدذرز ", "hi": "अआइईउऊकखगघ ", "ru": "абвгдежзик ", "zh": "天地玄黄宇宙洪荒日月",
+}  # fmt: skip
+
+
+def made(rows: int, seed: int) -> Dataset:
+    """Half of the rows are queries, half documents of about 100 characters, in eight languages."""
+    draw = np.random.default_rng(seed)
+    items = rows // 2 // len(LANGS)
+    queries, corpus, qrels = [], [], []
+    for lang in LANGS:
+        ids = pl.Series("item_id", [f"{seed}.{n}" for n in range(items)])
+        docs = (ids + f":{lang}").alias("doc_id")
+        asked, told = (_texts(draw, lang, items, length) for length in (45, 110))
+        frame = pl.DataFrame({"item_id": ids, "doc_id": docs, "asked": asked, "told": told})
+        queries.append(
+            frame.select(
+                query_id=docs + "?", item_id="item_id", lang=pl.lit(lang), text="asked",
+                split=pl.lit("train"),
+            )
+        )  # fmt: skip
+        none = pl.lit(None, pl.String)
+        corpus.append(
+            frame.select("doc_id", lang=pl.lit(lang), text="told", title=none, group_id="item_id")
+        )
+        qrels.append(frame.select("item_id", "doc_id", relevance=pl.lit(1, pl.Int64)))
+    tables = [pl.concat(parts) for parts in (queries, corpus, qrels)]
+    for frame, schema in zip(tables, (QUERIES, CORPUS, QRELS), strict=True):
+        assert frame.schema == schema
+    return Dataset(f"made-{seed}", *tables)
+
+
+def _texts(draw: np.random.Generator, lang: str, count: int, length: int) -> pl.Series:
+    letters = np.array(list(_LETTERS.get(lang, "abcdefghiklmnoprstu ")))
+    many = letters[draw.integers(0, len(letters), size=count * length)]
+    joined = "".join(many.tolist())
+    return pl.Series([joined[i : i + length] for i in range(0, count * length, length)])
+
+
+def measured(name: str, call: Callable[[], Any]) -> Any:
+    """Run and print seconds and the highest memory of the process so far."""
+    start, cpu = time.perf_counter(), time.process_time()
+    found = call()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    wall, used = time.perf_counter() - start, time.process_time() - cpu
+    print(f"{name:28} {wall:8.1f} s wall {used:8.1f} s CPU   peak {peak:5.2f} GiB")
+    return found
+
+
+def main() -> None:
+    """Validate made data as the stage does."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=200_000)
+    rows = parser.parse_args().rows
+    sets = DatasetSettings("made", "train", LANGS, ("train",), "all", 0.0)
+    data = measured(f"make {rows:,} rows", lambda: made(rows, 1))
+    evaluation = made(20_000, 2)
+    checked = measured("row rules and NFC", lambda: quarantine(data, RULES))
+    found = measured("leakage, 20,000 rows", lambda: leaks(checked.dataset, evaluation, 0.8))
+    kept, _ = measured("removing leaks", lambda: without(checked.dataset, found))
+    nothing = pl.DataFrame(schema=REJECTED)
+    profiled = measured("profile", lambda: profile(kept, nothing, sets, RULES))
+    measured("Great Expectations", lambda: hold(profiled.tables, sets, RULES))
+
+
+if __name__ == "__main__":
+    main()

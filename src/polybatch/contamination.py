@@ -1,0 +1,93 @@
+"""What base encoders were trained on before, and so whether a study is zero-shot for them.
+
+Zero-shot: the encoder's makers trained it on no question-answer or sentence pairs of the evaluation
+dataset, of its training part, or of the dataset it was made from. Only what they publish is said
+here; where they publish too little, it is `unknown`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Whether a dataset is new to an encoder, and why one may say so."""
+
+    zero_shot: Literal["yes", "no", "unknown"]
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.zero_shot}, because {self.because}"
+
+
+_USE = "arXiv 1907.04307: question-answer pairs and translations mined from the web, and SNLI"
+_E5 = "arXiv 2402.05672, supervised fine-tuning data"
+_MINILM = "its model card's list of training data"
+_XQUAD = "XQuAD is SQuAD 1.1's development set, translated"
+_PLAIN = "it was trained on unlabelled text only, and on no question-answer pairs"
+
+_WRITTEN = Flag("yes", "its questions are written by this package from templates")
+_UNKNOWN = Flag("unknown", "nothing sure is known of what this encoder was trained on")
+_OWN = Flag("unknown", "the data are your own: you know where else they were published")
+
+_USE_WEB = Flag(
+    "unknown", f"the pages are not listed ({_USE}), and the questions' passages stand on the web"
+)
+
+ENCODERS: dict[str, dict[str, Flag]] = {
+    "use-multilingual": {
+        "xquad": _USE_WEB,
+        "mlqa": _USE_WEB,
+        "tydiqa": _USE_WEB,
+        "miracl": _USE_WEB,
+        "xnli": Flag(
+            "unknown", f"it was trained on SNLI, whose task is XNLI's, not on XNLI ({_USE})"
+        ),
+    },
+    "multilingual-e5": {
+        "xquad": Flag("no", f"SQuAD is in its training data ({_E5}); {_XQUAD}"),
+        "tydiqa": Flag("no", f"Mr. TyDi, made from TyDi QA, is in its training data ({_E5})"),
+        "miracl": Flag("no", f"MIRACL is in its training data ({_E5})"),
+        "mmarco": Flag(
+            "no", f"MS MARCO is in its training data ({_E5}); mMARCO is its translation"
+        ),
+        "xnli": Flag("no", f"NLI data are in its training data ({_E5})"),
+        "mlqa": Flag("unknown", f"MLQA is not named ({_E5}); its passages are Wikipedia's"),
+    },
+    "all-minilm-l6-v2": {
+        "xquad": Flag("no", f"SQuAD is in its training data ({_MINILM}); {_XQUAD}"),
+        "mmarco": Flag("no", f"MS MARCO is in its training data ({_MINILM})"),
+        "xnli": Flag("no", f"SNLI and MultiNLI are in its training data ({_MINILM})"),
+    },
+    "xlm-roberta": {
+        name: Flag("yes", f"{_PLAIN} (arXiv 1911.02116: CommonCrawl)")
+        for name in ("xquad", "mlqa", "tydiqa", "miracl", "mmarco", "xnli")
+    },
+    "labse": {
+        name: Flag("yes", "it was trained on unlabelled text and mined translations (2007.01852)")
+        for name in ("xquad", "mlqa", "tydiqa", "miracl", "mmarco")
+    },
+}
+"""By a part of the encoder's name, by source; `-r` sets stand under the set they were made from."""
+
+
+def zero_shot(encoder: str, source: str) -> Flag:
+    """Return whether a source's data are new to an encoder, as far as is published.
+
+    Example:
+        >>> str(zero_shot("intfloat/multilingual-e5-small", "miracl")).split(" (")[0]
+        'no, because MIRACL is in its training data'
+        >>> zero_shot("mine", "xquad-r").zero_shot
+        'unknown'
+    """
+    if source == "cldr":
+        return _WRITTEN
+    if source.partition("-")[0] in ("local", "beir", "text"):
+        return _OWN
+    name = encoder.lower()
+    for part, flags in ENCODERS.items():
+        if part in name:
+            return flags.get(source.removesuffix("-r"), _UNKNOWN)
+    return _UNKNOWN

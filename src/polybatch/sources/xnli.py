@@ -1,0 +1,84 @@
+"""XNLI as parallel training pairs (Conneau et al., EMNLP 2018): a premise and what follows from it.
+
+The rows of all languages are translations of one another, line by line. Of the three hypotheses of
+a premise the entailed one is taken: the hypothesis asks, the premise answers. Only `dev` has labels
+in the mirror's files; without one nobody knows what follows from what, so `test` is no split here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from polybatch.errors import InputError
+from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
+from polybatch.sources.records import lines
+from polybatch.sources.registry import describe, remote_files
+
+_LABELS = ("entailment", "neutral", "contradiction")
+_NOTE = "xnli: pairs of sentences, not questions and answers; licence forbids commercial use"
+
+
+class Xnli(Source):
+    """Entailment pairs in fifteen languages."""
+
+    name = "xnli"
+    languages = (
+        "ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh",
+    )  # fmt: skip
+    splits = ("dev",)
+
+    def __init__(self) -> None:
+        describe(self, "xnli")
+
+    def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
+        """Return one file a language and split."""
+        wanted = {f"{split}-{lang}.tsv" for split in splits for lang in languages}
+        return tuple(file for path, file in remote_files("xnli").items() if path in wanted)
+
+    def notes(self, splits: Sequence[str]) -> tuple[str, ...]:
+        """Return what kind of pairs they are."""
+        return (_NOTE,)
+
+    def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+        """Read the entailed pairs, aligned by their line."""
+        self.check(languages, splits)
+        rows = Rows()
+        for split in splits:
+            for lang in languages:
+                _read(rows, folder / f"{split}-{lang}.tsv", split, lang)
+        return rows.parsed(self.notes(splits))
+
+
+def _read(rows: Rows, path: Path, split: str, lang: str) -> None:
+    for number, line in lines(path):
+        cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
+        if len(cells) != 3 or cells[2] not in _LABELS:
+            raise InputError(
+                f"{path}:{number}",
+                f"{len(cells)} columns" if len(cells) != 3 else f"the label '{cells[2][:20]}'",
+                f"premise, hypothesis and one of {', '.join(_LABELS)}; tabs separate them",
+                "Fetch the file again: `dvc repro --force` of its download stage",
+            )
+        if cells[2] == "entailment":
+            _add(rows, f"xnli:{split}:{number:05d}", lang, cells[1], cells[0])
+
+
+def _add(rows: Rows, item_id: str, lang: str, asked: str, answer: str) -> None:
+    doc_id, number = f"{item_id}:{lang}", int(item_id.rpartition(":")[2])
+    split = item_id.split(":")[1]
+    if not asked or not answer:
+        rows.rejected.append(
+            {
+                "source": "xnli", "file": f"{split}-{lang}.tsv", "row": number, "lang": lang,
+                "item_id": item_id, "reason": "empty text", "text": asked or answer,
+            }
+        )  # fmt: skip
+        return
+    rows.queries[f"{doc_id}?"] = {
+        "query_id": f"{doc_id}?", "item_id": item_id, "lang": lang, "text": asked, "split": split,
+    }  # fmt: skip
+    rows.corpus[doc_id] = {
+        "doc_id": doc_id, "lang": lang, "text": answer, "title": None, "group_id": item_id,
+    }  # fmt: skip
+    rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}

@@ -1,0 +1,224 @@
+"""Suites round-trip; what is broken is told; Data Docs need no network; the stage as a whole."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polybatch.config import load
+from polybatch.contamination import ENCODERS, zero_shot
+from polybatch.errors import InputErrorList
+from polybatch.expectations import SUITES, broken, build_suites, hold, load_suite
+from polybatch.files import sha256_of
+from polybatch.profile import profile
+from polybatch.settings import DatasetSettings, ValidationSettings
+from polybatch.sources import SOURCES
+from polybatch.sources.catalogue import catalogue
+from polybatch.tables import REJECTED, read_table, table
+from stages.download import download
+from stages.validate import validate
+from tests.test_quality import dataset
+
+ROOT = Path(__file__).parents[1]
+SETS = DatasetSettings("d", "train", ("de", "en"), ("all",), "all", 0.0)
+RULES = ValidationSettings("remove", 0.8, 2, 1, 1, 60, 0.1, 0.1, 0.1, 0.9, 0.8, 100)
+GOOD = (
+    ("a", "en", "Where was the author born?", "The author was born in the city of Boston."),
+    ("a", "de", "Wo wurde der Autor geboren?", "Der Autor wurde in der Stadt Boston geboren."),
+)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_suites_in_the_repository_are_those_that_are_built(name: str) -> None:
+    path = ROOT / "src" / "polybatch" / "suites" / f"{name}.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    assert stored == build_suites()[name]
+    assert load_suite(name).to_json_dict()["expectations"] == stored["expectations"]
+    assert {path.stem for path in path.parent.glob("*.json")} == set(SUITES)
+
+
+def _held(
+    *rows: tuple[str, str, str, str], rules: ValidationSettings = RULES, suite: str = ""
+) -> Any:
+    tables = profile(dataset(*rows), table([], REJECTED), SETS, rules).tables
+    return hold({suite: tables[suite]} if suite else tables, SETS, rules)
+
+
+def test_good_data_hold_and_their_pages_are_offline_and_the_same_every_time() -> None:
+    held = _held(*GOOD)
+    assert broken(held) == []
+    for name, (result, page) in held.items():
+        assert result["suite"] == name
+        assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
+        assert "<script" not in page
+        assert "url(http" not in page
+    again = _held(*GOOD)
+    assert {name: result for name, (result, _) in held.items()} == {
+        name: result for name, (result, _) in again.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "where", "found"),
+    [
+        ((*GOOD, ("b", "sw", "Wapi?", "Hapa.")), "queries.lang", "lang sw|sw"),
+        ((GOOD[0],), "pairs.fewest_languages", "1"),
+        ((*GOOD, ("b", "en", GOOD[0][2], "Else.")), "queries.duplicates", "0.5"),
+        ((GOOD[0], ("a", "de", GOOD[0][2], "Hier.")), "queries.identified", "0.0"),
+        ((GOOD[0], ("a", "de", "Πού γεννήθηκε;", "Εδώ.")), "queries.script", "0.0"),
+        ((*GOOD, ("b", "en", "Why?", "x" * 61)), "corpus.longest", "61"),
+        ((GOOD[0], ("a", "de", GOOD[0][2], GOOD[0][3])), "pairs.untranslated", "1.0"),
+    ],
+)  # fmt: skip
+def test_each_break_is_told_with_its_column(rows: Any, where: str, found: str) -> None:
+    told = {place: said for place, said, _ in broken(_held(*rows, suite=where.split(".")[0]))}
+    assert where in told
+    assert re.search(found, told[where])
+
+
+def test_too_few_rows_are_told_with_language_and_number() -> None:
+    rules = ValidationSettings("remove", 0.8, 2, 4, 1, 60, 0.1, 0.1, 0.1, 0.9, 0.8, 100)
+    told = {
+        place: (said, wanted)
+        for place, said, wanted in broken(_held(*GOOD, rules=rules, suite="queries"))
+    }
+    said, wanted = told["queries.rows"]
+    assert "rows 1 (de)" in said
+    assert wanted == "at least 4"
+
+
+# The stage ---------------------------------------------------------------------------------------
+
+HEAD = "item_id,lang,question,answer\n"
+
+
+def _study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edits: Mapping[str, str]) -> Any:
+    """A study on sixty items of our own in two languages, in `tmp_path`."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    start, end = text.index("sources:"), text.index("validation:")
+    own = """sources:
+  local: {languages: [de, en], splits: [train, test], folder: inputs/faq}
+datasets:
+"""
+    for name, use, split in (("ours", "train", "train"), ("held", "evaluate", "test")):
+        own += f"  {name}: {{source: local, use: {use}, languages: [de, en], splits: [{split}],"
+        own += " part: all, heldout_share: 0.0}\n"
+    text = text[:start] + own + text[end:]
+    for old, new in ({"min_rows: 64": "min_rows: 8"} | dict(edits)).items():
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    return load(tmp_path / "params.yaml")
+
+
+def _write(tmp_path: Path, *more: str) -> None:
+    rows = ["item_id,lang,question,answer,split"]
+    for n in range(30):
+        split = "train" if n < 20 else "test"
+        rows.append(
+            f"i{n},en,What costs article number {n} in the shop?,It costs {n} pounds,{split}"
+        )
+        rows.append(
+            f"i{n},de,Was kostet der Artikel Nummer {n} im Laden?,Er kostet {n} Euro,{split}"
+        )
+    folder = tmp_path / "inputs" / "faq"
+    folder.mkdir(parents=True)
+    (folder / "faq.csv").write_text("\n".join([*rows, *more]) + "\n", encoding="utf-8")
+
+
+def _files(folder: Path) -> dict[str, str]:
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): sha256_of(path) for path in found}
+
+
+def test_the_stage_writes_tables_rejected_rows_report_and_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _study(tmp_path, monkeypatch, {})
+    leak = "x1,en,What costs article number 25 in the shop?,A <b>thief</b> knows,train"
+    broken_row = "x2,en,What\x00is this =cmd()?,<script>alert(1)</script>,train"
+    _write(tmp_path, leak, broken_row)
+    download(config, "local")
+    assert validate(config, "") == "2 datasets"
+    rejected = read_table(Path("data/valid/ours/rejected.parquet"), REJECTED)
+    assert sorted(set(rejected["reason"])) == [
+        "control character",
+        "its item has a text of an evaluation dataset",
+        "text of evaluation dataset held, faq.csv:52:en?",
+    ]
+    summary = json.loads(Path("results/validation.json").read_text(encoding="utf-8"))
+    assert summary["datasets"]["ours"]["leaks"] == 1
+    assert set(summary["shared_texts"].values()) == {0}
+    report = Path("results/validation.md").read_text(encoding="utf-8")
+    assert "What‹U+0000›is this =cmd" in report
+    assert "<b>" not in report
+    assert "<script>" not in report
+    pages = {path.name for path in Path("results/expectations").glob("*.html")}
+    assert pages == {"index.html"} | {
+        f"{name}.{suite}.html" for name in ("ours", "held") for suite in SUITES
+    }
+    first = _files(Path("results")) | _files(Path("data/valid"))
+    validate(config, "")
+    assert first == _files(Path("results")) | _files(Path("data/valid"))
+
+
+def test_the_stage_fails_with_the_reason_and_leaves_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _study(tmp_path, monkeypatch, {"leakage: remove": "leakage: fail"})
+    leak = "x1,en,What costs article number 25 in the shop?,I know,train"
+    _write(tmp_path, leak, *(f"y{n},de,Wa\x01s?,Ja,train" for n in range(4)))
+    download(config, "local")
+    with pytest.raises(InputErrorList) as caught:
+        validate(config, "")
+    told = str(caught.value)
+    assert "dataset ours, language de: found 4 of" in told
+    assert "most of them: control character" in told
+    assert "1 training texts that stand in an evaluation dataset" in told
+    assert not Path("data/valid").exists()
+    assert "Expectations that do not hold" in Path("results/validation.md").read_text()
+
+
+def test_a_language_of_three_rows_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _study(tmp_path, monkeypatch, {"languages: [de, en]": "languages: [de, en, sw]"})
+    rows = [f"i{n},sw,Bidhaa nambari {n} ni bei gani?,Ni shilingi {n},train" for n in range(3)]
+    _write(tmp_path, *rows, "i25,sw,Bidhaa hii?,Ni shilingi,test")
+    download(config, "local")
+    with pytest.raises(InputErrorList, match=r"queries\.rows: found rows 3 \(sw\).*at least 8"):
+        validate(config, "")
+
+
+def test_empty_data_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = _study(tmp_path, monkeypatch, {})
+    _write(tmp_path)
+    shutil.copyfile(tmp_path / "inputs" / "faq" / "faq.csv", tmp_path / "whole.csv")
+    (tmp_path / "inputs" / "faq" / "faq.csv").write_text("item_id,lang,question,answer\n")
+    download(config, "local")
+    with pytest.raises(Exception, match="no row in de, en"):
+        validate(config, "")
+
+
+# What is known of sources and encoders -----------------------------------------------------------
+
+
+def test_the_page_of_sources_is_up_to_date() -> None:
+    page = (ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    assert page == catalogue(), "run python -m polybatch.sources.catalogue docs/sources.md"
+    assert all(f"`{name}`" in page for name in SOURCES)
+
+
+def test_flags_give_a_reason_for_every_source() -> None:
+    for encoder in (*ENCODERS, "something-else"):
+        for name in SOURCES:
+            flag = zero_shot(encoder, name)
+            assert flag.zero_shot in ("yes", "no", "unknown")
+            assert flag.because
+    assert zero_shot("intfloat/multilingual-e5-base", "xquad-r").zero_shot == "no"
+    assert zero_shot("use-multilingual", "cldr").zero_shot == "yes"

@@ -74,7 +74,10 @@ def _check(
             dataset, gone = without(dataset, found)
     check_languages(dataset, settings)
     profiled = profile(dataset, lost, settings, validation)
-    held = hold(profiled.tables, settings, validation)
+    corpus_only = {"corpus": profiled.tables["corpus"]}  # nobody asks domain text
+    held = hold(
+        corpus_only if settings.use == "text" else profiled.tables, settings, validation
+    )
     errors = refuse_losses(dataset, lost, validation) + refuse_leaks(name, found, validation)
     errors += [
         InputError(

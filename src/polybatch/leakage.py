@@ -10,6 +10,7 @@ Letters: N texts, C characters of all of them, B bands of R hashes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -225,6 +226,7 @@ def _gram_codes(texts: pl.Series) -> tuple[UInt64, npt.NDArray[np.int64]]:
     return mixed ^ (mixed >> np.uint64(31)), starts
 
 
+@lru_cache(maxsize=4096)  # texts that are like many others come again and again
 def _grams(text: str) -> frozenset[str]:
     r"""Return a text's trigrams; those at its end are filled up.
 

@@ -51,6 +51,7 @@ def validate(config: Config, _: str) -> str:
 def _read(config: Config, name: str) -> tuple[Parsed, Dataset]:
     settings = config.datasets[name]
     source = source_of(settings.source, settings.languages, settings.splits)
+    source = source.of(config.sources[settings.source])
     parsed = source.read(RAW / settings.source, settings.languages, settings.splits)
     return parsed, part_of(name, settings, parsed)
 
@@ -75,9 +76,7 @@ def _check(
     check_languages(dataset, settings)
     profiled = profile(dataset, lost, settings, validation)
     corpus_only = {"corpus": profiled.tables["corpus"]}  # nobody asks domain text
-    held = hold(
-        corpus_only if settings.use == "text" else profiled.tables, settings, validation
-    )
+    held = hold(corpus_only if settings.use == "text" else profiled.tables, settings, validation)
     errors = refuse_losses(dataset, lost, validation) + refuse_leaks(name, found, validation)
     errors += [
         InputError(

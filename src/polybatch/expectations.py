@@ -204,9 +204,7 @@ def _expected(each: Result) -> str:
     low, high = (_plain(arguments.get(key)) for key in ("min_value", "max_value"))
     least = "more than" if arguments.get("strict_min") else "at least"
     return " and ".join(
-        f"{word} {value}"
-        for word, value in ((least, low), ("at most", high))
-        if value is not None
+        f"{word} {value}" for word, value in ((least, low), ("at most", high)) if value is not None
     )
 
 

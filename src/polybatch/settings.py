@@ -64,12 +64,16 @@ class SourceSettings:
 
     `folder`: where the user's own files are, inside `inputs/`; only sources of one's own take it.
     `columns`: what their columns are called, `field=name` each (`polybatch.sources.local`).
+    `revisions`: of a source on the hub, `owner/name=commit` each. `sample`: how much of a large
+    one, documents or items a language, is taken beside what is judged; all where it is not said.
     """
 
     languages: tuple[str, ...]
     splits: tuple[str, ...]
     folder: str | None = None
     columns: tuple[str, ...] | None = None
+    revisions: tuple[str, ...] | None = None
+    sample: int | None = field(default=None, metadata={"range": (0, 100_000_000)})
 
 
 @dataclass(frozen=True)

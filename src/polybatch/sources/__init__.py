@@ -9,11 +9,14 @@ from polybatch.errors import InputError
 from polybatch.sources.afriqa import Afriqa
 from polybatch.sources.base import Source
 from polybatch.sources.beir import Beir
+from polybatch.sources.belebele import Belebele
 from polybatch.sources.cldr import Cldr
 from polybatch.sources.folder import TextFolder
 from polybatch.sources.lareqa import MLQA_R, XQUAD, XQUAD_R
 from polybatch.sources.local import Local
+from polybatch.sources.miracl import Miracl
 from polybatch.sources.mlqa import Mlqa
+from polybatch.sources.mmarco import Mmarco
 from polybatch.sources.ntrex import Ntrex
 from polybatch.sources.sib200 import Sib200
 from polybatch.sources.tico19 import Tico19
@@ -25,6 +28,7 @@ SOURCES: dict[str, Source] = {
     for source in (
         *(Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R, Tydiqa(), Xnli()),
         *(Afriqa(), Ntrex(), Sib200(), Tico19(), TextFolder(), Beir(), Local()),
+        *(Belebele(), Miracl(), Mmarco()),
     )
 }
 

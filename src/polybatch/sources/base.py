@@ -134,17 +134,30 @@ Remove what the source does not have.
     own: bool = False
     """Whether it reads the user's own files: `sources.<name>.folder`; may stand several times in
     params, as `<name>-<anything>`."""
+    on_hub: bool = False
+    """Whether the Hugging Face hub has it, at the commits of `sources.<name>.revisions`."""
+    sampled: bool = False
+    """Whether `sources.<name>.sample` may ask for a part."""
     settings: SourceSettings | None = None
 
     def of(self, settings: SourceSettings) -> Source:
-        """Return this source with what params say of it; InputError if it takes no folder."""
-        given = {"folder": settings.folder, "columns": settings.columns}
-        for name, value in given.items():
-            if value is not None and not self.own:
+        """Return this source with what params say of it; InputError for keys it does not take."""
+        mine = {
+            "folder": self.own,
+            "columns": self.own,
+            "revisions": self.on_hub,
+            "sample": self.sampled,
+        }
+        for name, takes in mine.items():
+            value = getattr(settings, name)
+            if value is not None and not takes:
                 raise InputError(
-                    f"sources.{self.name}.{name}", str(value), "nothing: it is fetched", "Remove it"
+                    f"sources.{self.name}.{name}",
+                    str(value),
+                    "no such key of this source" + ("" if self.own else ": it is fetched"),
+                    "Remove it",
                 )
-        if self.own and not settings.folder:
+        if self.own and not settings.folder and not settings.revisions:
             raise InputError(
                 f"sources.{self.name}.folder",
                 "nothing",

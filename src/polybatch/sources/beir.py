@@ -1,8 +1,11 @@
-"""Any dataset in BEIR's form (Thakur et al., arXiv 2104.08663), from a folder of the user's.
+"""Any dataset in BEIR's form (Thakur et al., arXiv 2104.08663), the user's own or on the hub.
 
 `corpus.jsonl` (`_id`, `title`, `text`), `queries.jsonl` (`_id`, `text`) and `qrels/<split>.tsv`
 (query-id, corpus-id, score), each also as .gz. Several languages: one such folder a language,
 named by its code; a query id that stands in several languages is one item.
+
+From the hub: `revisions: [mteb/scifact=<commit>]`, or, where judgements are a repository of their
+own, `[BeIR/scifact=<commit>, BeIR/scifact-qrels=<commit>]`.
 """
 
 from __future__ import annotations
@@ -14,6 +17,13 @@ from typing import Any
 from polybatch.errors import InputError
 from polybatch.files import write_json
 from polybatch.sources.base import Fetch, Parsed, Source
+from polybatch.sources.hub import (
+    Repository,
+    commits,
+    copy_repository,
+    mirror_of,
+    write_hub_manifest,
+)
 from polybatch.sources.local import copy_files
 from polybatch.sources.records import Columns, records
 from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED
@@ -22,7 +32,7 @@ from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED
 class Beir(Source):
     """A folder of BEIR's form: documents no query asks for are in the pool as well."""
 
-    name, own = "beir", True
+    name, own, on_hub = "beir", True, True
     languages: tuple[str, ...] = ()
     splits = ("train", "dev", "test")
     licence = "the dataset's own"
@@ -38,14 +48,32 @@ class Beir(Source):
     ) -> None:
         """Copy the files of `sources.<name>.folder`; the manifest has their checksums."""
         assert self.settings is not None
-        assert self.settings.folder is not None
         if self.settings.columns:
             raise InputError(
                 f"sources.{self.name}.columns", "some", "none: BEIR's are fixed", "Remove it"
             )
+        if self.settings.revisions:
+            self._from_hub(folder, splits, fetch)
+            return
+        assert self.settings.folder is not None
         files = copy_files(Path(self.settings.folder), folder, self.name)
         manifest = {"source": self.name, "citation": self.citation, "files": files}
         write_json(folder / "manifest.json", manifest)
+
+    def _from_hub(self, folder: Path, splits: Sequence[str], fetch: Fetch) -> None:
+        given, files = commits(self), {}
+        apart = any(name.endswith("-qrels") for name in given)
+        texts = ["corpus.jsonl*", "queries.jsonl*"]
+        for name, commit in given.items():
+            judgements = name.endswith("-qrels")
+            paths = [f"{split}.tsv*" for split in splits] if judgements else list(texts)
+            if not apart:
+                paths += [f"qrels/{split}.tsv*" for split in splits]
+            place = folder / "files" / ("qrels" if judgements else "")
+            repository = Repository(name, commit, mirror_of(self, fetch))
+            taken = copy_repository(repository, paths, place)
+            files.update({f"{name}/{path}": facts for path, facts in taken.items()})
+        write_hub_manifest(self, folder, given, files)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read all documents, and the queries and judgements of the splits."""

@@ -10,6 +10,17 @@ _SHORT = {
     "kor": "ko", "nya": "ny", "rus": "ru", "som": "so", "spa": "es", "swa": "sw", "swh": "sw",
     "tam": "ta", "tel": "te", "tha": "th", "tur": "tr", "twi": "tw", "vie": "vi", "wol": "wo",
     "yor": "yo", "zho": "zh", "zul": "zu",
+    "afr": "af", "als": "sq", "asm": "as", "azj": "az", "bam": "bm", "bod": "bo", "bul": "bg",
+    "cat": "ca", "ces": "cs", "dan": "da", "est": "et", "eus": "eu", "gaz": "om", "grn": "gn",
+    "guj": "gu", "hat": "ht", "heb": "he", "hrv": "hr", "hun": "hu", "hye": "hy", "isl": "is",
+    "ita": "it", "jav": "jv", "kan": "kn", "kat": "ka", "kaz": "kk", "khk": "mn", "khm": "km",
+    "kir": "ky", "lao": "lo", "lin": "ln", "lit": "lt", "lug": "lg", "lvs": "lv", "mal": "ml",
+    "mar": "mr", "mkd": "mk", "mlt": "mt", "mri": "mi", "mya": "my", "nld": "nl", "nob": "nb",
+    "npi": "ne", "ory": "or", "pan": "pa", "pbt": "ps", "pes": "fa", "plt": "mg", "pol": "pl",
+    "por": "pt", "ron": "ro", "sin": "si", "slk": "sk", "slv": "sl", "sna": "sn", "snd": "sd",
+    "sot": "st", "srp": "sr", "ssw": "ss", "sun": "su", "swe": "sv", "tgk": "tg", "tgl": "tl",
+    "tir": "ti", "tsn": "tn", "tso": "ts", "ukr": "uk", "urd": "ur", "uzn": "uz", "xho": "xh",
+    "zsm": "ms",
 }  # fmt: skip
 
 

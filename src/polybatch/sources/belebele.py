@@ -1,0 +1,101 @@
+"""Belebele: 900 questions on 488 FLORES passages, parallel in 122 languages (arXiv 2308.16884).
+
+A question's document is its passage, in every language; the multiple-choice answers are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from polybatch.errors import InputError
+from polybatch.sources.base import Parsed, Rows
+from polybatch.sources.codes import bcp47
+from polybatch.sources.hub import HubSource
+from polybatch.sources.records import records
+
+_REPOSITORY = "facebook/belebele"
+_WORDS = """
+acm_Arab afr_Latn als_Latn amh_Ethi apc_Arab arb_Arab arb_Latn ars_Arab ary_Arab arz_Arab asm_Beng
+azj_Latn bam_Latn ben_Beng ben_Latn bod_Tibt bul_Cyrl cat_Latn ceb_Latn ces_Latn ckb_Arab dan_Latn
+deu_Latn ell_Grek eng_Latn est_Latn eus_Latn fin_Latn fra_Latn fuv_Latn gaz_Latn grn_Latn guj_Gujr
+hat_Latn hau_Latn heb_Hebr hin_Deva hin_Latn hrv_Latn hun_Latn hye_Armn ibo_Latn ilo_Latn ind_Latn
+isl_Latn ita_Latn jav_Latn jpn_Jpan kac_Latn kan_Knda kat_Geor kaz_Cyrl kea_Latn khk_Cyrl khm_Khmr
+kin_Latn kir_Cyrl kor_Hang lao_Laoo lin_Latn lit_Latn lug_Latn luo_Latn lvs_Latn mal_Mlym mar_Deva
+mkd_Cyrl mlt_Latn mri_Latn mya_Mymr nld_Latn nob_Latn npi_Deva npi_Latn nso_Latn nya_Latn ory_Orya
+pan_Guru pbt_Arab pes_Arab plt_Latn pol_Latn por_Latn ron_Latn rus_Cyrl shn_Mymr sin_Latn sin_Sinh
+slk_Latn slv_Latn sna_Latn snd_Arab som_Latn sot_Latn spa_Latn srp_Cyrl ssw_Latn sun_Latn swe_Latn
+swh_Latn tam_Taml tel_Telu tgk_Cyrl tgl_Latn tha_Thai tir_Ethi tsn_Latn tso_Latn tur_Latn ukr_Cyrl
+urd_Arab urd_Latn uzn_Latn vie_Latn war_Latn wol_Latn xho_Latn yor_Latn zho_Hans zho_Hant zsm_Latn
+zul_Latn
+""".split()  # noqa: SIM905 - a list would take 122 lines
+_SECOND = ("arb_Latn", "ben_Latn", "hin_Latn", "npi_Latn", "sin_Latn", "urd_Latn", "zho_Hant")
+
+
+def language(word: str) -> str:
+    """Return the BCP-47 code of a FLORES word; the script only where it is not the usual one.
+
+    Example:
+        >>> language("swh_Latn"), language("urd_Latn"), language("zho_Hant")
+        ('sw', 'ur-Latn', 'zh-Hant')
+    """
+    return f"{bcp47(word)}-{word.partition('_')[2]}" if word in _SECOND else bcp47(word)
+
+
+class Belebele(HubSource):
+    """Fully parallel: the same question and passage in every language."""
+
+    name = "belebele"
+    splits = ("test",)
+    licence = "CC BY-SA 4.0"
+    citation = (
+        "Bandarkar et al.: The Belebele Benchmark: a parallel reading comprehension dataset in 122 "
+        "language variants. ACL 2024, arXiv 2308.16884"
+    )
+    homepage = "https://github.com/facebookresearch/belebele"
+    repositories = (_REPOSITORY,)
+
+    def __init__(self) -> None:
+        self._words = {language(word): word for word in _WORDS}
+        self.languages = tuple(sorted(self._words))
+
+    def wanted(self, languages: Sequence[str], splits: Sequence[str]) -> Mapping[str, list[str]]:
+        """Return one file a language."""
+        return {_REPOSITORY: [self._path(lang) for lang in languages]}
+
+    def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+        """Read questions and passages; a passage of several questions is one document."""
+        self.check(languages, splits)
+        rows = Rows()
+        for lang in languages:
+            path = folder / "belebele" / self._path(lang)
+            for row, fields in records(path):
+                self._add(rows, lang, f"{path}:{row}", fields)
+        return rows.parsed()
+
+    def _add(self, rows: Rows, lang: str, place: str, fields: Mapping[str, object]) -> None:
+        names = ("link", "question_number", "flores_passage", "question")
+        if missing := [name for name in names if fields.get(name) in (None, "")]:
+            raise InputError(
+                place, f"no {', '.join(missing)}", ", ".join(names), "Fetch the file again"
+            )
+        link = f"belebele:{fields['link']}"
+        item_id, doc_id = f"{link}#{fields['question_number']}", f"{link}:{lang}"
+        rows.queries[f"{item_id}:{lang}"] = {
+            "query_id": f"{item_id}:{lang}",
+            "item_id": item_id,
+            "lang": lang,
+            "text": str(fields["question"]),
+            "split": "test",
+        }
+        rows.corpus[doc_id] = {
+            "doc_id": doc_id,
+            "lang": lang,
+            "text": str(fields["flores_passage"]),
+            "title": None,
+            "group_id": link,
+        }
+        rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+
+    def _path(self, lang: str) -> str:
+        return f"data/{self._words[lang]}.jsonl"

@@ -171,3 +171,29 @@ def test_every_number_that_decides_a_result_has_to_stand_in_the_file() -> None:
     ):
         for field in dataclasses.fields(kind):
             assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
+
+
+def _at(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_match_budget_gives_strategies_without_adaptation_its_steps(tmp_path: Path) -> None:
+    config = load(_at(tmp_path, DEFAULT.replace("match_budget: false", "match_budget: true")))
+    assert config.dapt is not None
+    more = config.batches.steps + config.dapt.steps
+    assert {name: config.batches_of(name).steps for name in ("mono", "hybrid", "dapt-mono")} == {
+        "mono": more,
+        "hybrid": more,
+        "dapt-mono": config.batches.steps,
+    }
+    assert load(_at(tmp_path, DEFAULT)).batches_of("mono").steps == config.batches.steps
+
+
+def test_a_budget_of_nothing_is_not_matched(tmp_path: Path) -> None:
+    text = DEFAULT.replace("match_budget: false", "match_budget: true")
+    begin, end = text.index("\ndapt:") + 1, text.index("\nevaluation:") + 1
+    text = text[:begin] + "dapt: null\n\n" + text[end : text.index("  dapt:\n")]
+    told = _mistakes(tmp_path, text)
+    assert [line for line in told if "batches.match_budget" in line and "dapt: null" in line]

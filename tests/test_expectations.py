@@ -114,6 +114,7 @@ datasets:
     for old, new in ({"min_rows: 64": "min_rows: 8"} | dict(edits)).items():
         assert old in text
         text = text.replace(old, new)
+    text = text.replace("texts: [cldr-train]", "texts: [ours]")
     (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
     return load(tmp_path / "params.yaml")
 

@@ -23,10 +23,11 @@ ROOT = Path(__file__).parents[1]
 LANGUAGES = ["de", "en", "sw"]
 PARAMS = {
     "study": {"name": "tiny", "seed": 0, "threads": 1, "baseline": "zero-shot", "focus": "hybrid"},
-    "batches": {"steps": 6, "batch_pairs": 8, "size_exponent": 1.0},
+    "batches": {"steps": 6, "batch_pairs": 8, "size_exponent": 1.0, "match_budget": False},
     "strategies": {
         "zero-shot": {"start": "base", "batches": "none"},
         "hybrid": {"start": "base", "batches": "hybrid", "cross_ratio": 0.5},
+        "dapt-mono": {"start": "dapt", "batches": "mono"},
     },
 }
 
@@ -48,7 +49,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("src", "stages", "flows", "presets", ".dvc", "results"):
+        for name in ("src", "stages", "flows", "presets", ".dvc", "results", "inputs"):
             shutil.copytree(
                 ROOT / name,
                 folder / name,
@@ -63,6 +64,7 @@ class Workspace:
         for part in (*self.params["sources"].values(), *self.params["datasets"].values()):
             part["languages"] = LANGUAGES
         self.params["training"] |= {"checkpoint_every": 1, "log_every": 1}
+        self.params["dapt"] |= {"steps": 2, "checkpoint_every": 1, "log_every": 1}
         self.write()
         self.commit()
 
@@ -125,7 +127,7 @@ def test_a_study_ends_with_a_table_of_strategies(studied: Workspace) -> None:
     assert "| hybrid |" in report
     assert "templated text" in report
     table = pl.read_csv(studied.folder / "results/compare.csv")
-    assert set(table["strategy"]) == {"zero-shot", "hybrid"}
+    assert set(table["strategy"]) == set(PARAMS["strategies"])
     assert table["value"].is_between(0, 1).all()
     metrics = json.loads((studied.folder / "results/metrics/hybrid.json").read_text())
     assert set(metrics) == {"cldr-test"}

@@ -285,7 +285,11 @@ def test_the_section_is_read(tmp_path: Path) -> None:
         ([("[cldr-train]", "[cldr]")], "dapt.texts", "datasets of this file"),
         ([("[cldr-train]", "[cldr-test]")], "dapt.texts", "documents are those of cldr-test"),
         ([("crop_min_share: 0.2", "crop_min_share: 0.7")], "dapt.crop_min_share", "at most"),
-        ([("log_every: 10\n\neval", "log_every: 3\n\neval")], "dapt.checkpoint_every", "multiple"),
+        (
+            [("log_every: 10\n  cac", "log_every: 3\n  cac")],
+            "dapt.checkpoint_every",
+            "multiple",
+        ),
         ([("mask_share: 0.15", "mask_share: 1.5")], "dapt.mask_share", "between"),
         ([("  delete_share: 0.6\n", "")], "dapt.delete_share", "nothing"),
         ([("  zero-shot:", "  start:")], "strategies.start", "models/start"),

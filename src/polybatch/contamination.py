@@ -55,6 +55,7 @@ ENCODERS: dict[str, dict[str, Flag]] = {
         ),
         "xnli": Flag("no", f"NLI data are in its training data ({_E5})"),
         "mlqa": Flag("unknown", f"MLQA is not named ({_E5}); its passages are Wikipedia's"),
+        "belebele": Flag("unknown", f"Belebele is not named ({_E5}); its passages are FLORES'"),
     },
     "all-minilm-l6-v2": {
         "xquad": Flag("no", f"SQuAD is in its training data ({_MINILM}); {_XQUAD}"),
@@ -63,11 +64,11 @@ ENCODERS: dict[str, dict[str, Flag]] = {
     },
     "xlm-roberta": {
         name: Flag("yes", f"{_PLAIN} (arXiv 1911.02116: CommonCrawl)")
-        for name in ("xquad", "mlqa", "tydiqa", "miracl", "mmarco", "xnli")
+        for name in ("xquad", "mlqa", "tydiqa", "miracl", "mmarco", "xnli", "belebele", "afriqa")
     },
     "labse": {
         name: Flag("yes", "it was trained on unlabelled text and mined translations (2007.01852)")
-        for name in ("xquad", "mlqa", "tydiqa", "miracl", "mmarco")
+        for name in ("xquad", "mlqa", "tydiqa", "miracl", "mmarco", "belebele", "afriqa")
     },
 }
 """By a part of the encoder's name, by source; `-r` sets stand under the set they were made from."""

@@ -76,7 +76,8 @@ def hold(
     `tables`: the rows of a `polybatch.profile.Profile`.
     """
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    logging.getLogger("great_expectations.data_context").setLevel(logging.ERROR)
+    for module in ("data_context", "data_context.types.base"):  # which set a level of their own
+        logging.getLogger(f"great_expectations.{module}").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     given = asdict(validation) | {"languages": list(settings.languages)}

@@ -10,6 +10,7 @@ import difflib
 import re
 import types
 import typing
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from polybatch.settings import (
     DatasetSettings,
     EncoderSettings,
     EvaluationSettings,
+    FlowSettings,
+    NotifySettings,
+    ScheduleSettings,
     SourceSettings,
     Strategy,
     StudySettings,
@@ -50,6 +54,9 @@ class Config:
     training: TrainingSettings
     evaluation: EvaluationSettings
     strategies: dict[str, Strategy]
+    flow: FlowSettings
+    schedule: ScheduleSettings
+    notify: NotifySettings
 
     def used_for(self, use: Literal["train", "evaluate"]) -> dict[str, DatasetSettings]:
         """Return the datasets of one use, in the order of the file."""
@@ -222,6 +229,7 @@ def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
         _shared_data,
         _measure_names,
         _curves,
+        _flows,
     )
     found: list[InputError] = []
     for rule in rules:
@@ -357,4 +365,29 @@ def _curves(config: Config) -> _Mistakes:
             f"a multiple of log_every ({config.training.log_every}), or a resumed training would"
             " log another mean",
             "Change one of them",
+        )
+
+
+def _flows(config: Config) -> _Mistakes:
+    measures = config.evaluation.measures
+    if config.notify.measure not in measures:
+        yield (
+            "notify.measure",
+            f"'{config.notify.measure}'",
+            f"one of evaluation.measures ({', '.join(measures)})",
+            "Choose one",
+        )
+    if config.schedule.timezone not in zoneinfo.available_timezones():
+        yield (
+            "schedule.timezone",
+            f"'{config.schedule.timezone}'",
+            "a name of the IANA time zone database, such as UTC or Africa/Lagos",
+            "Correct the name",
+        )
+    if len(config.schedule.cron.split()) != 5:
+        yield (
+            "schedule.cron",
+            f"'{config.schedule.cron}'",
+            "five fields: minute, hour, day of month, month, day of week",
+            "Write '0 3 * * *' for three o'clock every night",
         )

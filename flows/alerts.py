@@ -46,7 +46,7 @@ def raise_alerts(root: Path, config: Config, stale: list[str]) -> list[str]:
     _write(root / ALERTS, _page(lines, stale, bool(good), config.notify))
     if not lines and not stale and now:
         accept(root, config)
-    for drop, line in zip(drops, lines, strict=True):
+    for drop in drops:
         name = drop["strategy"]
         resource = {"prefect.resource.id": f"polybatch.strategy.{name}"}
         emit_event(EVENT, resource | {"prefect.resource.name": str(name)}, payload=drop)

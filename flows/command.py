@@ -21,6 +21,7 @@ MARK = "POLYBATCH_STUDY"
 """Set to the workspace in the environment of every process of a flow: how orphans are found."""
 
 _GRACE = 10.0  # seconds that a stage has to end after it was asked to
+_ADVICE = ("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`")
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -57,7 +58,7 @@ class Stages:
         try:
             assert child.stdout is not None
             for line in child.stdout:
-                if line.strip():
+                if line.strip() and not line.strip().startswith(_ADVICE):
                     lines = [*lines[-200:], line.rstrip()]
                     tell(line.rstrip())
             code = child.wait()

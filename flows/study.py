@@ -180,13 +180,14 @@ def _run_all(plan: Plan, stages: Stages, workers: int, config: Config) -> dict[s
     states: dict[str, State[Any]] = {}
     ended: Queue[str] = Queue()
     with ExitStack() as stack:
-        runner = stack.enter_context(ThreadPoolTaskRunner(max_workers=workers))
+        runner = stack.enter_context(ThreadPoolTaskRunner(max_workers=workers + 2))
         try:
             while len(states) < len(plan.graph):
                 for address in _ready(plan.graph, futures, states, workers):
                     futures[address] = _submit(address, plan, stages, futures, config, runner)
                     futures[address].add_done_callback(lambda _, it=address: ended.put(it))
                 address = ended.get()
+                futures[address].wait()
                 states[address] = futures[address].state
         except BaseException:  # also Ctrl-C and Prefect's cancellation
             stages.interrupt()

@@ -51,7 +51,7 @@ class Stages:
         """Bring one stage up to date, telling every line; StageFailed says why it is not."""
         child = self._start(["--wait-for-lock", "repro", "-s", address])
         overdue = threading.Event()
-        timer = threading.Timer(self.seconds, lambda: (overdue.set(), _end(child)))
+        timer = threading.Timer(self.seconds, _end_late, (child, overdue))
         timer.daemon = True
         timer.start()
         lines: list[str] = []
@@ -157,6 +157,11 @@ def how(lines: list[str]) -> str:
 def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, number)
+
+
+def _end_late(child: subprocess.Popen[str], overdue: threading.Event) -> None:
+    overdue.set()
+    _end(child)
 
 
 def _end(child: subprocess.Popen[str]) -> None:

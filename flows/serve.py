@@ -18,10 +18,11 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from prefect.automations import Automation
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.events import EventTrigger
 from prefect.events.actions import DoNothing
+from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -32,7 +33,7 @@ from flows.workspace import check
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 
-NIGHTLY = {"pull": True, "register": True}
+NIGHTLY = {"pull": True, "register_strategies": True}
 """The flow's parameters in a scheduled run."""
 
 
@@ -60,19 +61,20 @@ def schedule_of(config: Config, every: float | None = None) -> Schedule:
 def remember_alerts() -> None:
     """Make the automation that alerts set off; give it an e-mail or chat action on its page."""
     name = "polybatch: a strategy fell"
-    try:
-        Automation.read(name=name)
-    except ValueError:
+    with get_client(sync_client=True) as client:
+        if client.read_automations_by_name(name):
+            return
         trigger = EventTrigger(
             expect={EVENT},
             match={"prefect.resource.id": "polybatch.strategy.*"},
-            posture="Reactive",
+            posture=Posture.Reactive,
             threshold=1,
             within=timedelta(0),
         )
         told = "Add an action here; alerts are in results/alerts.md too"
-        automation = Automation(name=name, description=told, trigger=trigger, actions=[DoNothing()])
-        automation.create()
+        client.create_automation(
+            AutomationCore(name=name, description=told, trigger=trigger, actions=[DoNothing()])
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -26,16 +27,17 @@ from dvc.repo import Repo
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.alerts import raise_alerts
 from flows.artifacts import show_results
 from flows.command import Stages, title
 from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
-from flows.register import register as register_strategies
+from flows.register import register
 from flows.server import answers
 from flows.workspace import Busy, alone, check, mend, notes
 from polybatch.config import Config, load
@@ -83,7 +85,8 @@ class _Progress:
     """A progress artifact that follows `step 20/400` in a stage's lines, whole percents only."""
 
     def __init__(self, address: str) -> None:
-        self.address, self.artifact, self.percent = address, None, -1
+        self.address, self.percent = address, -1
+        self.artifact: Any = None
 
     def see(self, line: str) -> None:
         found = _STEP.search(line)
@@ -106,7 +109,7 @@ def study(
     strategies: list[str] | None = None,
     workers: int | None = None,
     pull: bool = False,
-    register: bool = False,
+    register_strategies: bool = False,
 ) -> State:
     """Bring the workspace's study up to date, compare with the last good one, tell what fell."""
     logger, root = get_run_logger(), Path.cwd()
@@ -122,7 +125,7 @@ def study(
             plan = look(root, strategies or [])
             stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
             states = _run_all(plan, stages, workers, config)
-            return _conclude(root, config, states, register)
+            return _conclude(root, config, states, register_strategies)
     except Busy as busy:
         return Completed(name="Skipped", message=str(busy))
 
@@ -180,12 +183,13 @@ def _run_all(plan: Plan, stages: Stages, workers: int, config: Config) -> dict[s
     states: dict[str, State[Any]] = {}
     ended: Queue[str] = Queue()
     with ExitStack() as stack:
-        runner = stack.enter_context(ThreadPoolTaskRunner(max_workers=workers + 2))
+        runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers + 2)
+        stack.enter_context(runner)
         try:
             while len(states) < len(plan.graph):
                 for address in _ready(plan.graph, futures, states, workers):
                     futures[address] = _submit(address, plan, stages, futures, config, runner)
-                    futures[address].add_done_callback(lambda _, it=address: ended.put(it))
+                    futures[address].add_done_callback(partial(_put, ended, address))
                 address = ended.get()
                 futures[address].wait()
                 states[address] = futures[address].state
@@ -193,6 +197,10 @@ def _run_all(plan: Plan, stages: Stages, workers: int, config: Config) -> dict[s
             stages.interrupt()
             raise
     return states
+
+
+def _put(ended: Queue[str], address: str, _: object) -> None:
+    ended.put(address)
 
 
 def _ready(graph: Graph, begun: dict[str, Any], ended: dict[str, Any], workers: int) -> list[str]:
@@ -227,7 +235,7 @@ def _submit(
     return runner.submit(named, parameters=parameters, wait_for=wait_for)
 
 
-def _conclude(root: Path, config: Config, states: dict[str, State[Any]], register: bool) -> State:
+def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: bool) -> State:
     logger = get_run_logger()
     failed = {at: state for at, state in states.items() if state.is_failed() or state.is_crashed()}
     waiting = [at for at, state in states.items() if not state.is_final()]
@@ -236,8 +244,8 @@ def _conclude(root: Path, config: Config, states: dict[str, State[Any]], registe
     for line in alerts:
         logger.warning(line)
     show_results(root, {at: _say(state) for at, state in states.items()})
-    if not failed and register:
-        logger.info(register_strategies(root))
+    if not failed and named:
+        logger.info(register(root))
     if failed:
         told = "; ".join(_cause(at, state) for at, state in failed.items())
         left = f" Not run: {', '.join(waiting)}." if waiting else ""

@@ -115,7 +115,9 @@ def _tag_files(root: Path, config: Config, name: str, metrics: bytes) -> Files:
     languages = results / "languages" / f"{name}.csv"
     if languages.is_file():
         files[_LANGUAGES] = languages.read_bytes()
-        shape = {"x": "doc_lang", "y": "query_lang", "template": "languages"}
+        shape = {"x": "doc_lang", "y": "query_lang"}
+        if ".dvc/plots/languages.json" in files:
+            shape["template"] = "languages"
         plots.append({_LANGUAGES: {"title": "AP of each language pair", **shape}})
     content = {"metrics": [METRICS], "params": [PARAMS], "plots": plots}
     return files | {"dvc.yaml": _yaml(content)}

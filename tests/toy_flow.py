@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,7 @@ def make_toy(folder: Path, strategies: tuple[str, ...] = ("a", "b")) -> Path:
     (root / ".gitignore").write_text("/models\n/raw.txt\n")
     sh(root, "git", "init", "-q", "-b", "main")
     sh(root, "dvc", "init", "-q")
+    shutil.copytree(ROOT / ".dvc" / "plots", root / ".dvc" / "plots", dirs_exist_ok=True)
     sh(root, "git", "add", "--all")
     sh(root, "git", "commit", "-qm", "begin")
     return root

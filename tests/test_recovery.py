@@ -16,9 +16,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from toy_flow import ENVIRONMENT, make_toy, sh
 
 from flows.command import MARK
-from toy_flow import ENVIRONMENT, make_toy, sh
 
 KILLS = int(os.environ.get("POLYBATCH_KILLS", "2"))
 STRATEGIES = ("a", "b", "c")

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from toy_flow import make_toy, sh
 
 from flows.register import main, register
 from polybatch.errors import InputError
-from toy_flow import make_toy, sh
 
 
 @pytest.fixture(scope="module")

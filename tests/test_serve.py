@@ -13,9 +13,9 @@ import urllib.request
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from toy_flow import ENVIRONMENT, ROOT, make_toy
 
 from flows.server import healthy
-from toy_flow import ENVIRONMENT, ROOT, make_toy
 
 
 def free_port() -> int:

@@ -181,7 +181,8 @@ def test_what_a_power_loss_leaves_is_mended(toy: Path) -> None:
     before = results(toy)
     trained(toy)
     lock = toy / "dvc.lock"
-    lock.write_text(lock.read_text()[:700])
+    text = lock.read_text()
+    lock.write_text(text[: text.rindex("md5: ") + len("md5")])
     (toy / ".dvc" / "tmp" / "rwlock").write_text('{"write": {"/x"')
     (toy / "models" / "a.txt").unlink()
     told = mend(toy)

@@ -16,9 +16,7 @@ TEXT = (ROOT / "docs" / "orchestration.md").read_text(encoding="utf-8")
 def test_the_picture_is_drawn_from_dvc_yaml() -> None:
     with Repo(str(ROOT)) as repo:
         drawn = mermaid(read_graph(repo))
-    assert f"```mermaid\n{drawn}\n```" in TEXT, (
-        "run `python -m flows.graph` and paste what it draws"
-    )
+    assert f"```mermaid\n{drawn}\n```" in TEXT, "run python -m flows.graph, paste it"
 
 
 def test_every_command_of_ours_exists() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -53,7 +54,8 @@ def test_a_scheduled_run_fires(tmp_path: Path) -> None:
             names = [found["name"] for found in json.load(answer)]
         assert names == ["polybatch: a strategy fell"]
     finally:
-        os.killpg(serving.pid, signal.SIGINT)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(serving.pid, signal.SIGINT)
         try:
             serving.wait(60)
         except subprocess.TimeoutExpired:

@@ -1,8 +1,8 @@
-"""What a flow costs over `dvc repro`, and what a second worker brings, on the study of params.yaml.
+"""What a flow costs over `dvc repro`, and what a second worker brings, on params.yaml's study.
 
-Copies the repository, runs the whole study with plain DVC, as a flow of one worker, as a flow of two
-workers with the same threads a process, and as a flow with nothing to do. Prints seconds of the wall
-clock and of the processors, and whether the outputs are the same bytes.
+Copies the repository, runs the whole study with plain DVC, as a flow of one worker, as a flow of
+two workers with the same threads a process, and as a flow with nothing to do. Prints seconds of
+the wall clock and of the processors, and whether the outputs are the same bytes.
 
     python benchmarks/flow_overhead.py [--tiny]
 

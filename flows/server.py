@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from polybatch.errors import InputError
 
 HOST = "127.0.0.1"
-_START, _STOP = 120.0, 15.0  # seconds that the server has to come up, and to go
+_START, _STOP = 300.0, 15.0  # seconds that the server has to come up, and to go
 
 
 def answers(url: str | None) -> None:

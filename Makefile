@@ -1,6 +1,10 @@
 # make repro [PRESET=name]   set up if needed, then run the study of params.yaml (or of a preset)
 # make test                  set up if needed, then lint, types and tests
 # make bench                 speed and memory, side by side with what one would use instead
+# make serve                 a Prefect server on this machine, and the study on its schedule
+# make register              every strategy as a tag strategy/<name> and a DVC experiment
+# make test-recovery         kill and cut the power twenty times; the results stay the same
+# make test-flows            the flow end to end on a tiny study, parallel against sequential
 # make clean                 remove what was built (the DVC cache and .venv stay; see clean-all)
 
 PYTHON ?= python3
@@ -13,7 +17,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test lint bench clean clean-all
+.PHONY: repro test lint bench serve register test-recovery test-flows clean clean-all
 
 repro: $(VENV)/.installed
 ifdef PRESET
@@ -35,6 +39,19 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+serve: $(VENV)/.installed
+	@$(BIN)/python -m flows.serve
+
+register: $(VENV)/.installed
+	@$(BIN)/python -m flows.register
+
+test-recovery: $(VENV)/.installed
+	@echo "polybatch: kills and power losses, each followed by a run that must succeed"
+	@POLYBATCH_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -s tests/test_recovery.py
+
+test-flows: $(VENV)/.installed
+	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest -s tests/test_flow_end_to_end.py
 
 clean:
 	rm -rf data/raw data/valid data/batches data/index models/* build dist

@@ -10,6 +10,7 @@ import difflib
 import re
 import types
 import typing
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ from polybatch.settings import (
     DatasetSettings,
     EncoderSettings,
     EvaluationSettings,
+    FlowSettings,
+    NotifySettings,
+    ScheduleSettings,
     SourceSettings,
     Strategy,
     StudySettings,
@@ -56,6 +60,9 @@ class Config:
     dapt: AdaptationSettings | None
     evaluation: EvaluationSettings
     strategies: dict[str, Strategy]
+    flow: FlowSettings
+    schedule: ScheduleSettings
+    notify: NotifySettings
 
     def used_for(self, use: Literal["train", "evaluate", "text"]) -> dict[str, DatasetSettings]:
         """Return the datasets of one use, in the order of the file."""
@@ -242,6 +249,7 @@ def _contradictions(config: Any, reader: _Reader) -> list[InputError]:
         _adaptation,
         _encoder,
         _own_folders,
+        _flows,
     )
     found: list[InputError] = []
     for rule in rules:
@@ -403,3 +411,28 @@ def _own_folders(config: Config) -> _Mistakes:
                 "a folder below inputs/, whose changes DVC sees",
                 "Put the files there, for example inputs/faq",
             )
+
+
+def _flows(config: Config) -> _Mistakes:
+    measures = config.evaluation.measures
+    if config.notify.measure not in measures:
+        yield (
+            "notify.measure",
+            f"'{config.notify.measure}'",
+            f"one of evaluation.measures ({', '.join(measures)})",
+            "Choose one",
+        )
+    if config.schedule.timezone not in zoneinfo.available_timezones():
+        yield (
+            "schedule.timezone",
+            f"'{config.schedule.timezone}'",
+            "a name of the IANA time zone database, such as UTC or Africa/Lagos",
+            "Correct the name",
+        )
+    if len(config.schedule.cron.split()) != 5:
+        yield (
+            "schedule.cron",
+            f"'{config.schedule.cron}'",
+            "five fields: minute, hour, day of month, month, day of week",
+            "Write '0 3 * * *' for three o'clock every night",
+        )

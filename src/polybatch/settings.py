@@ -49,13 +49,18 @@ def _range(low: float, high: float) -> Any:
 
 @dataclass(frozen=True)
 class StudySettings:
-    """The study as a whole. `baseline`: the strategy that differences refer to."""
+    """The study as a whole. `baseline`: the strategy that differences refer to.
+
+    `threads`: of each stage's process; it decides bytes. `workers`: stages that a flow runs at
+    the same time; it decides none.
+    """
 
     name: str
     baseline: str
     focus: str
     seed: int = _range(0, 2**32 - 1)
     threads: int = _range(1, 1024)
+    workers: int = _range(1, 1024)
 
 
 @dataclass(frozen=True)
@@ -289,3 +294,37 @@ def encoder_mistakes(encoder: EncoderSettings) -> Iterator[tuple[str, str, str, 
                 f"the prompt '{name}' was trained with",
                 f"Write {key}_prompt: '{wanted}'",
             )
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """How a flow runs the stages. None of this decides a result.
+
+    `overlap`: what a second flow in one workspace does while the first one runs.
+    """
+
+    overlap: Literal["wait", "skip"]
+    network_retries: int = _range(0, 100)
+    retry_seconds: int = _range(0, 86_400)
+    stage_hours: float = _range(0.0001, 10_000.0)
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """When the study runs by itself (`cron`: five fields), and the server's port on loopback."""
+
+    cron: str
+    timezone: str
+    port: int = _range(1, 65535)
+
+
+@dataclass(frozen=True)
+class NotifySettings:
+    """When to raise an alert: `measure`, in [0, 1], is more than `drop` below the last good one.
+
+    `webhook`: the URL that the alert is posted to as JSON, or null.
+    """
+
+    measure: str
+    webhook: str | None
+    drop: float = _range(0.0, 1.0)

@@ -1,0 +1,298 @@
+"""The study as a Prefect flow: one task run a stage, in the order of DVC's graph.
+
+    python -m flows.study [--strategy NAME ...] [--workers N] [--pull] [--register]
+
+DVC decides what runs and keeps the only cache; Prefect decides when, and shows it. A failed stage
+fails the flow; what depends on it is not run, everything else is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.alerts import raise_alerts
+from flows.artifacts import show_results
+from flows.command import Stages, title
+from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
+from flows.register import register
+from flows.server import answers
+from flows.workspace import Busy, alone, check, mend, notes
+from polybatch.config import Config, load
+from polybatch.errors import InputError, InputErrorList
+
+PARAMS = "params.yaml"
+_STEP = re.compile(r"\bstep (\d+)/(\d+)\b")
+_STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a flow knows before it runs anything."""
+
+    graph: Graph
+    unchanged: frozenset[str]
+    reasons: dict[str, str]
+    before: dict[str, Any]  # dvc.lock, as it was
+
+
+@task(cache_policy=NO_CACHE)
+def bring_up_to_date(address: str, plan: Plan, stages: Stages) -> State:
+    """Run one stage if DVC finds that it has to run; the state says which, and why."""
+    if address in plan.unchanged:
+        return Completed(name="Cached", message="nothing that it depends on changed")
+    logger = get_run_logger()
+    upstream = ", ".join(plan.graph[address].upstream)
+    logger.info("%s: %s", address, plan.reasons.get(address) or f"after {upstream}")
+    progress = _Progress(address)
+
+    def tell(line: str) -> None:
+        logger.info("%s", line)
+        progress.see(line)
+
+    outcome = stages.run(address, tell)
+    if outcome.how == "unchanged":
+        return Completed(name="Cached", message="what it depends on was made again, the same")
+    changes = lock_changes(plan.before.get(address), locked_stages(stages.root).get(address))
+    if outcome.how == "cached":
+        return Completed(name="Cached", message=f"outputs from DVC's cache ({changes})")
+    return Completed(message=f"ran: {changes}")
+
+
+class _Progress:
+    """A progress artifact that follows `step 20/400` in a stage's lines, whole percents only."""
+
+    def __init__(self, address: str) -> None:
+        self.address, self.percent = address, -1
+        self.artifact: Any = None
+
+    def see(self, line: str) -> None:
+        found = _STEP.search(line)
+        if not found:
+            return
+        done, of = int(found[1]), int(found[2])
+        percent = 100 * done // max(of, 1)
+        if percent == self.percent:
+            return
+        self.percent = percent
+        if self.artifact is None:
+            key = re.sub("[^a-z0-9]+", "-", f"progress-{self.address}")
+            self.artifact = create_progress_artifact(float(percent), key, line)
+        else:
+            update_progress_artifact(self.artifact, float(percent), line)
+
+
+@flow(name="study")
+def study(
+    strategies: list[str] | None = None,
+    workers: int | None = None,
+    pull: bool = False,
+    register_strategies: bool = False,
+) -> State:
+    """Bring the workspace's study up to date, compare with the last good one, tell what fell."""
+    logger, root = get_run_logger(), Path.cwd()
+    check(root)
+    config = load(root / PARAMS)
+    workers = workers or config.study.workers
+    try:
+        with alone(root, config.flow.overlap) as lock:
+            for line in [*mend(root), *notes(root), *too_many(config, workers)]:
+                logger.warning(line)
+            if pull:
+                logger.info(fetch(root))
+            plan = look(root, strategies or [])
+            stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
+            states = _run_all(plan, stages, workers, config)
+            return _conclude(root, config, states, register_strategies)
+    except Busy as busy:
+        return Completed(name="Skipped", message=str(busy))
+
+
+def too_many(config: Config, workers: int) -> list[str]:
+    """Say so if more threads would run than there are cores: results stay, time is lost."""
+    cores, threads = os.cpu_count() or 1, config.study.threads * workers
+    if workers == 1 or threads <= cores:
+        return []
+    return [
+        f"study.workers x study.threads = {threads} on {cores} cores: slower than need be."
+        f" Fewer workers change no result; fewer threads change the last digits"
+    ]
+
+
+def fetch(root: Path) -> str:
+    """Bring versions of data and results from the DVC remote to the cache, if there is a remote."""
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock"]
+    remotes = subprocess.run(
+        [*command, "remote", "list"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if not remotes.stdout.strip():
+        return "no DVC remote is configured (`dvc remote add --default`): nothing to pull"
+    answer = subprocess.run(
+        [*command, "fetch", "--run-cache"], cwd=root, capture_output=True, text=True, check=False
+    )
+    told = (answer.stdout + answer.stderr).strip().splitlines()
+    if answer.returncode:
+        return f"dvc fetch failed, going on with what is here: {told[-1] if told else ''}"
+    return f"dvc fetch: {told[-1] if told else 'done'}"
+
+
+def look(root: Path, strategies: Sequence[str]) -> Plan:
+    """Read the graph and ask DVC what changed; InputError if it cannot say."""
+    before = locked_stages(root)
+    try:
+        with Repo(str(root)) as repo:
+            whole = read_graph(repo)
+            graph = choose(whole, strategies)
+            status = repo.status(targets=list(graph)) if len(graph) < len(whole) else repo.status()
+    except DvcException as error:
+        raise InputError(
+            root,
+            f"DVC's answer '{str(error).splitlines()[0]}'",
+            "a workspace that nothing else works in and a dvc.yaml that DVC can read",
+            "If another DVC command runs here, wait until it ends; else mend dvc.yaml",
+        ) from error
+    told = {address: reasons(found) for address, found in status.items()}
+    return Plan(graph, frozenset(unchanged(graph, status)), told, before)
+
+
+def _run_all(plan: Plan, stages: Stages, workers: int, config: Config) -> dict[str, State[Any]]:
+    """Run every stage when all it depends on is done, at most `workers` at a time."""
+    futures: dict[str, PrefectFuture[Any]] = {}
+    states: dict[str, State[Any]] = {}
+    ended: Queue[str] = Queue()
+    with ExitStack() as stack:
+        runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers + 2)
+        stack.enter_context(runner)
+        try:
+            while len(states) < len(plan.graph):
+                for address in _ready(plan.graph, futures, states, workers):
+                    futures[address] = _submit(address, plan, stages, futures, config, runner)
+                    futures[address].add_done_callback(partial(_put, ended, address))
+                address = ended.get()
+                futures[address].wait()
+                states[address] = futures[address].state
+        except BaseException:  # also Ctrl-C and Prefect's cancellation
+            stages.interrupt()
+            raise
+    return states
+
+
+def _put(ended: Queue[str], address: str, _: object) -> None:
+    ended.put(address)
+
+
+def _ready(graph: Graph, begun: dict[str, Any], ended: dict[str, Any], workers: int) -> list[str]:
+    free = workers - (len(begun) - len(ended))
+    ready = [
+        box.address
+        for box in graph.values()
+        if box.address not in begun and all(up in ended for up in box.upstream if up in graph)
+    ]
+    return ready[:free]
+
+
+def _submit(
+    address: str,
+    plan: Plan,
+    stages: Stages,
+    futures: dict[str, PrefectFuture[Any]],
+    config: Config,
+    runner: ThreadPoolTaskRunner[Any],
+) -> PrefectFuture[Any]:
+    box = plan.graph[address]
+    again = box.network
+    named = bring_up_to_date.with_options(
+        name=box.stage,
+        task_run_name=address,
+        tags=[box.stage, *([box.key] if box.key else [])],
+        retries=config.flow.network_retries if again else 0,
+        retry_delay_seconds=config.flow.retry_seconds if again else 0,
+    )
+    wait_for = [futures[up] for up in box.upstream if up in futures]
+    parameters = {"address": address, "plan": plan, "stages": stages}
+    return runner.submit(named, parameters=parameters, wait_for=wait_for)
+
+
+def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: bool) -> State:
+    logger = get_run_logger()
+    failed = {at: state for at, state in states.items() if state.is_failed() or state.is_crashed()}
+    waiting = [at for at, state in states.items() if not state.is_final()]
+    ran = [at for at, state in states.items() if state.name == "Completed"]
+    alerts = raise_alerts(root, config, sorted({*failed, *waiting}))
+    for line in alerts:
+        logger.warning(line)
+    show_results(root, {at: _say(state) for at, state in states.items()})
+    if not failed and named:
+        logger.info(register(root))
+    if failed:
+        told = "; ".join(_cause(at, state) for at, state in failed.items())
+        left = f" Not run: {', '.join(waiting)}." if waiting else ""
+        return Failed(message=f"{told}.{left} {len(states) - len(failed) - len(waiting)} fine.")
+    fell = f"; {len(alerts)} alerts, see results/alerts.md" if alerts else ""
+    return Completed(message=f"{len(ran)} stages ran, {len(states) - len(ran)} cached{fell}")
+
+
+def _say(state: State[Any]) -> str:
+    name = str(state.name)
+    return f"{_STATE.get(name, name.lower())}: {state.message or ''}".rstrip(": ")
+
+
+def _cause(address: str, state: State[Any]) -> str:
+    told = (state.message or "").removeprefix("Task run encountered an exception ")
+    told = told.removeprefix("StageFailed: ")
+    return told if title(address) in told else f"{title(address)}: {told}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the flow here and return the exit code: 0 if everything is up to date."""
+    parser = argparse.ArgumentParser(prog="python -m flows.study", description=study.description)
+    parser.add_argument("--strategy", action="append", metavar="NAME", help="only this one; repeat")
+    parser.add_argument("--workers", type=int, help="instead of study.workers")
+    parser.add_argument("--pull", action="store_true", help="fetch from the DVC remote first")
+    parser.add_argument("--register", action="store_true", help="then register every strategy")
+    asked = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        if asked.workers is not None and asked.workers < 1:
+            raise InputError("--workers", str(asked.workers), "1 or more", "Change the number")
+        check(Path.cwd())
+        load(Path(PARAMS))
+        if asked.strategy:
+            with Repo(".") as repo:
+                choose(read_graph(repo), asked.strategy)
+        answers(PREFECT_API_URL.value())
+        state = study(asked.strategy, asked.workers, asked.pull, asked.register, return_state=True)
+    except (InputError, InputErrorList) as error:
+        print(f"study: {error}", file=sys.stderr)
+        return 2
+    except DvcException as error:
+        print(f"study: dvc.yaml: {error}", file=sys.stderr)
+        return 2
+    print(f"study: {state.message}", file=sys.stderr)
+    return 0 if state.is_completed() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

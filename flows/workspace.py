@@ -1,0 +1,173 @@
+"""Before anything runs: is this a workspace that can run, is it ours alone, and what is to mend.
+
+One flow at a time works in a workspace. The lock is the operating system's (flock), so it ends
+with its holders and never needs a hand. DVC's processes inherit it: after a kill of the flow
+alone, the next flow waits until the stage that still runs has been committed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from flows.command import MARK
+from flows.graph import LOCK
+from polybatch.errors import InputError
+
+log = logging.getLogger("polybatch")
+_WAIT = 1.0  # seconds between two looks at a lock that another flow holds
+
+
+class Busy(Exception):
+    """Another flow works in this workspace, and params say to skip."""
+
+
+def check(root: Path) -> None:
+    """Refuse a folder that no flow can work in."""
+    if not (root / "dvc.yaml").is_file():
+        raise InputError(root, "no dvc.yaml", "the repository's root", "Change into it")
+    if not (root / ".dvc").is_dir():
+        raise InputError(root, "no .dvc", "a DVC workspace", "Run `dvc init`")
+    if git(root, "rev-parse", "--git-dir") is None:
+        raise InputError(
+            root,
+            "no git repository",
+            "a git repository: DVC keeps versions in it",
+            "Clone the project, or run `git init && git add --all && git commit -m Begin`",
+        )
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """Return what git answers, or None if it fails."""
+    try:
+        answer = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise InputError("git", "no such program", "git", "Install git") from error
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def notes(root: Path) -> list[str]:
+    """Return what hinders nothing but is worth knowing of a result's origin."""
+    told = []
+    if git(root, "symbolic-ref", "--quiet", "HEAD") is None:
+        told.append(
+            "detached HEAD: a commit of these results would belong to no branch;"
+            " `git switch -c NAME` gives it one"
+        )
+    changed = (git(root, "status", "--porcelain", "--untracked-files=no") or "").splitlines()
+    names = [line[2:].strip() for line in changed]
+    code = [name for name in names if not name.startswith("results/") and name != LOCK]
+    if code:
+        told.append(
+            f"uncommitted changes in {', '.join(code[:5])}{' ...' if code[5:] else ''}: results"
+            " belong to no commit until you commit these together with dvc.lock"
+        )
+    return told
+
+
+@contextmanager
+def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
+    """Yield the descriptor of the workspace's lock, held; Busy if another has it and we skip."""
+    path = root / ".dvc" / "tmp" / "study.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as stream:
+        said = False
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                stream.seek(0)
+                holder = f"another flow works in this workspace ({stream.read().strip()})"
+                if overlap == "skip":
+                    raise Busy(f"skipped: {holder}; flow.overlap in params.yaml says so") from None
+                if not said:
+                    log.warning("waiting: %s", holder)
+                said = True
+                time.sleep(_WAIT)
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()}")
+        stream.flush()
+        yield stream.fileno()
+
+
+def mend(root: Path) -> list[str]:
+    """Mend what a kill or a power loss can leave behind; return what was mended.
+
+    Call it holding the lock. Whole outputs are never touched: stages write beside them and
+    rename at the end.
+    """
+    return [*_end_orphans(root), *_mend_rwlock(root), *_mend_lock_file(root)]
+
+
+def _end_orphans(root: Path) -> list[str]:
+    """End stages whose DVC was killed: nobody would commit what they write."""
+    told = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            ours = process.environ().get(MARK) == str(root)
+            family = [process.pid, *(parent.pid for parent in process.parents())]
+            if ours and os.getpid() not in family:
+                command = " ".join(process.cmdline())
+                process.kill()
+                process.wait(10)
+                told.append(f"ended an orphan of an earlier flow: {command}")
+    return told
+
+
+def _mend_rwlock(root: Path) -> list[str]:
+    """Remove DVC's list of paths in use if it is broken or names processes that are not DVC."""
+    path = root / ".dvc" / "tmp" / "rwlock"
+    if not path.is_file():
+        return []
+    try:
+        lock = json.loads(path.read_text(encoding="utf-8"))
+        holders = [*lock.get("write", {}).values()]
+        holders += [info for infos in lock.get("read", {}).values() for info in infos]
+        holders = [int(info["pid"]) for info in holders if info]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        path.unlink()
+        return ["removed DVC's broken list of paths in use (.dvc/tmp/rwlock)"]
+    if holders and not any(_is_dvc(pid) for pid in holders):
+        path.unlink()
+        return ["removed DVC's list of paths in use: its processes are gone (.dvc/tmp/rwlock)"]
+    return []
+
+
+def _is_dvc(pid: int) -> bool:
+    try:
+        return any("dvc" in part for part in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
+
+
+def _mend_lock_file(root: Path) -> list[str]:
+    """Put a half-written dvc.lock aside: DVC rebuilds it from its run cache, running nothing."""
+    path = root / LOCK
+    if not path.is_file():
+        return []
+    try:
+        lock = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        whole = isinstance(lock, dict) and isinstance(lock.get("stages"), dict)
+        whole = whole and all("cmd" in stage for stage in lock["stages"].values())
+    except (YAMLError, UnicodeDecodeError):
+        whole = False
+    if whole:
+        return []
+    path.replace(root / ".dvc" / "tmp" / f"{LOCK}.broken")
+    return [f"put a half-written {LOCK} aside; DVC finds the results again in its cache"]

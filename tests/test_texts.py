@@ -286,7 +286,7 @@ def test_the_section_is_read(tmp_path: Path) -> None:
         ([("[cldr-train]", "[cldr-test]")], "dapt.texts", "documents are those of cldr-test"),
         ([("crop_min_share: 0.2", "crop_min_share: 0.7")], "dapt.crop_min_share", "at most"),
         (
-            [("log_every: 10\n  cac", "log_every: 3\n  cac")],
+            [("log_every: 10\n  cached_t", "log_every: 3\n  cached_t")],
             "dapt.checkpoint_every",
             "multiple",
         ),

@@ -10,17 +10,21 @@ Told every time in `results/alerts.md`, as a Prefect event, and by webhook if pa
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
 import json
 import os
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect.events import emit_event
 
+from flows.scores import metrics_of, strategy_of
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.settings import NotifySettings
@@ -32,18 +36,26 @@ _SECONDS = 10  # that a webhook has to answer
 Scores = dict[str, dict[str, float]]  # strategy -> "dataset setting" -> main measure
 
 
+@dataclass(frozen=True)
+class Good:
+    """The last good result, and the low ends of its intervals where there are some."""
+
+    scores: Scores
+    lows: Scores
+
+
 def raise_alerts(root: Path, config: Config, stale: list[str]) -> list[str]:
     """Compare, write results/alerts.md, tell the event and the webhook; return one line a drop.
 
     `stale`: stages that failed or did not run; their strategies' metrics are old ones and are
     left out, and then nothing becomes the last good result.
     """
-    keys = {address.partition("@")[2] for address in stale}
-    now = {name: scores for name, scores in read_scores(root, config).items() if name not in keys}
+    old = {strategy_of(at.partition("@")[2], config.strategies) for at in stale}
+    now = {name: scores for name, scores in read_scores(root, config).items() if name not in old}
     good = _last_good(root, config.notify.measure)
     drops = compare(good, now, config.notify.drop)
     lines = [_line(drop, config.notify.measure) for drop in drops]
-    _write(root / ALERTS, _page(lines, stale, bool(good), config.notify))
+    _write(root / ALERTS, _page(lines, stale, bool(good.scores), config.notify))
     if not lines and not stale and now:
         accept(root, config)
     for drop in drops:
@@ -59,10 +71,22 @@ def read_scores(root: Path, config: Config) -> Scores:
     """Return the main measure of every strategy that has metrics, by dataset and setting."""
     found: Scores = {}
     for name in config.strategies:
-        path = root / "results" / "metrics" / f"{name}.json"
-        if path.is_file():
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-            found[name] = main_scores(metrics, config.notify.measure)
+        with contextlib.suppress(InputError):  # not evaluated yet
+            found[name] = main_scores(metrics_of(root, config, name), config.notify.measure)
+    return found
+
+
+def read_lows(root: Path, config: Config) -> Scores:
+    """Return the low ends of the intervals of these scores, as far as compare wrote them."""
+    path = root / "results" / "significance.csv"
+    found: Scores = {}
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as stream:
+            for row in csv.DictReader(stream):
+                wanted = (row["measure"], row["kind"]) == (config.notify.measure, "setting")
+                if wanted and row["low"]:
+                    where = f"{row['dataset']} {row['setting']}"
+                    found.setdefault(row["strategy"], {})[where] = float(row["low"])
     return found
 
 
@@ -82,35 +106,51 @@ def main_scores(metrics: Mapping[str, Any], measure: str) -> dict[str, float]:
     }
 
 
-def compare(good: Scores, now: Scores, drop: float) -> list[dict[str, Any]]:
-    """Return what fell by more than `drop`, the deepest fall first.
+def compare(good: Good, now: Scores, drop: float | None) -> list[dict[str, Any]]:
+    """Return what fell by more than `drop`, else below its interval, the deepest fall first.
+
+    What has no interval, in a study of one item, may not fall at all.
 
     Example:
-        >>> compare({"a": {"toy mono": 0.5}}, {"a": {"toy mono": 0.4}}, 0.05)
+        >>> good = Good({"a": {"toy mono": 0.5}}, {"a": {"toy mono": 0.45}})
+        >>> compare(good, {"a": {"toy mono": 0.4}}, None)
         [{'strategy': 'a', 'where': 'toy mono', 'before': 0.5, 'now': 0.4}]
+        >>> compare(good, {"a": {"toy mono": 0.4}}, 0.2)
+        []
     """
+
+    def fell(name: str, where: str, before: float) -> bool:
+        least = good.lows.get(name, {}).get(where, before) if drop is None else before - drop
+        return now[name][where] < least
+
     found = [
         {"strategy": name, "where": where, "before": before, "now": now[name][where]}
-        for name, scores in good.items()
+        for name, scores in good.scores.items()
         for where, before in scores.items()
-        if name in now and where in now[name] and before - now[name][where] > drop
+        if name in now and where in now[name] and fell(name, where, before)
     ]
     return sorted(found, key=lambda one: (one["now"] - one["before"], one["strategy"]))
 
 
 def accept(root: Path, config: Config) -> None:
     """Make the metrics that are here the last good result."""
-    value = {"measure": config.notify.measure, "scores": read_scores(root, config)}
+    value = {
+        "measure": config.notify.measure,
+        "scores": read_scores(root, config),
+        "lows": read_lows(root, config),
+    }
     _write(root / LAST_GOOD, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
-def _last_good(root: Path, measure: str) -> Scores:
+def _last_good(root: Path, measure: str) -> Good:
     path = root / LAST_GOOD
     if not path.is_file():
-        return {}
+        return Good({}, {})
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        return dict(value["scores"]) if value["measure"] == measure else {}
+        if value["measure"] != measure:
+            return Good({}, {})
+        return Good(dict(value["scores"]), dict(value["lows"]))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             path,
@@ -133,7 +173,9 @@ def _page(lines: list[str], stale: list[str], compared: bool, notify: NotifySett
     told += [f"- not up to date, its old result is left out: {address}" for address in stale]
     if not lines and not stale:
         told.append("None." if compared else "None: there was no earlier result to compare with.")
-    rule = f"{notify.measure} more than {notify.drop:g} below the last good result"
+    rule = f"{notify.measure} below the interval of the last good result"
+    if notify.drop is not None:
+        rule = f"{notify.measure} more than {notify.drop:g} below the last good result"
     told += ["", f"An alert: {rule} (`{LAST_GOOD}`), on any dataset and setting."]
     if lines:
         told.append("If the fall is wanted: `python -m flows.alerts --accept`.")

@@ -51,8 +51,10 @@ def _validation(path: Path) -> None:
 
 def _budgets(folder: Path) -> None:
     found = {
-        path.parent.name: dict(_numbers(json.loads(path.read_text(encoding="utf-8"))))
-        for path in sorted(folder.glob("*/summary.json"))
+        path.parent.relative_to(folder).as_posix(): dict(
+            _numbers(json.loads(path.read_text(encoding="utf-8")))
+        )
+        for path in sorted(folder.glob("*/*/summary.json"))
     }
     columns = sorted({key for budget in found.values() for key in budget})
     rows = [

@@ -126,7 +126,7 @@ def cause(lines: list[str], code: int) -> str:
     """Return the line that says best why a stage failed: its own last one, else DVC's.
 
     Example:
-        >>> cause(["> python x", "x: bad row", "ERROR: failed to reproduce 'x': exited 1"], 1)
+        >>> cause(["Running stage 'x':", "> y", "x: bad row", "ERROR: failed: exited 1"], 1)
         'x: bad row'
     """
     own = [line for line in lines if not line.startswith(("ERROR: ", "> ", "Running stage"))]

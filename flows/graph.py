@@ -14,6 +14,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from flows.scores import strategy_of
 from polybatch.errors import InputError
 
 LOCK = "dvc.lock"
@@ -83,7 +84,7 @@ def choose(graph: Graph, strategies: Iterable[str]) -> Graph:
     """
     names = list(strategies)
     keys = sorted({box.key for box in graph.values() if box.key})
-    if unknown := [name for name in names if name not in keys]:
+    if unknown := [name for name in names if not any(strategy_of(key, [name]) for key in keys)]:
         raise InputError(
             "--strategy",
             ", ".join(unknown),
@@ -101,7 +102,7 @@ def choose(graph: Graph, strategies: Iterable[str]) -> Graph:
                 add(upstream)
 
     for box in graph.values():
-        if box.key in names:
+        if strategy_of(box.key, names):
             add(box.address)
     return {address: box for address, box in graph.items() if address in wanted}
 

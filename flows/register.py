@@ -27,6 +27,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from flows.graph import LOCK
+from flows.scores import metrics_of
 from flows.workspace import check, git
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
@@ -56,7 +57,7 @@ def register(root: Path, names: Sequence[str] = ()) -> str:
             "Choose one",
         )
     chosen = list(names) or list(config.strategies)
-    metrics = {name: _metrics(root, name) for name in chosen}
+    metrics = {name: _json(metrics_of(root, config, name)) for name in chosen}
     whole = _whole(root)
     for name in chosen:
         tag = _commit(root, None, _tag_files(root, config, name, metrics[name]), f"{name}\n")
@@ -80,27 +81,17 @@ def _head(root: Path) -> str:
     return head
 
 
-def _metrics(root: Path, name: str) -> bytes:
-    path = root / "results" / "metrics" / f"{name}.json"
-    try:
-        text = path.read_bytes()
-        json.loads(text)
-    except FileNotFoundError as error:
-        raise InputError(
-            path,
-            "no such file",
-            f"the metrics of '{name}'",
-            f"Run `dvc repro evaluate@{name}`, or `git checkout -- results && dvc pull`",
-        ) from error
-    except ValueError as error:
-        raise InputError(
-            path, "no JSON", "what evaluate wrote", f"Run `dvc repro -f -s evaluate@{name}`"
-        ) from error
-    return text
+def _json(value: Any) -> bytes:
+    """Return JSON as the evaluate stage writes it."""
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 def _tag_files(root: Path, config: Config, name: str, metrics: bytes) -> Files:
-    """Return the small tree of a tag: metrics, plots, the params that made them, DVC's config."""
+    """Return the small tree of a tag: metrics, plots, the params that made them, DVC's config.
+
+    Metrics are means over seeds, plots are of the first one.
+    """
     files = {METRICS: metrics, PARAMS: _own_params(root, name)}
     files |= {
         str(path.relative_to(root)): path.read_bytes()
@@ -108,11 +99,12 @@ def _tag_files(root: Path, config: Config, name: str, metrics: bytes) -> Files:
     }
     files[".dvc/config"] = _config_without_secrets(root)
     results, plots = root / "results", []
-    loss = results / "training" / name / "plots" / "metrics" / "loss.tsv"
+    seed = str(config.study.seeds[0])
+    loss = results / "training" / name / seed / "plots" / "metrics" / "loss.tsv"
     if loss.is_file():
         files[_LOSS] = loss.read_bytes()
     plots.append({_LOSS: {"title": "Training loss", "x": "step", "y": "loss"}})
-    languages = results / "languages" / f"{name}.csv"
+    languages = results / "languages" / name / f"{seed}.csv"
     if languages.is_file():
         files[_LANGUAGES] = languages.read_bytes()
         shape = {"x": "doc_lang", "y": "query_lang"}
@@ -131,7 +123,7 @@ def _own_params(root: Path, name: str) -> bytes:
     """Return the params that made one strategy, under keys that are the same for every one."""
     params = _read_params(root)
     own = {"strategy": {"name": name, **params["strategies"][name]}}
-    own["study"] = {key: params["study"][key] for key in ("name", "seed", "threads")}
+    own["study"] = {key: params["study"][key] for key in ("name", "seeds", "threads")}
     return _yaml(own | {key: params[key] for key in _SHARED})
 
 

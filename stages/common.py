@@ -14,12 +14,15 @@ from pathlib import Path
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import storage_error, write_json
+from polybatch.settings import Trial
 
 PARAMS = Path("params.yaml")
-RAW, VALID, BATCHES, INDEX = (Path("data") / name for name in ("raw", "valid", "batches", "index"))
+RAW, VALID, STARTS, BATCHES, INDEX = (
+    Path("data") / name for name in ("raw", "valid", "starts", "batches", "index")
+)
 MODELS, RESULTS = Path("models"), Path("results")
 TIMING = RESULTS / "timing"  # neither in git nor in DVC: the same work, other seconds
-START = MODELS / "start"  # what strategies start from; a strategy may be named base or dapt
+START = MODELS / "start"  # base, and dapt/<seed>: what strategies start from
 
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -37,6 +40,35 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
     `argument` names the one option (`strategy`, `source`) whose value is the key. A mistake of
     the user's, or of a file, ends with its message and exit code 1, without a traceback.
     """
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}")
+    if argument:
+        parser.add_argument(f"--{argument}", required=True)
+    key = getattr(parser.parse_args(), argument) if argument else ""
+    _work(f"{name} {key}".rstrip(), lambda config: stage(config, key))
+
+
+def run_trial(name: str, stage: Callable[[Config, Trial], str]) -> None:
+    """Run a stage of one strategy and seed as a program, as `run` does.
+
+    Without `--seed`, the seed is the first one of params.yaml.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}")
+    parser.add_argument("--strategy", required=True)
+    parser.add_argument("--seed", type=int, help="default: the first of study.seeds")
+    given = parser.parse_args()
+
+    def work(config: Config) -> str:
+        seed = config.study.seeds[0] if given.seed is None else given.seed
+        known(dict(config.strategies), given.strategy, "strategy")
+        known(dict.fromkeys(map(str, config.study.seeds)), str(seed), "seed")
+        return stage(config, Trial(given.strategy, seed))
+
+    seed = "" if given.seed is None else f"-{given.seed}"
+    _work(f"{name} {given.strategy}{seed}", work)
+
+
+def _work(title: str, work: Callable[[Config], str]) -> None:
+    """Read the params, do the work, and end as `run` says; `title` is told before everything."""
     os.environ.update({key: os.environ.get(key, value) for key, value in _QUIET.items()})
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     for noisy in (
@@ -48,14 +80,9 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
         "great_expectations",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}")
-    if argument:
-        parser.add_argument(f"--{argument}", required=True)
-    key = getattr(parser.parse_args(), argument) if argument else ""
-    title = f"{name} {key}".rstrip()
     begun = time.perf_counter()
     try:
-        log.info("%s: %s", title, stage(load(PARAMS), key))
+        log.info("%s: %s", title, work(load(PARAMS)))
         _write_timing("-".join(title.split()), time.perf_counter() - begun)
     except (InputError, InputErrorList) as error:
         sys.exit(f"{title}: {error}")

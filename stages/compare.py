@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -21,46 +20,63 @@ from polybatch.evaluation import SCORES
 from polybatch.files import whole_file, write_json, write_text
 from polybatch.resampling import Resampling
 from polybatch.sections import bias_section, significance_section, study_views, view_sections
+from polybatch.seeds import mean_numbers, mean_scores, seeds_section, spread_over_seeds
 from polybatch.significance import assess
 from polybatch.tables import read_notes, read_table
 from stages.common import RESULTS, run
 
+_ROW = ("strategy", "dataset", "setting", "measure")
 _BUDGET = ("pairs", "distinct_pairs", "query_tokens", "document_tokens")
 
 
 def compare(config: Config, _: str) -> str:
     """Compare all strategies of the study on the same queries and return how many there were."""
     baseline = config.study.baseline
-    per_query = {name: _scores(name) for name in config.strategies}
-    revisions = {name: read_notes(_path(name)) for name in config.strategies}
-    refuse_different_revisions(revisions, baseline)
-    refuse_different_queries(per_query, baseline)
-    metrics = {name: _json("metrics", f"{name}.json") for name in config.strategies}
-    table = comparison(metrics, baseline)
+    per_query, revisions = _per_query(config)
+    by_seed = {
+        name: [_json("metrics", name, f"{seed}.json") for seed in config.study.seeds]
+        for name in config.strategies
+    }
+    seeds = spread_over_seeds(by_seed, baseline)
+    with whole_file(RESULTS / "seeds.csv") as temporary:
+        seeds.write_csv(temporary)
+    metrics = {name: mean_numbers(found) for name, found in by_seed.items()}
+    spreads = {row[:4]: row[4] for row in seeds.select(*_ROW, "spread").rows()}
+    table = comparison(metrics, baseline, spreads)
     with whole_file(RESULTS / "compare.csv") as temporary:
         table.write_csv(temporary)
     budgets = {
-        name: _budget(name) | _adaptation(strategy.start)
+        name: _budget(config, name) | _adaptation(config, strategy.start)
         for name, strategy in config.strategies.items()
     }
     sure = _assessed(config, per_query)
     with whole_file(RESULTS / "significance.csv") as temporary:
         sure.write_csv(temporary)
     signature = _signature(config) | {
-        f"{name} revision": revision for name, revision in revisions[baseline].items()
+        f"{name} revision": revision for name, revision in revisions.items()
     }
-    text = report(table, baseline, budgets, signature, _sections(config, sure), sure)
+    text = report(table, baseline, budgets, signature, _sections(config, sure, seeds), sure)
     write_text(RESULTS / "compare.md", text)
     write_json(RESULTS / "metrics.json", metrics[config.study.focus])
     return f"{len(metrics)} strategies in results/compare.md"
 
 
-def _path(name: str) -> Path:
-    return RESULTS / "scores" / f"{name}.parquet"
+def _per_query(config: Config) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
+    """Return each strategy's scores, averaged over seeds, and the revisions of the datasets.
 
-
-def _scores(name: str) -> pl.DataFrame:
-    return read_table(_path(name), SCORES)
+    InputErrorList unless all strategies and seeds were scored on the same data.
+    """
+    first = str(config.trials_of(config.study.baseline)[0])
+    paths = {str(trial): RESULTS / "scores" / f"{trial.path}.parquet" for trial in config.trials}
+    revisions = {name: read_notes(path) for name, path in paths.items()}
+    refuse_different_revisions(revisions, first)
+    scores = {name: read_table(path, SCORES) for name, path in paths.items()}
+    refuse_different_queries(scores, first)
+    per_query = {
+        name: mean_scores([scores[str(trial)] for trial in config.trials_of(name)])
+        for name in config.strategies
+    }
+    return per_query, revisions[first]
 
 
 def _headline(config: Config) -> str:
@@ -72,17 +88,21 @@ def _assessed(config: Config, per_query: dict[str, pl.DataFrame]) -> pl.DataFram
     trained = {lang for data in config.used_for("train").values() for lang in data.languages}
     views = study_views(_headline(config), trained, config.encoder.name)
     settings = config.evaluation
-    resampling = Resampling(settings.resamples, settings.confidence, config.study.seed)
+    resampling = Resampling(settings.resamples, settings.confidence, config.study.seeds[0])
     return assess(per_query, config.study.baseline, views, resampling)
 
 
-def _sections(config: Config, sure: pl.DataFrame) -> dict[str, str]:
+def _sections(config: Config, sure: pl.DataFrame, seeds: pl.DataFrame) -> dict[str, str]:
     headline, baseline = _headline(config), config.study.baseline
-    bias = {name: _json("bias", f"{name}.json") for name in config.strategies}
+    bias = {
+        name: mean_numbers([_json("bias", name, f"{seed}.json") for seed in config.study.seeds])
+        for name in config.strategies
+    }
     return {
         "How sure the differences are": significance_section(
             sure, headline, config.evaluation.confidence
         ),
+        "How much is chance of training": seeds_section(seeds, headline, baseline),
         "Language bias": bias_section(bias),
         "Which languages gain or lose": view_sections(sure, headline, baseline),
     }
@@ -92,8 +112,11 @@ def _json(*parts: str) -> Any:
     return json.loads(RESULTS.joinpath(*parts).read_text(encoding="utf-8"))
 
 
-def _budget(name: str) -> dict[str, int]:
-    plan, training = _json("plans", f"{name}.json"), _json("training", name, "summary.json")
+def _budget(config: Config, name: str) -> dict[str, int]:
+    """Return what training with the first seed saw; other seeds see as many steps and pairs."""
+    seed = str(config.study.seeds[0])
+    plan = _json("plans", name, f"{seed}.json")
+    training = _json("training", name, seed, "summary.json")
     steps = {"steps": training["steps"]} if training["steps"] else {}
     return (
         steps
@@ -102,10 +125,10 @@ def _budget(name: str) -> dict[str, int]:
     )
 
 
-def _adaptation(start: str) -> dict[str, int]:
+def _adaptation(config: Config, start: str) -> dict[str, int]:
     if start != "dapt":
         return {}
-    told = _json("adaptation", "summary.json")
+    told = _json("adaptation", str(config.study.seeds[0]), "summary.json")
     return {f"adaptation_{key}": told[key] for key in ("steps", "texts", "tokens")}
 
 
@@ -125,7 +148,7 @@ def _signature(config: Config) -> dict[str, object]:
         "evaluated on": uses["evaluate"],
         **flags,
         "ties": "broken by doc_id, descending, as trec_eval does",
-        "seed": config.study.seed,
+        "seeds": ", ".join(map(str, config.study.seeds)),
         "polybatch": __version__,
         "notes on the data": "; ".join(notes) or "none",
     }
@@ -135,7 +158,7 @@ def _adapted(config: Config) -> dict[str, object]:
     """Return what the study adapted on, if it did, and what its summary notes."""
     if config.dapt is None:
         return {}
-    told = _json("adaptation", "summary.json")
+    told = _json("adaptation", str(config.study.seeds[0]), "summary.json")
     how = f"{config.dapt.objective} on {', '.join(config.dapt.texts)}"
     return {"adapted by": "; ".join([how, *told["notes"]])}
 

@@ -1,4 +1,4 @@
-"""Adapt the encoder to domain text: from models/start/base to models/start/dapt.
+"""Adapt the encoder to domain text: from models/start/base to models/start/dapt/<seed>.
 
 In a study without a `dapt` section, the folder holds a note that says so, and nothing is trained.
 `torchrun --nproc-per-node N -m stages.dapt` shares every batch among N processes.
@@ -14,26 +14,26 @@ from polybatch.files import whole_folder, write_json, write_text
 from polybatch.settings import AdaptationSettings
 from polybatch.tables import read_dataset
 from polybatch.texts import domain_text
-from stages.common import MODELS, RESULTS, START, VALID, log, run
+from stages.common import MODELS, RESULTS, START, VALID, known, log, run
 
 _CURVES = RESULTS / "adaptation"
-_WORK = MODELS / ".resume" / "start-dapt"
 _NOTE = "No strategy of this study starts from adapted weights: params.yaml says dapt: null.\n"
 
 
-def dapt(config: Config, _: str) -> str:
+def dapt(config: Config, seed: str) -> str:
     """Adapt as params.yaml says and write checkpoint, loss curve and budget."""
+    known(dict.fromkeys(map(str, config.study.seeds)), seed, "seed")
     settings = config.dapt
     if settings is None:
-        with whole_folder(START / "dapt") as folder:
+        with whole_folder(START / "dapt" / seed) as folder:
             write_text(folder / "NOTE.txt", _NOTE)
-        with whole_folder(_CURVES) as folder:
+        with whole_folder(_CURVES / seed) as folder:
             write_json(folder / "summary.json", None)
         return "nothing to adapt, params.yaml says dapt: null"
-    return _adapt(config, settings)
+    return _adapt(config, settings, int(seed))
 
 
-def _adapt(config: Config, settings: AdaptationSettings) -> str:
+def _adapt(config: Config, settings: AdaptationSettings, seed: int) -> str:
     # Imported here: a study that adapts nothing should not wait for torch.
     from polybatch.adaptation import Job, adapt
     from polybatch.encoders import open_checkpoint, save_checkpoint
@@ -47,7 +47,7 @@ def _adapt(config: Config, settings: AdaptationSettings) -> str:
     join_processes()
     if not is_first_process():
         log.setLevel(logging.WARNING)
-    make_deterministic(config.study.seed, config.study.threads)
+    make_deterministic(seed, config.study.threads)
     encoder = open_checkpoint(START / "base")
     texts = domain_text(
         [read_dataset(VALID / name) for name in settings.texts],
@@ -60,15 +60,16 @@ def _adapt(config: Config, settings: AdaptationSettings) -> str:
         texts.heldout.height,
         texts.removed,
     )
-    job = Job(encoder, texts, settings, config.encoder, config.study.seed, _WORK, _CURVES)
+    curves, work = _CURVES / str(seed), MODELS / ".resume" / f".dapt-{seed}"
+    job = Job(encoder, texts, settings, config.encoder, seed, work, curves)
     summary = adapt(job)
     if is_first_process():
-        write_json(_CURVES / "summary.json", asdict(summary))
-        with whole_folder(START / "dapt") as folder:
+        write_json(curves / "summary.json", asdict(summary))
+        with whole_folder(START / "dapt" / str(seed)) as folder:
             save_checkpoint(encoder, folder)
     leave_processes()
     return f"{settings.objective}, {summary.steps} steps, {summary.texts} texts"
 
 
 if __name__ == "__main__":
-    run("dapt", dapt)
+    run("dapt", dapt, "seed")

@@ -1,4 +1,4 @@
-"""Score one strategy: a score a query, TREC runs, metrics and the language heat map's data."""
+"""Score a trial: a score a query, TREC runs, metrics and the language heat map's data."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from polybatch.errors import InputError
 from polybatch.evaluation import Scores, evaluate, refuse_missing
 from polybatch.files import whole_file, whole_folder, write_json
 from polybatch.search import EncodedQueries, load_index, load_queries
+from polybatch.settings import Trial
 from polybatch.tables import Dataset, read_dataset, revision_of, write_table
 from polybatch.trec import write_runs
-from stages.common import INDEX, RESULTS, VALID, known, log, run
+from stages.common import INDEX, RESULTS, VALID, log, run_trial
 
 _HEATMAP_MEASURE = "AP"
 
 
-def evaluate_strategy(config: Config, key: str) -> str:
-    """Score the strategy `key` on every evaluation dataset and write what came of it."""
-    known(dict(config.strategies), key, "strategy")
+def evaluate_strategy(config: Config, trial: Trial) -> str:
+    """Score the trial on every evaluation dataset and write what came of it."""
     scored: list[Scores] = []
     bias: dict[str, object] = {}
     revisions: dict[str, str] = {}
-    with whole_folder(RESULTS / "runs" / key) as folder:
+    with whole_folder(RESULTS / "runs" / trial.path) as folder:
         for name in config.used_for("evaluate"):
             dataset = read_dataset(VALID / name)
-            scores, queries = _score(config, key, dataset)
+            scores, queries = _score(config, trial, dataset)
             refuse_missing(dataset, scores.per_query)
             (folder / name).mkdir()
             shown = scores.runs.filter(pl.col("rank") <= config.evaluation.run_depth)
-            write_runs(dataset, shown, folder / name, key)
+            write_runs(dataset, shown, folder / name, str(trial))
             scored.append(scores)
             bias[name] = _bias(dataset, scores, queries)
             revisions[name] = revision_of(dataset)
             log.info("%s: judged and left-out queries %s", name, scores.counts[name])
     per_query = pl.concat([scores.per_query for scores in scored])
-    write_table(per_query, RESULTS / "scores" / f"{key}.parquet", revisions)
-    _write_heatmap(pl.concat([scores.heatmap for scores in scored]), key)
+    write_table(per_query, RESULTS / "scores" / f"{trial.path}.parquet", revisions)
+    _write_heatmap(pl.concat([scores.heatmap for scores in scored]), trial)
     summary = {name: values for scores in scored for name, values in scores.summary.items()}
-    write_json(RESULTS / "metrics" / f"{key}.json", summary)
-    write_json(RESULTS / "bias" / f"{key}.json", bias)
+    write_json(RESULTS / "metrics" / f"{trial.path}.json", summary)
+    write_json(RESULTS / "bias" / f"{trial.path}.json", bias)
     return f"{per_query.height} scores"
 
 
-def _score(config: Config, key: str, dataset: Dataset) -> tuple[Scores, EncodedQueries]:
-    folder = INDEX / key / dataset.name
+def _score(config: Config, trial: Trial, dataset: Dataset) -> tuple[Scores, EncodedQueries]:
+    folder = INDEX / trial.path / dataset.name
     index, queries = load_index(folder), load_queries(folder)
     _refuse_other(folder, list(index.doc_ids), dataset.corpus["doc_id"].to_list())
     _refuse_other(folder, list(queries.query_ids), dataset.queries["query_id"].to_list())
@@ -71,11 +71,11 @@ def _refuse_other(folder: object, encoded: list[str], there: list[str]) -> None:
         )
 
 
-def _write_heatmap(heatmap: pl.DataFrame, key: str) -> None:
+def _write_heatmap(heatmap: pl.DataFrame, trial: Trial) -> None:
     rows = heatmap.filter(measure=_HEATMAP_MEASURE).rename({"value": _HEATMAP_MEASURE})
-    with whole_file(RESULTS / "languages" / f"{key}.csv") as temporary:
+    with whole_file(RESULTS / "languages" / f"{trial.path}.csv") as temporary:
         rows.drop("measure").write_csv(temporary)
 
 
 if __name__ == "__main__":
-    run("evaluate", evaluate_strategy, "strategy")
+    run_trial("evaluate", evaluate_strategy)

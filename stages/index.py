@@ -1,4 +1,4 @@
-"""Encode one strategy's evaluation datasets: FAISS index, document ids, query vectors."""
+"""Encode a trial's evaluation datasets: FAISS index, document ids, query vectors."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from polybatch.encoders import count_tokens, encode_texts, open_checkpoint
 from polybatch.files import whole_folder, write_json
 from polybatch.machine import device, keep_freed_memory, make_deterministic
 from polybatch.search import EncodedQueries, build_index, save_index, save_queries
-from polybatch.settings import EncoderSettings
+from polybatch.settings import EncoderSettings, Trial
 from polybatch.tables import Dataset, read_dataset
 from polybatch.vectors import Float32
-from stages.common import INDEX, MODELS, VALID, known, log, run
+from stages.common import INDEX, MODELS, VALID, log, run_trial
 
 Encode = Callable[[list[str], Literal["query", "document"]], tuple[Float32, int]]
 
 
-def index(config: Config, key: str) -> str:
-    """Encode the queries and documents of every evaluation dataset with the checkpoint `key`."""
-    known(dict(config.strategies), key, "strategy")
+def index(config: Config, trial: Trial) -> str:
+    """Encode the queries and documents of every evaluation dataset with the trial's checkpoint."""
     keep_freed_memory()
-    make_deterministic(config.study.seed, config.study.threads)
-    encoder = open_checkpoint(MODELS / key).to(device())
+    make_deterministic(trial.seed, config.study.threads)
+    encoder = open_checkpoint(MODELS / trial.path).to(device())
     encode = partial(_encode, encoder, config.encoder)
     datasets = {name: read_dataset(VALID / name) for name in config.used_for("evaluate")}
-    with whole_folder(INDEX / key) as folder:
+    with whole_folder(INDEX / trial.path) as folder:
         cut = {name: _index(dataset, encode, folder / name) for name, dataset in datasets.items()}
         write_json(folder / "truncated.json", cut)
     count = sum(dataset.corpus.height + dataset.queries.height for dataset in datasets.values())
@@ -58,4 +57,4 @@ def _encode(
 
 
 if __name__ == "__main__":
-    run("index", index, "strategy")
+    run_trial("index", index)

@@ -1,13 +1,17 @@
-"""Train one strategy: follow data/batches/<strategy> from where it starts to models/<strategy>.
+"""Train a strategy with a seed: follow data/batches/<strategy>/<seed> to models/<strategy>/<seed>.
+
+What it starts from is told by data/starts/<strategy>/<seed>.json.
 
 `torchrun --nproc-per-node N -m stages.train --strategy NAME` shares every batch among N processes.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import polars as pl
 
@@ -21,29 +25,27 @@ from polybatch.machine import (
     make_deterministic,
     processes,
 )
+from polybatch.settings import Trial
 from polybatch.training import Plan, train
-from stages.common import BATCHES, MODELS, RESULTS, START, known, log, run
+from stages.common import BATCHES, MODELS, RESULTS, STARTS, log, run_trial
 
 
-def train_strategy(config: Config, key: str) -> str:
-    """Follow the plan of the strategy `key` and write its checkpoint, loss curve and budget."""
-    known(dict(config.strategies), key, "strategy")
+def train_strategy(config: Config, trial: Trial) -> str:
+    """Follow the plan of the trial and write its checkpoint, loss curve and budget."""
     join_processes()
     if not is_first_process():
         log.setLevel(logging.WARNING)
-    make_deterministic(config.study.seed, config.study.threads)
+    make_deterministic(trial.seed, config.study.threads)
     begun = time.monotonic()
-    encoder = open_checkpoint(START / config.strategies[key].start)
-    texts = pl.read_parquet(BATCHES / key / "texts.parquet")
-    plan = Plan(key, texts, config.batches.batch_pairs)
-    resume = MODELS / ".resume" / key
-    log_folder = RESULTS / "training" / key
-    summary = train(
-        encoder, plan, config.training, config.encoder, config.study.seed, resume, log_folder
-    )
+    encoder = open_checkpoint(_start(trial))
+    texts = pl.read_parquet(BATCHES / trial.path / "texts.parquet")
+    plan = Plan(trial.strategy, texts, config.batches.batch_pairs)
+    resume = MODELS / ".resume" / str(trial)
+    log_folder = RESULTS / "training" / trial.path
+    summary = train(encoder, plan, config.training, config.encoder, trial.seed, resume, log_folder)
     if is_first_process():
         write_json(log_folder / "summary.json", asdict(summary))
-        with whole_folder(MODELS / key) as folder:
+        with whole_folder(MODELS / trial.path) as folder:
             save_checkpoint(encoder, folder)
     together = f", {processes()} processes" if processes() > 1 else ""
     leave_processes()
@@ -51,5 +53,10 @@ def train_strategy(config: Config, key: str) -> str:
     return f"{summary.steps} steps, {summary.pairs} pairs, {seconds:.0f} s{together}"
 
 
+def _start(trial: Trial) -> Path:
+    told = json.loads((STARTS / f"{trial.path}.json").read_text(encoding="utf-8"))
+    return Path(told["checkpoint"])
+
+
 if __name__ == "__main__":
-    run("train", train_strategy, "strategy")
+    run_trial("train", train_strategy)

@@ -132,7 +132,7 @@ def test_no_stage_imports_another() -> None:
 def test_every_strategy_of_the_study_has_its_curve_on_the_loss_plot() -> None:
     curves = next(plot["loss"]["y"] for plot in GRAPH["plots"] if "loss" in plot)
     trained = {
-        f"results/training/{name}/plots/metrics/loss.tsv"
+        f"results/training/{name}/0/plots/metrics/loss.tsv"
         for name, strategy in load(ROOT / "params.yaml").strategies.items()
         if strategy.batches != "none"
     }

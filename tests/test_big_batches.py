@@ -24,6 +24,7 @@ from torch.nn import functional
 from polybatch import machine
 from polybatch.encoders import features_of, load_encoder, save_checkpoint
 from polybatch.errors import InputError
+from polybatch.files import write_json
 from polybatch.machine import make_deterministic
 from polybatch.training import Plan, _loss, train
 
@@ -139,8 +140,9 @@ def _study(folder: Path) -> Plan:
         text = text.replace(old, new, 1)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     save_checkpoint(load_encoder(settings_for(given)), folder / "models" / "start" / "base")
-    (folder / "data" / "batches" / "mono").mkdir(parents=True)
-    followed.texts.write_parquet(folder / "data" / "batches" / "mono" / "texts.parquet")
+    write_json(folder / "data/starts/mono/0.json", {"checkpoint": "models/start/base"})
+    (folder / "data/batches/mono/0").mkdir(parents=True)
+    followed.texts.write_parquet(folder / "data/batches/mono/0/texts.parquet")
     return followed
 
 
@@ -161,7 +163,7 @@ def _start(folder: Path, processes: int) -> subprocess.Popen[str]:
 def _kill_after_a_checkpoint(folder: Path) -> None:
     child = _start(folder, 2)
     deadline = time.monotonic() + 900
-    while not list((folder / "models/.resume/mono").glob("checkpoint-*/complete.json")):
+    while not list((folder / "models/.resume/mono-0").glob("checkpoint-*/complete.json")):
         assert child.poll() is None, child.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -169,7 +171,7 @@ def _kill_after_a_checkpoint(folder: Path) -> None:
     for process in (launcher, *launcher.children(recursive=True)):  # it lives apart from them
         process.send_signal(signal.SIGKILL)
     child.communicate()
-    assert not (folder / "models" / "mono").exists()
+    assert not (folder / "models/mono/0").exists()
 
 
 def test_two_processes_killed_and_resumed_have_the_curve_of_one(tmp_path: Path) -> None:
@@ -186,11 +188,11 @@ def test_two_processes_killed_and_resumed_have_the_curve_of_one(tmp_path: Path) 
         )  # only the first process speaks
         assert ("resuming from checkpoint-" in told) == (processes == 2)
     curves = [
-        pl.read_csv(folder / "results/training/mono/plots/metrics/loss.tsv", separator="\t")
+        pl.read_csv(folder / "results/training/mono/0/plots/metrics/loss.tsv", separator="\t")
         for folder in (one, two)
     ]
     assert curves[0]["step"].to_list() == curves[1]["step"].to_list() == list(range(1, STEPS + 1))
     assert curves[1]["loss"].to_list() == pytest.approx(curves[0]["loss"].to_list(), abs=1e-4)
-    weights = [load_file(folder / "models" / "mono" / "model.safetensors") for folder in (one, two)]
+    weights = [load_file(folder / "models/mono/0/model.safetensors") for folder in (one, two)]
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, atol=1e-4, rtol=0, msg=name)

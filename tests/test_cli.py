@@ -75,12 +75,12 @@ def _write(folder: Path, strategy: str, noise: float, dataset: Dataset) -> None:
     queries, documents = (
         rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, documents)
     )
-    index = _folder(folder / "data/index" / strategy / "cldr-test")
+    index = _folder(folder / "data/index" / strategy / "0" / "cldr-test")
     save_index(build_index(dataset.corpus["doc_id"].to_list(), documents), index)
     save_queries(EncodedQueries(tuple(dataset.queries["query_id"]), queries), index)
     scores = evaluate(dataset, queries, documents, ["AP", "R@1"]).per_query
     revisions = {dataset.name: revision_of(dataset)}
-    write_table(scores, _folder(folder / "results/scores") / f"{strategy}.parquet", revisions)
+    write_table(scores, _folder(folder / "results/scores" / strategy) / "0.parquet", revisions)
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -97,7 +97,7 @@ def test_json_holds_deltas_intervals_p_languages_and_changed_questions(
     assert code == 0
     rows = {(row["kind"], row["setting"], row["group"]): row for row in found["differences"]}
     truth = {
-        name: pl.read_parquet(study / f"results/scores/{name}.parquet").filter(measure="AP")
+        name: pl.read_parquet(study / f"results/scores/{name}/0.parquet").filter(measure="AP")
         for name in ("mono", "hybrid")
     }
     multi = rows["setting", "multi", "all"]
@@ -172,7 +172,7 @@ def test_other_revisions_are_refused_with_both_named(
 
 
 def test_missing_queries_are_refused(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = study / "results/scores/hybrid.parquet"
+    path = study / "results/scores/hybrid/0.parquet"
     scores = pl.read_parquet(path).filter(pl.col("item_id") != "i3")
     write_table(scores, path, {"cldr-test": revision_of(_dataset())})
     code, _, said = _run(capsys, "compare", "mono", "hybrid", "--folder", study)

@@ -73,8 +73,8 @@ def test_the_table_of_a_measure_by_hand() -> None:
 def test_csv_keeps_all_digits_and_says_nothing_of_the_baseline_itself() -> None:
     table = comparison(SUMMARIES, "mono")
     lines = table.write_csv().splitlines()
-    assert lines[0] == "strategy,dataset,setting,measure,value,difference"
-    assert "mono,xquad-r,mono,AP,0.6124," in lines
+    assert lines[0] == "strategy,dataset,setting,measure,value,difference,spread"
+    assert "mono,xquad-r,mono,AP,0.6124,," in lines
     assert table.height == 8 + 8 + 6
 
 

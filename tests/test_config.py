@@ -45,11 +45,15 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where", "says"),
     [
-        ("seed: 0", "seeed: 0", "study.seeed", "unknown key"),
+        ("seeds: [0]", "seed: 0", "study.seed", "Did you mean 'seeds'"),
         ("  log_every: 10\n", "", "training.log_every", "nothing"),
         ("learning_rate: 2e-4", "learning_rate: fast", "training.learning_rate", "a number"),
-        ("seed: 0", "seed: true", "study.seed", "a whole number"),
-        ("seed: 0", "seed: 0.5", "study.seed", "a whole number"),
+        ("seeds: [0]", "seeds: [true]", "study.seeds", "a whole number"),
+        ("seeds: [0]", "seeds: [0.5]", "study.seeds", "a whole number"),
+        ("seeds: [0]", "seeds: 0", "study.seeds", "a list of whole numbers"),
+        ("seeds: [0]", "seeds: []", "study.seeds", "a list of whole numbers"),
+        ("seeds: [0]", "seeds: [-1]", "study.seeds", "between 0 and"),
+        ("seeds: [0]", "seeds: [1, 1]", "study.seeds", "no number twice"),
         ("temperature: 0.05", "temperature: 0", "training.temperature", "between"),
         ("batch_pairs: 32", "batch_pairs: 1", "batches.batch_pairs", "between"),
         (
@@ -106,7 +110,7 @@ def test_a_mistake_is_told_with_its_place(
 
 def test_all_mistakes_are_told_together_whatever_their_kind(tmp_path: Path) -> None:
     text = _edit(
-        ("seed: 0", "sed: 0"),
+        ("seeds: [0]", "sed: 0"),
         ("batch_pairs: 32", "batch_pairs: 1"),
         ("batches: cross", "batches: crss"),
         ("splits: [test]", "splits: [train]"),
@@ -115,7 +119,7 @@ def test_all_mistakes_are_told_together_whatever_their_kind(tmp_path: Path) -> N
     told = "\n".join(_mistakes(tmp_path, text))
     for place in (
         "study.sed",
-        "study.seed",
+        "study.seeds",
         "batches.batch_pairs",
         "strategies.cross.batches",
         "datasets.cldr-test",

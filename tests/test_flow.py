@@ -48,7 +48,7 @@ def trained(root: Path) -> list[str]:
 
 
 def results(root: Path) -> dict[str, bytes]:
-    paths = [*root.glob("models/*.txt"), *root.glob("results/metrics/*.json")]
+    paths = [*root.glob("models/*.txt"), *root.glob("results/metrics/*/*.json")]
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(paths)}
 
 
@@ -82,7 +82,7 @@ def test_a_failure_stops_only_what_depends_on_it(toy: Path) -> None:
     assert state.is_failed()
     assert "stage train of a failed: loss is not finite" in state.message
     assert "Not run: evaluate@a, compare" in state.message
-    assert (toy / "results" / "metrics" / "b.json").is_file()
+    assert (toy / "results" / "metrics" / "b" / "0.json").is_file()
     alerts = (toy / "results" / "alerts.md").read_text()
     assert "its old result is left out: train@a" in alerts
     assert not (toy / "results" / "last-good.json").exists()
@@ -155,8 +155,8 @@ def test_what_fell_is_told_by_file_event_and_webhook(toy: Path) -> None:
         url = f"http://127.0.0.1:{hook.server_port}/"
         path.write_text(path.read_text().replace("webhook: null", f"webhook: {url}"))
         (toy / "evaluate.sh").write_text(
-            "mkdir -p results/metrics\n"
-            'echo \'{"toy": {"mono": {"AP": 0.5}}}\' > results/metrics/$1.json\n'
+            "mkdir -p results/metrics/$1\n"
+            'echo \'{"toy": {"mono": {"AP": 0.5}}}\' > results/metrics/$1/0.json\n'
         )
         assert run().is_completed()
         good = (toy / "results" / "last-good.json").read_bytes()

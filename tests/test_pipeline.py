@@ -22,7 +22,14 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ["de", "en", "sw"]
 PARAMS = {
-    "study": {"name": "tiny", "seed": 0, "threads": 1, "baseline": "zero-shot", "focus": "hybrid"},
+    "study": {
+        "name": "tiny",
+        "seeds": [0],
+        "workers": 1,
+        "threads": 1,
+        "baseline": "zero-shot",
+        "focus": "hybrid",
+    },
     "batches": {"steps": 6, "batch_pairs": 8, "size_exponent": 1.0, "match_budget": False},
     "strategies": {
         "zero-shot": {"start": "base", "batches": "none"},
@@ -129,15 +136,17 @@ def test_a_study_ends_with_a_table_of_strategies(studied: Workspace) -> None:
     table = pl.read_csv(studied.folder / "results/compare.csv")
     assert set(table["strategy"]) == set(PARAMS["strategies"])
     assert table["value"].is_between(0, 1).all()
-    metrics = json.loads((studied.folder / "results/metrics/hybrid.json").read_text())
+    metrics = json.loads((studied.folder / "results/metrics/hybrid/0.json").read_text())
     assert set(metrics) == {"cldr-test"}
     assert set(metrics["cldr-test"]) == {"mono", "cross", "multi"}
     assert metrics == json.loads((studied.folder / "results/metrics.json").read_text())
 
 
 def test_means_of_the_scores_are_the_metrics(studied: Workspace) -> None:
-    scores = pl.read_parquet(studied.folder / "results/scores/hybrid.parquet")
-    metrics = json.loads((studied.folder / "results/metrics/hybrid.json").read_text())["cldr-test"]
+    scores = pl.read_parquet(studied.folder / "results/scores/hybrid/0.parquet")
+    metrics = json.loads((studied.folder / "results/metrics/hybrid/0.json").read_text())[
+        "cldr-test"
+    ]
     assert set(scores.columns) == {
         *("dataset", "setting", "query_lang", "doc_lang", "item_id", "measure", "score")
     }
@@ -160,8 +169,8 @@ def test_nothing_runs_twice_and_the_views_of_dvc_work(again: Workspace) -> None:
     assert "Running stage" not in done.stdout
     shown = json.loads(again.run("dvc", "metrics", "show", "--json").stdout)
     files = shown[""]["data"]
-    assert files["results/metrics/hybrid.json"]["data"]["cldr-test"]["mono"]["AP"] > 0
-    plotted = again.run("dvc", "plots", "show", "--json", "results/languages/hybrid.csv")
+    assert files["results/metrics/hybrid/0.json"]["data"]["cldr-test"]["mono"]["AP"] > 0
+    plotted = again.run("dvc", "plots", "show", "--json", "results/languages/hybrid/0.csv")
     assert plotted.returncode == 0, plotted.stderr
     assert "doc_lang" in plotted.stdout
 
@@ -171,12 +180,71 @@ def test_one_strategy_edited_reruns_that_one_only(again: Workspace) -> None:
     again.write()
     told = again.run("dvc", "repro", "--dry").stdout
     ran = {line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")}
-    assert "batches@hybrid" in ran
+    assert "batches@hybrid-0" in ran
     assert not any("zero-shot" in name for name in ran)
 
 
+def test_a_seed_added_trains_with_it_and_runs_nothing_else(again: Workspace) -> None:
+    again.params["study"]["seeds"] = [0, 1]
+    again.write()
+    status = json.loads(again.run("dvc", "status", "--json").stdout)
+    assert not [name for name in status if name.endswith("-0")]
+    assert {"dapt@1", "start@hybrid", "evaluate@zero-shot-1", "train@dapt-mono-1"} <= set(status)
+    done = again.run("dvc", "repro", "evaluate@hybrid-1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
+    trial = {f"{stage}@hybrid-1" for stage in ("batches", "train", "index", "evaluate")}
+    assert ran == {"start@hybrid", *trial}
+    one, other = (
+        (again.folder / f"results/metrics/hybrid/{seed}.json").read_bytes() for seed in (0, 1)
+    )
+    assert one != other
+
+
+def test_tables_show_mean_and_spread_over_seeds(again: Workspace) -> None:
+    again.params["study"]["seeds"] = [0, 1]
+    again.write()
+    results = again.folder / "results"
+    for first in sorted(results.rglob("0.*")):
+        shutil.copy(first, first.with_name(f"1{first.suffix}"))
+    for first in (results / "adaptation/0", *results.glob("training/*/0")):
+        shutil.copytree(first, first.with_name("1"))
+    path = results / "scores/hybrid/1.parquet"
+    again_scored = pl.read_parquet(path).with_columns(pl.col("score") / 2)
+    notes = pl.read_parquet_metadata(path)
+    again_scored.write_parquet(
+        path, metadata={k: v for k, v in notes.items() if k != "ARROW:schema"}
+    )
+    path = results / "metrics/hybrid/1.json"
+    halved = json.loads(path.read_text())
+    for values in halved["cldr-test"].values():
+        values.update({name: value / 2 for name, value in values.items()})
+    path.write_text(json.dumps(halved))
+    done = again.stage("compare")
+    assert done.returncode == 0, done.stderr
+    report = (results / "compare.md").read_text(encoding="utf-8")
+    whole = json.loads((results / "metrics/hybrid/0.json").read_text())["cldr-test"]["mono"]["AP"]
+    spread = whole / 4 * 2**0.5  # two values that stand whole / 2 apart
+    cell = f"{100 * whole * 0.75:.1f} ± {100 * spread:.1f}"
+    assert cell in report.replace("**", "")
+    assert "smaller than seed noise" in report
+    row = pl.read_csv(results / "seeds.csv").row(
+        by_predicate=(pl.col("strategy") == "hybrid")
+        & (pl.col("setting") == "mono")
+        & (pl.col("measure") == "AP"),
+        named=True,
+    )
+    assert (row["seeds"], row["spread"]) == (2, pytest.approx(spread))
+    focus = json.loads((results / "metrics.json").read_text())["cldr-test"]["mono"]["AP"]
+    assert focus == pytest.approx(whole * 0.75)
+    (results / "scores/hybrid/1.parquet").unlink()
+    missing = again.stage("compare")
+    assert missing.returncode == 1
+    assert "results/scores/hybrid/1.parquet" in missing.stderr
+
+
 def test_a_killed_training_ends_with_the_same_bytes(again: Workspace) -> None:
-    whole = again.bytes_of("models/hybrid")
+    whole = again.bytes_of("models/hybrid/0")
     program = [sys.executable, "-u", "-m", "stages.train", "--strategy", "hybrid"]
     killed = subprocess.Popen(
         program, cwd=again.folder, env=_environment(), stdout=subprocess.PIPE, text=True
@@ -187,12 +255,12 @@ def test_a_killed_training_ends_with_the_same_bytes(again: Workspace) -> None:
             killed.send_signal(signal.SIGKILL)
             break
     killed.wait()
-    assert again.bytes_of("models/hybrid") == whole  # the finished checkpoint was not touched
-    shutil.rmtree(again.folder / "models/hybrid")
+    assert again.bytes_of("models/hybrid/0") == whole  # the finished checkpoint was not touched
+    shutil.rmtree(again.folder / "models/hybrid/0")
     done = again.stage("train", "--strategy", "hybrid")
     assert done.returncode == 0, done.stderr
     assert "resuming from checkpoint-" in done.stdout
-    assert again.bytes_of("models/hybrid") == whole
+    assert again.bytes_of("models/hybrid/0") == whole
     assert not list((again.folder / "models/.resume").glob("*"))
 
 
@@ -299,21 +367,21 @@ def test_a_pair_that_cannot_fill_a_batch_is_named_before_training(again: Workspa
 def test_a_failed_stage_stops_dvc_and_the_next_run_goes_on(fresh: Workspace) -> None:
     fresh.params["batches"]["batch_pairs"] = 4096
     fresh.write()
-    failed = fresh.run("dvc", "repro", "batches@hybrid")
+    failed = fresh.run("dvc", "repro", "batches@hybrid-0")
     assert failed.returncode != 0
     assert "4096" in failed.stdout + failed.stderr
     fresh.params["batches"]["batch_pairs"] = 8
     fresh.write()
     begun = time.monotonic()
-    done = fresh.run("dvc", "repro", "batches@hybrid")
+    done = fresh.run("dvc", "repro", "batches@hybrid-0")
     assert done.returncode == 0, done.stderr
-    assert "Running stage 'batches@hybrid'" in done.stdout
+    assert "Running stage 'batches@hybrid-0'" in done.stdout
     assert "Running stage 'validate'" not in done.stdout
     assert time.monotonic() > begun
 
 
 def test_a_preset_replaces_params_and_loses_nothing(fresh: Workspace) -> None:
-    fresh.params["study"]["seed"] = 7
+    fresh.params["study"]["seeds"] = [7]
     fresh.write()
     edited = (fresh.folder / "params.yaml").read_bytes()
     refused = fresh.run(sys.executable, "-m", "flows.preset", "xquad-r")

@@ -74,7 +74,7 @@ def cut(root: Path, chance: random.Random) -> None:
 
 
 def results(root: Path) -> dict[str, bytes]:
-    paths = [*root.glob("models/*.txt"), *root.glob("results/metrics/*.json")]
+    paths = [*root.glob("models/*.txt"), *root.glob("results/metrics/*/*.json")]
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(paths)}
 
 

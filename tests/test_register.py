@@ -18,9 +18,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_toy(tmp_path_factory.mktemp("register"))
     for name, score, loss in (("a", 0.25, 3), ("b", 0.75, 1)):
         files = {
-            f"results/metrics/{name}.json": json.dumps({"toy": {"mono": {"AP": score}}}),
-            f"results/training/{name}/plots/metrics/loss.tsv": f"step\tloss\n1\t{loss}\n",
-            f"results/languages/{name}.csv": f"query_lang,doc_lang,AP\nsw,en,{score}\n",
+            f"results/metrics/{name}/0.json": json.dumps({"toy": {"mono": {"AP": score}}}),
+            f"results/training/{name}/0/plots/metrics/loss.tsv": f"step\tloss\n1\t{loss}\n",
+            f"results/languages/{name}/0.csv": f"query_lang,doc_lang,AP\nsw,en,{score}\n",
         }
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def test_what_cannot_be_registered_is_told_with_the_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = make_toy(tmp_path)
-    with pytest.raises(InputError, match=r"a.json: found no such file.*dvc repro evaluate@a"):
+    with pytest.raises(InputError, match=r"0.json: found no such file.*dvc repro evaluate@a"):
         register(root)
     monkeypatch.chdir(root)
     assert main(["--strategy", "hybird"]) == 2

@@ -38,11 +38,11 @@ stages:
       cmd: sh evaluate.sh ${key}
       deps: ["models/${key}.txt", evaluate.sh]
       metrics:
-        - results/metrics/${key}.json: {cache: false}
+        - results/metrics/${key}/0.json: {cache: false}
   compare:
     cmd:
-      - cat results/metrics/*.json > results/all.txt
-      - cp results/metrics/${study.focus}.json results/metrics.json
+      - cat results/metrics/*/0.json > results/all.txt
+      - cp results/metrics/${study.focus}/0.json results/metrics.json
     deps: [results/metrics]
     outs: [results/all.txt]
     metrics:
@@ -51,9 +51,9 @@ stages:
 TRAIN = 'echo begin $1 $(date +%s.%N) >> ../times\necho "train $1: step 1/2, loss 1"\nsleep 0.1\n'
 TRAIN += "mkdir -p models; cat raw.txt > models/.$1.partial; echo $1 >> models/.$1.partial\n"
 TRAIN += "mv models/.$1.partial models/$1.txt\necho end $1 $(date +%s.%N) >> ../times\n"
-EVALUATE = """mkdir -p results/metrics
+EVALUATE = """mkdir -p results/metrics/$1
 printf '{"toy": {"mono": {"AP": 0.%s}}}' $(wc -c < models/$1.txt) > results/metrics/.$1
-mv results/metrics/.$1 results/metrics/$1.json
+mv results/metrics/.$1 results/metrics/$1/0.json
 """
 
 

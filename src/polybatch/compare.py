@@ -18,17 +18,25 @@ COMPARISON = pl.Schema(
         "measure": pl.String,
         "value": pl.Float64,
         "difference": pl.Float64,
+        "spread": pl.Float64,
     }
 )
-"""`value` in [0, 1]; `difference` to the baseline's, null for the baseline itself."""
+"""`value` in [0, 1], of several seeds the mean; `difference` to the baseline's, null for the
+baseline itself; `spread`: the standard deviation over seeds, null for one seed."""
 
 MISSING = "–"
 
 _KEY = ["setting", "query_lang", "doc_lang", "item_id"]
 
 
-def comparison(summaries: Mapping[str, Summary], baseline: str) -> pl.DataFrame:
+def comparison(
+    summaries: Mapping[str, Summary],
+    baseline: str,
+    spreads: Mapping[tuple[str, str, str, str], float | None] | None = None,
+) -> pl.DataFrame:
     """Return all values of all strategies, COMPARISON; write it with `write_csv`.
+
+    `spreads`: over seeds, by strategy, dataset, setting and measure.
 
     Rows keep the strategies' and measures' given order; settings are mono, cross, multi.
 
@@ -51,7 +59,8 @@ def comparison(summaries: Mapping[str, Summary], baseline: str) -> pl.DataFrame:
                 for measure, value in settings.get(setting, {}).items():
                     base = summaries[baseline].get(dataset, {}).get(setting, {}).get(measure)
                     gain = None if base is None or strategy == baseline else value - base
-                    rows.append((strategy, dataset, setting, measure, value, gain))
+                    key = (strategy, dataset, setting, measure)
+                    rows.append((*key, value, gain, (spreads or {}).get(key)))
     return pl.DataFrame(rows, schema=COMPARISON, orient="row")
 
 
@@ -126,8 +135,9 @@ def measure_table(
     ranges = _ranges(sure, measure) if sure is not None else {}
     columns: dict[str, list[str]] = {"strategy": [escape(name) for name in strategies]}
     for (dataset, setting), part in rows.group_by("dataset", "setting", maintain_order=True):
-        values = dict(zip(part["strategy"], part.select("value", "difference").rows(), strict=True))
-        best = max(_percent(value) for value, _ in values.values())
+        numbers = part.select("value", "difference", "spread").rows()
+        values = dict(zip(part["strategy"], numbers, strict=True))
+        best = max(_percent(value) for value, _, _ in values.values())
         columns[f"{escape(str(dataset))} {setting}"] = [
             _cell(values.get(name), best, differences, ranges.get((name, dataset, setting), ""))
             for name in strategies
@@ -172,7 +182,9 @@ def report(
     parts = [
         "# Strategies compared",
         f"{escape(first)} in percent; in parentheses the difference to {escape(baseline)}, the "
-        "baseline; the best of a column is **bold**." + (_INTERVALS if sure is not None else ""),
+        "baseline; the best of a column is **bold**."
+        + (_INTERVALS if sure is not None else "")
+        + (_SPREAD if table["spread"].is_not_null().any() else ""),
         markdown(measure_table(table, first, differences=True, sure=sure)),
     ]
     for title, body in (extra or {}).items():
@@ -188,6 +200,8 @@ def report(
 
 
 _INTERVALS = " In brackets the interval of the difference, of the baseline that of its value."
+
+_SPREAD = " Values are means over seeds, ± their standard deviation."
 
 _READING: Sequence[str] = (
     "- **mono**: queries against documents of their own language, averaged over languages; "
@@ -228,13 +242,17 @@ def _ranges(sure: pl.DataFrame, measure: str) -> dict[tuple[object, ...], str]:
 
 
 def _cell(
-    values: tuple[float, float | None] | None, best: float, differences: bool, interval: str
+    values: tuple[float, float | None, float | None] | None,
+    best: float,
+    differences: bool,
+    interval: str,
 ) -> str:
     if values is None:
         return MISSING
-    value, difference = values
+    value, difference, spread = values
     text = f"{_percent(value):.1f}"
     text = f"**{text}**" if _percent(value) == best else text
+    text += "" if spread is None else f" ± {_percent(spread):.1f}"
     if differences and difference is not None:
         return f"{text} ({_percent(difference) + 0.0:+.1f}{interval})"
     return text + interval

@@ -38,6 +38,7 @@ from polybatch.settings import (
     Strategy,
     StudySettings,
     TrainingSettings,
+    Trial,
     ValidationSettings,
     encoder_mistakes,
 )
@@ -67,6 +68,15 @@ class Config:
     def used_for(self, use: Literal["train", "evaluate", "text"]) -> dict[str, DatasetSettings]:
         """Return the datasets of one use, in the order of the file."""
         return {name: dataset for name, dataset in self.datasets.items() if dataset.use == use}
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Every strategy with every seed, in the order of the file."""
+        return [trial for name in self.strategies for trial in self.trials_of(name)]
+
+    def trials_of(self, strategy: str) -> list[Trial]:
+        """Return one strategy with every seed."""
+        return [Trial(strategy, seed) for seed in self.study.seeds]
 
     def batches_of(self, strategy: str) -> BatchSettings:
         """Return the batch settings of a strategy, with its own number of steps.
@@ -134,6 +144,8 @@ class _Reader:
             return self._read_dataclass(kind, value, key)
         if origin is dict:
             return self._read_named(arguments[1], value, key)
+        if origin is tuple and arguments[0] is int:
+            return self._read_numbers(value, key, limits)
         if origin is tuple:
             return self._read_list(value, key)
         if origin is types.UnionType:
@@ -201,6 +213,13 @@ class _Reader:
         if len(set(value)) != len(value):
             self.refuse(key, _show(value), "no word twice", "Remove the repetition")
         return tuple(str(word) for word in value)
+
+    def _read_numbers(self, value: Any, key: str, limits: Any) -> Any:
+        if not isinstance(value, list) or not value:
+            return self.refuse(key, _show(value), "a list of whole numbers", "Write [0, 1, 2]")
+        if len(set(map(repr, value))) != len(value):
+            self.refuse(key, _show(value), "no number twice", "Remove the repetition")
+        return tuple(self.read(int, number, key, limits) for number in value)
 
     def _read_choice(self, choices: tuple[Any, ...], value: Any, key: str) -> Any:
         if value not in choices:

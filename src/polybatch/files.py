@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,25 @@ def sha256_of(path: Path) -> str:
     with path.open("rb") as stream:
         while piece := stream.read(_CHUNK):
             digest.update(piece)
+    return digest.hexdigest()
+
+
+def sha256_of_folder(folder: Path) -> str:
+    """Return the hex SHA-256 of a folder's files and their names; FileNotFoundError without any.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = (folder / "a.txt").write_text("done")
+        >>> sha256_of_folder(folder)[:8]
+        '9eafeece'
+    """
+    digest = hashlib.sha256()
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise FileNotFoundError(errno.ENOENT, "no files in", str(folder))
+    for path in files:
+        digest.update(f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -51,16 +51,38 @@ def _range(low: float, high: float) -> Any:
 class StudySettings:
     """The study as a whole. `baseline`: the strategy that differences refer to.
 
-    `threads`: of each stage's process; it decides bytes. `workers`: stages that a flow runs at
-    the same time; it decides none.
+    `seeds`: every strategy is trained once with each. `threads`: of each stage's process; it
+    decides bytes. `workers`: stages that a flow runs at the same time; it decides none.
     """
 
     name: str
     baseline: str
     focus: str
-    seed: int = _range(0, 2**32 - 1)
+    seeds: tuple[int, ...] = _range(0, 2**32 - 1)
     threads: int = _range(1, 1024)
     workers: int = _range(1, 1024)
+
+
+@dataclass(frozen=True, order=True)
+class Trial:
+    """A strategy trained with one seed. DVC names its stages, and files stand, after it.
+
+    Example:
+        >>> trial = Trial("hybrid", 0)
+        >>> str(trial), trial.path.as_posix()
+        ('hybrid-0', 'hybrid/0')
+    """
+
+    strategy: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.strategy}-{self.seed}"
+
+    @property
+    def path(self) -> Path:
+        """Where the trial's files stand below models, data/index, results/metrics, ..."""
+        return Path(self.strategy) / str(self.seed)
 
 
 @dataclass(frozen=True)
@@ -322,9 +344,10 @@ class ScheduleSettings:
 class NotifySettings:
     """When to raise an alert: `measure`, in [0, 1], is more than `drop` below the last good one.
 
+    Without `drop`: when it is below the last good one's interval (results/significance.csv).
     `webhook`: the URL that the alert is posted to as JSON, or null.
     """
 
     measure: str
     webhook: str | None
-    drop: float = _range(0.0, 1.0)
+    drop: float | None = _range(0.0, 1.0)

@@ -95,7 +95,7 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
     trained = {lang for data in config.used_for("train").values() for lang in data.languages}
     views = study_views(measure, trained, config.encoder.name)
     settings = config.evaluation
-    resampling = Resampling(settings.resamples, settings.confidence, config.study.seed)
+    resampling = Resampling(settings.resamples, settings.confidence, config.study.seeds[0])
     table = assess(scores, first, views, resampling)
     return SideBySide(
         first,

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
+from polybatch.compare import refuse_different_queries, refuse_different_revisions
 from polybatch.config import Config, load
 from polybatch.errors import InputError
 from polybatch.evaluation import SCORES
 from polybatch.search import EncodedQueries, Index, load_index, load_queries
+from polybatch.seeds import mean_scores
+from polybatch.settings import Trial
 from polybatch.tables import Dataset, read_dataset, read_notes, read_table
 
 
@@ -36,24 +39,40 @@ class Study:
         return _chosen("--dataset", name, list(self.config.used_for("evaluate")))
 
     def scores(self, strategy: str) -> pl.DataFrame:
-        """Return a strategy's scores (evaluation.SCORES)."""
-        return read_table(self._scores(strategy), SCORES)
+        """Return a strategy's scores (evaluation.SCORES), averaged over the study's seeds."""
+        trials = self.config.trials_of(self.strategy(strategy))
+        found = {str(trial): read_table(self._scores(trial), SCORES) for trial in trials}
+        refuse_different_queries(found, str(trials[0]))
+        return mean_scores(list(found.values()))
 
     def revisions(self, strategy: str) -> dict[str, str]:
-        """Return {dataset: the revision that the strategy was scored on}."""
-        return read_notes(self._scores(strategy))
+        """Return {dataset: the revision that the strategy was scored on}.
+
+        Raises:
+            InputErrorList: its seeds were scored on different revisions.
+        """
+        trials = self.config.trials_of(self.strategy(strategy))
+        found = {str(trial): read_notes(self._scores(trial)) for trial in trials}
+        refuse_different_revisions(found, str(trials[0]))
+        return found[str(trials[0])]
 
     def dataset(self, name: str) -> Dataset:
         """Return an evaluation dataset with its texts."""
         return read_dataset(self.folder / "data" / "valid" / name)
 
-    def vectors(self, strategy: str, dataset: str) -> tuple[EncodedQueries, Index]:
-        """Return the vectors of a dataset's queries and documents under a strategy."""
-        folder = self.folder / "data" / "index" / strategy / dataset
+    def vectors(
+        self, strategy: str, dataset: str, seed: int | None = None
+    ) -> tuple[EncodedQueries, Index]:
+        """Return the vectors of a dataset's queries and documents under a strategy.
+
+        Of several seeds, the first one's unless `seed` names another.
+        """
+        trial = Trial(strategy, self.config.study.seeds[0] if seed is None else seed)
+        folder = self.folder / "data" / "index" / trial.path / dataset
         return load_queries(folder), load_index(folder)
 
-    def _scores(self, strategy: str) -> Path:
-        return self.folder / "results" / "scores" / f"{self.strategy(strategy)}.parquet"
+    def _scores(self, trial: Trial) -> Path:
+        return self.folder / "results" / "scores" / f"{trial.path}.parquet"
 
 
 def _chosen(what: str, name: str, known: Sequence[str]) -> str:

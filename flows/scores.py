@@ -1,0 +1,61 @@
+"""What the evaluate stages wrote, as flows need it: one set of metrics a strategy."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from polybatch.config import Config
+from polybatch.errors import InputError
+
+
+def strategy_of(key: str, strategies: Collection[str]) -> str | None:
+    """Return the strategy that a stage's key (`hybrid-0`, `hybrid`) belongs to, if any.
+
+    Example:
+        >>> strategy_of("dapt-mono-1", ["dapt", "dapt-mono"]), strategy_of("cldr", ["mono"])
+        ('dapt-mono', None)
+    """
+    if key in strategies:
+        return key
+    name, _, seed = key.rpartition("-")
+    return name if seed.isdigit() and name in strategies else None
+
+
+def metrics_of(root: Path, config: Config, strategy: str) -> Any:
+    """Return a strategy's metrics, averaged over the study's seeds.
+
+    Raises:
+        InputError: a seed has none yet, or its file is broken.
+    """
+    found = [_metrics(root, strategy, seed) for seed in config.study.seeds]
+    return found[0] if len(found) == 1 else _mean(found)
+
+
+def _metrics(root: Path, strategy: str, seed: int) -> Any:
+    path = root / "results" / "metrics" / strategy / f"{seed}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(
+            path,
+            "no such file",
+            f"the metrics of '{strategy}', seed {seed}",
+            f"Run `dvc repro evaluate@{strategy}-{seed}`, or `git checkout -- results && dvc pull`",
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            path,
+            "no JSON",
+            "what evaluate wrote",
+            f"Run `dvc repro -f -s evaluate@{strategy}-{seed}`",
+        ) from error
+
+
+def _mean(trees: list[Any]) -> Any:
+    if isinstance(trees[0], Mapping):
+        return {key: _mean([tree[key] for tree in trees]) for key in trees[0]}
+    return statistics.fmean(trees)

@@ -106,7 +106,9 @@ def test_a_batch_kind_from_outside(
 def test_a_strategy_from_outside_is_an_entry_of_params(tmp_path: Path) -> None:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     entry = "  hybrid-30:\n    start: base\n    batches: hybrid\n    cross_ratio: 0.3\n"
-    (tmp_path / "params.yaml").write_text(text + entry, encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(
+        text.replace("\nstrategies:\n", f"\nstrategies:\n{entry}"), encoding="utf-8"
+    )
     assert load(tmp_path / "params.yaml").strategies["hybrid-30"].cross_ratio == 0.3
 
 

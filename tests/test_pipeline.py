@@ -208,7 +208,7 @@ def test_tables_show_mean_and_spread_over_seeds(again: Workspace) -> None:
     for first in sorted(results.rglob("0.*")):
         shutil.copy(first, first.with_name(f"1{first.suffix}"))
     for first in (results / "adaptation/0", *results.glob("training/*/0")):
-        shutil.copytree(first, first.with_name("1"))
+        shutil.copytree(first, first.with_name("1"), dirs_exist_ok=True)
     path = results / "scores/hybrid/1.parquet"
     again_scored = pl.read_parquet(path).with_columns(pl.col("score") / 2)
     notes = pl.read_parquet_metadata(path)

@@ -80,21 +80,22 @@ def _work(title: str, work: Callable[[Config], str]) -> None:
         "great_expectations",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), _joules()
     try:
         log.info("%s: %s", title, work(load(PARAMS)))
-        _write_timing("-".join(title.split()), time.perf_counter() - begun)
+        _write_timing("-".join(title.split()), time.perf_counter() - begun, before)
     except (InputError, InputErrorList) as error:
         sys.exit(f"{title}: {error}")
     except OSError as error:
         sys.exit(f"{title}: {_of_the_machine(error)}")
 
 
-def _write_timing(title: str, seconds: float) -> None:
+def _write_timing(title: str, seconds: float, before: float | None) -> None:
     """Write what the stage took on this machine to results/timing, for people to read.
 
-    `seconds` on the clock, `cpu_seconds` of the process and those it waited for, and the largest
-    memory of one process in GiB. Of several processes (torchrun) the first one tells.
+    `seconds` on the clock, `cpu_seconds` of the process and those it waited for, the largest
+    memory of one process in GiB, and `joules` since `before`, of all processors, where the system
+    tells them. Of several processes (torchrun) the first one tells.
     """
     if os.environ.get("RANK", "0") != "0":
         return
@@ -105,7 +106,19 @@ def _write_timing(title: str, seconds: float) -> None:
         "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used), 1),
         "peak_gib": round(max(one.ru_maxrss for one in used) * unit / 2**30, 2),
     }
+    after = _joules()
+    if before is not None and after is not None and after >= before:  # the counter wraps around
+        told["joules"] = round(after - before, 1)
     write_json(TIMING / f"{title}.json", told)
+
+
+def _joules() -> float | None:
+    """Return the energy counter of all processors (Linux, RAPL), or None where it is not to read."""
+    counters = sorted(Path("/sys/class/powercap").glob("intel-rapl:?/energy_uj"))
+    try:
+        return sum(int(path.read_text()) for path in counters) / 1e6 if counters else None
+    except (OSError, ValueError):
+        return None
 
 
 def _of_the_machine(error: OSError) -> InputError:

@@ -57,6 +57,7 @@ def compare(config: Config, _: str) -> str:
     }
     text = report(table, baseline, budgets, signature, _sections(config, sure, seeds), sure)
     write_text(RESULTS / "compare.md", text)
+    write_json(RESULTS / "compare.json", {"budgets": budgets, "made": signature})
     write_json(RESULTS / "metrics.json", metrics[config.study.focus])
     return f"{len(metrics)} strategies in results/compare.md"
 
@@ -79,21 +80,16 @@ def _per_query(config: Config) -> tuple[dict[str, pl.DataFrame], dict[str, str]]
     return per_query, revisions[first]
 
 
-def _headline(config: Config) -> str:
-    measures = config.evaluation.measures
-    return "AP" if "AP" in measures else measures[0]
-
-
 def _assessed(config: Config, per_query: dict[str, pl.DataFrame]) -> pl.DataFrame:
     trained = {lang for data in config.used_for("train").values() for lang in data.languages}
-    views = study_views(_headline(config), trained, config.encoder.name)
+    views = study_views(config.evaluation.headline, trained, config.encoder.name)
     settings = config.evaluation
     resampling = Resampling(settings.resamples, settings.confidence, config.study.seeds[0])
     return assess(per_query, config.study.baseline, views, resampling)
 
 
 def _sections(config: Config, sure: pl.DataFrame, seeds: pl.DataFrame) -> dict[str, str]:
-    headline, baseline = _headline(config), config.study.baseline
+    headline, baseline = config.evaluation.headline, config.study.baseline
     bias = {
         name: mean_numbers([_json("bias", name, f"{seed}.json") for seed in config.study.seeds])
         for name in config.strategies

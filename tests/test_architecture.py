@@ -25,6 +25,7 @@ ONLY_IN = {
 READS = {
     "src/polybatch/expectations.py": "src/polybatch/suites",
     "src/polybatch/sources/registry.py": "src/polybatch/sources/registry.json",
+    "src/polybatch/html/page.py": "src/polybatch/html/assets",
     "src/polybatch/sources/cldr.py": "src/polybatch/sources/cldr_templates",
 }
 FORBIDDEN = {

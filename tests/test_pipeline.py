@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from browser import visit
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
@@ -396,3 +397,15 @@ def test_a_preset_replaces_params_and_loses_nothing(fresh: Workspace) -> None:
     unknown = fresh.run(sys.executable, "-m", "flows.preset", "xquad")
     assert unknown.returncode == 1
     assert "xquad-r" in unknown.stderr
+
+
+def test_the_report_of_a_study_opens_in_a_browser_without_a_network(studied: Workspace) -> None:
+    path = studied.folder / "results/report.html"
+    with visit(path) as found:
+        assert found.requests == [path.resolve().as_uri()]
+        assert found.said == []
+        told = found.page.inner_text("#main")
+        assert "templated text" in told
+        assert "dapt-mono" in found.page.inner_text("#score-table")
+        assert found.page.locator("svg").count() >= 4
+        assert found.page.locator("#q-list > li").count() == 20

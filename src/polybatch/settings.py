@@ -268,6 +268,11 @@ class EvaluationSettings:
     resamples: int = _range(100, 1_000_000)
     confidence: float = _range(0.5, 0.999)
 
+    @property
+    def headline(self) -> str:
+        """The measure that tables begin with: AP, else the first."""
+        return "AP" if "AP" in self.measures else self.measures[0]
+
 
 def is_hub_name(name: str) -> bool:
     """Return whether `encoder.name` names a repository on the hub: no folder here has its name.

@@ -59,6 +59,26 @@ def run_lines(runs: pl.DataFrame, tag: str) -> pl.DataFrame:
     return runs.select("query_id", q0, "doc_id", "rank", "score", name)
 
 
+RUN = pl.Schema(
+    {
+        "query_id": pl.String,
+        "q0": pl.String,
+        "doc_id": pl.String,
+        "rank": pl.Int64,
+        "score": pl.Float64,
+        "tag": pl.String,
+    }
+)
+
+
+def read_run(path: Path) -> pl.DataFrame:
+    """Return a run file, RUN; no rows where there is no file, as a setting may be lacking."""
+    if not path.is_file():
+        return pl.DataFrame(schema=RUN)
+    lines = gzip.decompress(path.read_bytes())
+    return pl.read_csv(lines, separator=" ", has_header=False, schema=RUN, quote_char=None)
+
+
 def pair_run(
     dataset: Dataset, query_vectors: Float32, doc_vectors: Float32, pair: LanguagePair, depth: int
 ) -> pl.DataFrame:

@@ -1,0 +1,248 @@
+"""Vega-Lite specifications of the report's plots, without sizes and colours of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+Spec = dict[str, Any]
+
+COLOURS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"),
+    *("#e69f00", "#8c8c8c", "#b8860b", "#7a5195", "#882255"),
+)
+"""Okabe and Ito's, and four more: strategies are told apart by shape and label, too."""
+
+_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
+_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3])
+
+
+def by_strategy(names: Sequence[str], channel: str = "color") -> Spec:
+    """Return the encoding that gives each strategy its colour, shape or dash everywhere."""
+    count = len(names)
+    ranges: dict[str, list[Any]] = {
+        "color": [COLOURS[n % len(COLOURS)] for n in range(count)],
+        "shape": [_SHAPES[n % len(_SHAPES)] for n in range(count)],
+        "strokeDash": [_DASHES[n % len(_DASHES)] for n in range(count)],
+    }
+    scale = {"domain": list(names), "range": ranges[channel]}
+    return {"field": "strategy", "type": "nominal", "scale": scale, "title": "strategy"}
+
+
+def pareto(points: Mapping[str, tuple[float, float]]) -> set[str]:
+    """Return the names that no other beats in one coordinate without losing in the other.
+
+    Example:
+        >>> sorted(pareto({"a": (1, 3), "b": (2, 2), "c": (1, 2), "d": (3, 1)}))
+        ['a', 'b', 'd']
+    """
+    return {
+        name
+        for name, (x, y) in points.items()
+        if not any(
+            a >= x and b >= y and (a > x or b > y)
+            for other, (a, b) in points.items()
+            if other != name
+        )
+    }
+
+
+def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[str]) -> Spec | None:
+    """Return monolingual against cross-lingual scores with intervals, or None without both.
+
+    `sure`: significance.SIGNIFICANCE. The line joins the strategies that none beats in both.
+    """
+    rows = sure.filter(dataset=dataset, measure=measure, kind="setting")
+    found: dict[str, dict[str, Any]] = {name: {"strategy": name} for name in names}
+    for row in rows.iter_rows(named=True):
+        if row["strategy"] in found:
+            for key in ("value", "low", "high"):
+                value = None if row[key] is None else round(100 * row[key], 3)
+                found[row["strategy"]][f"{row['setting']} {key}"] = value
+    axes = [axis for axis in ("mono", "cross", "multi") if axis in set(rows["setting"])][:2]
+    whole = [one for one in found.values() if all(f"{axis} value" in one for axis in axes)]
+    if len(axes) < 2 or not whole:
+        return None
+    x, y = axes
+    best = pareto({one["strategy"]: (one[f"{x} value"], one[f"{y} value"]) for one in whole})
+    for one in whole:
+        one["front"] = one["strategy"] in best
+    position = {
+        axis: {
+            "field": f"{setting} value",
+            "type": "quantitative",
+            "scale": {"zero": False, "padding": 20},
+            "title": f"{measure}, {_AXES[setting]} (%)",
+        }
+        for axis, setting in (("x", x), ("y", y))
+    }
+    tooltip = [{"field": "strategy"}] + [
+        {"field": f"{axis} {key}", "title": f"{axis} {key}", "format": ".1f"}
+        for axis in axes
+        for key in ("value", "low", "high")
+    ]
+    colour = by_strategy(names)
+    return {
+        "data": {"values": whole},
+        "height": 380,
+        "layer": [
+            {
+                "transform": [{"filter": "datum.front"}],
+                "mark": {"type": "line", "strokeDash": [4, 4], "opacity": 0.6, "color": "#8c8c8c"},
+                "encoding": position | {"order": {"field": f"{x} value"}},
+            },
+            {
+                "mark": {"type": "rule", "opacity": 0.6},
+                "encoding": position
+                | {"x": position["x"] | {"field": f"{x} low"}, "x2": {"field": f"{x} high"}}
+                | {"color": colour | {"legend": None}},
+            },
+            {
+                "mark": {"type": "rule", "opacity": 0.6},
+                "encoding": position
+                | {"y": position["y"] | {"field": f"{y} low"}, "y2": {"field": f"{y} high"}}
+                | {"color": colour | {"legend": None}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
+                "encoding": position
+                | {"color": colour | {"legend": None}, "tooltip": tooltip}
+                | {"shape": by_strategy(names, "shape") | {"legend": None}},
+            },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 8, "dy": -8},
+                "encoding": position | {"text": {"field": "strategy"}},
+            },
+        ],
+    }
+
+
+_AXES = {"mono": "monolingual", "cross": "cross-lingual", "multi": "multilingual"}
+
+
+def curves(losses: Mapping[str, pl.DataFrame], names: Sequence[str]) -> Spec | None:
+    """Return training losses by step; `losses`: a frame (step, loss) a strategy."""
+    values = [
+        {"strategy": name, "step": step, "loss": round(loss, 4)}
+        for name, frame in losses.items()
+        for step, loss in frame.select("step", "loss").rows()
+        if loss is not None
+    ]
+    if not values:
+        return None
+    return {
+        "data": {"values": values},
+        "height": 300,
+        "mark": {"type": "line", "point": {"size": 16}},
+        "encoding": {
+            "x": {"field": "step", "type": "quantitative", "title": "step"},
+            "y": {"field": "loss", "type": "quantitative", "title": "loss (InfoNCE, nats)"},
+            "color": by_strategy(names),
+            "strokeDash": by_strategy(names, "strokeDash"),
+            "tooltip": [{"field": name} for name in ("strategy", "step", "loss")],
+        },
+    }
+
+
+def heatmap(differences: bool) -> Spec:
+    """Return one cell a pair of languages with its number in it; the page fills in the data.
+
+    Rows have `row`, `column`, `value` (percent, or points) and `share`, the value's place between
+    the least and the greatest, in [0, 1]. Differences are coloured on both sides of 0.
+    """
+    scale: Spec = {"scheme": "viridis"}
+    if differences:
+        scale = {"scheme": "blueorange", "domainMid": 0}
+    axes = {
+        "y": {"field": "row", "type": "nominal"},
+        "x": {"field": "column", "type": "nominal", "axis": {"labelAngle": 0}},
+    }
+    dark = "abs(datum.share - 0.5) > 0.35" if differences else "datum.share < 0.55"
+    legend = {"orient": "bottom", "gradientLength": 200}
+    colour = {"field": "value", "type": "quantitative", "scale": scale, "title": None}
+    return {
+        "height": {"step": 22},
+        "layer": [
+            {
+                "mark": "rect",
+                "encoding": axes
+                | {
+                    "color": colour | {"legend": legend},
+                    "tooltip": [
+                        *({"field": name} for name in ("row", "column")),
+                        {"field": "value", "format": ".1f"},
+                    ],
+                },
+            },
+            {
+                "mark": {"type": "text", "fontSize": 9},
+                "encoding": axes
+                | {
+                    "text": {
+                        "field": "value",
+                        "type": "quantitative",
+                        "format": "+.1f" if differences else ".0f",
+                    },
+                    "color": {"condition": {"test": dark, "value": "white"}, "value": "black"},
+                },
+            },
+        ],
+    }
+
+
+def language_gains(sure: pl.DataFrame, measure: str, dataset: str) -> list[dict[str, Any]]:
+    """Return differences to the baseline by group with intervals, in points, for `gains`."""
+    rows = sure.filter(
+        pl.col("dataset") == dataset,
+        pl.col("measure") == measure,
+        pl.col("kind") != "setting",
+        pl.col("difference").is_not_null(),
+    )
+    return [
+        {
+            "strategy": row["strategy"],
+            "view": f"{row['setting']}, by {row['kind']}",
+            "group": row["group"],
+            **{
+                key: None if row[name] is None else round(100 * row[name], 2)
+                for key, name in (
+                    *(("difference", "difference"), ("low", "difference_low")),
+                    ("high", "difference_high"),
+                )
+            },
+        }
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def gains() -> Spec:
+    """Return the plot of `language_gains` of one strategy and view; the page fills in the data."""
+    y = {"field": "group", "type": "nominal", "title": None}
+    x = {"field": "difference", "type": "quantitative", "title": "points"}
+    colour = {"condition": {"test": "datum.low > 0 || datum.high < 0", "value": "#0072b2"}}
+    return {
+        "height": {"step": 20},
+        "layer": [
+            {"mark": {"type": "rule", "strokeDash": [3, 3]}, "encoding": {"x": {"datum": 0}}},
+            {
+                "mark": {"type": "rule", "strokeWidth": 2},
+                "encoding": {
+                    "y": y,
+                    "x": x | {"field": "low"},
+                    "x2": {"field": "high"},
+                    "color": colour | {"value": "#8c8c8c"},
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
+                "encoding": {
+                    "y": y,
+                    "x": x,
+                    "color": colour | {"value": "#8c8c8c"},
+                    "tooltip": [{"field": name} for name in ("group", "difference", "low", "high")],
+                },
+            },
+        ],
+    }

@@ -113,7 +113,7 @@ def _write_timing(title: str, seconds: float, before: float | None) -> None:
 
 
 def _joules() -> float | None:
-    """Return the energy counter of all processors (Linux, RAPL), or None where it is not to read."""
+    """Return the energy counter of all processors (Linux, RAPL); None where nothing tells it."""
     counters = sorted(Path("/sys/class/powercap").glob("intel-rapl:?/energy_uj"))
     try:
         return sum(int(path.read_text()) for path in counters) / 1e6 if counters else None

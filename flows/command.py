@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 MARK = "POLYBATCH_STUDY"
 """Set to the workspace in the environment of every process of a flow: how orphans are found."""
@@ -39,13 +40,24 @@ class Outcome:
 class Stages:
     """Runs stages of one workspace and can interrupt those that run."""
 
-    def __init__(self, root: Path, threads: int, workers: int, hours: float, lock: int) -> None:
+    def __init__(
+        self, root: Path, threads: int, workers: int, hours: float, lock: int | None
+    ) -> None:
         """`lock`: descriptor of the study's lock, kept by children so that it outlives us."""
         self.root, self.seconds, self.lock = root, hours * 3600, lock
         self.environment = environment(root, threads if workers > 1 else None)
         self._living: set[subprocess.Popen[str]] = set()
         self._guard = threading.Lock()
         self._stopped = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to this process: a Ray worker has its own children, no lock."""
+        return {"root": self.root, "seconds": self.seconds, "environment": self.environment}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.lock, self._living, self._stopped = None, set(), False
+        self._guard = threading.Lock()
 
     def run(self, address: str, tell: Callable[[str], None]) -> Outcome:
         """Bring one stage up to date, telling every line; StageFailed says why it is not."""
@@ -96,7 +108,7 @@ class Stages:
                 text=True,
                 errors="replace",
                 start_new_session=True,
-                pass_fds=(self.lock,),
+                pass_fds=() if self.lock is None else (self.lock,),
             )
             self._living.add(child)
             return child

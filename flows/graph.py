@@ -24,12 +24,14 @@ LOCK = "dvc.lock"
 class Box:
     """A stage of the graph: `address` is `train@hybrid`, `key` what stands behind the @.
 
-    `network`: dvc.yaml marks it with `meta: {network: true}`, so it may be tried again.
+    `network`: dvc.yaml marks it with `meta: {network: true}`, so it may be tried again; `scale`:
+    with `meta: {scale: true}`, so it may run elsewhere.
     """
 
     address: str
     upstream: tuple[str, ...]
     network: bool
+    scale: bool = False
 
     @property
     def stage(self) -> str:
@@ -50,8 +52,8 @@ def read_graph(repo: Repo) -> Graph:
     boxes = {}
     for stage in repo.index.stages:
         upstream = sorted(other.addressing for other in repo.index.graph.successors(stage))
-        network = bool((stage.meta or {}).get("network"))
-        boxes[stage.addressing] = Box(stage.addressing, tuple(upstream), network)
+        marks = [bool((stage.meta or {}).get(mark)) for mark in ("network", "scale")]
+        boxes[stage.addressing] = Box(stage.addressing, tuple(upstream), *marks)
     return in_order(boxes)
 
 

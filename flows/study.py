@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,13 +30,13 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.alerts import raise_alerts
 from flows.artifacts import show_results
 from flows.command import Stages, title
 from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
 from flows.register import register
+from flows.runners import Runners, runners
 from flows.server import answers
 from flows.workspace import Busy, alone, check, mend, notes
 from polybatch.config import Config, load
@@ -124,7 +123,8 @@ def study(
                 logger.info(fetch(root))
             plan = look(root, strategies or [])
             stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
-            states = _run_all(plan, stages, workers, config)
+            with runners(root, config, workers) as where:
+                states = _run_all(plan, stages, workers, config, where)
             return _conclude(root, config, states, register_strategies)
     except Busy as busy:
         return Completed(name="Skipped", message=str(busy))
@@ -177,25 +177,24 @@ def look(root: Path, strategies: Sequence[str]) -> Plan:
     return Plan(graph, frozenset(unchanged(graph, status)), told, before)
 
 
-def _run_all(plan: Plan, stages: Stages, workers: int, config: Config) -> dict[str, State[Any]]:
+def _run_all(
+    plan: Plan, stages: Stages, workers: int, config: Config, where: Runners
+) -> dict[str, State[Any]]:
     """Run every stage when all it depends on is done, at most `workers` at a time."""
     futures: dict[str, PrefectFuture[Any]] = {}
     states: dict[str, State[Any]] = {}
     ended: Queue[str] = Queue()
-    with ExitStack() as stack:
-        runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers + 2)
-        stack.enter_context(runner)
-        try:
-            while len(states) < len(plan.graph):
-                for address in _ready(plan.graph, futures, states, workers):
-                    futures[address] = _submit(address, plan, stages, futures, config, runner)
-                    futures[address].add_done_callback(partial(_put, ended, address))
-                address = ended.get()
-                futures[address].wait()
-                states[address] = futures[address].state
-        except BaseException:  # also Ctrl-C and Prefect's cancellation
-            stages.interrupt()
-            raise
+    try:
+        while len(states) < len(plan.graph):
+            for address in _ready(plan.graph, futures, states, workers):
+                futures[address] = _submit(address, plan, stages, futures, config, where)
+                futures[address].add_done_callback(partial(_put, ended, address))
+            address = ended.get()
+            futures[address].wait()
+            states[address] = futures[address].state
+    except BaseException:  # also Ctrl-C and Prefect's cancellation
+        stages.interrupt()
+        raise
     return states
 
 
@@ -219,7 +218,7 @@ def _submit(
     stages: Stages,
     futures: dict[str, PrefectFuture[Any]],
     config: Config,
-    runner: ThreadPoolTaskRunner[Any],
+    where: Runners,
 ) -> PrefectFuture[Any]:
     box = plan.graph[address]
     again = box.network
@@ -230,9 +229,9 @@ def _submit(
         retries=config.flow.network_retries if again else 0,
         retry_delay_seconds=config.flow.retry_seconds if again else 0,
     )
-    wait_for = [futures[up] for up in box.upstream if up in futures]
+    upstream = {up: futures[up] for up in box.upstream if up in futures}
     parameters = {"address": address, "plan": plan, "stages": stages}
-    return runner.submit(named, parameters=parameters, wait_for=wait_for)
+    return where.submit(named, box, parameters, upstream)
 
 
 def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: bool) -> State:

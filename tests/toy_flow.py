@@ -28,6 +28,7 @@ stages:
   train:
     foreach: ${strategies}
     do:
+      meta: {scale: true}
       cmd: sh train.sh ${key}
       deps: [raw.txt, train.sh]
       params: ["strategies.${key}"]
@@ -35,6 +36,7 @@ stages:
   evaluate:
     foreach: ${strategies}
     do:
+      meta: {scale: true}
       cmd: sh evaluate.sh ${key}
       deps: ["models/${key}.txt", evaluate.sh]
       metrics:

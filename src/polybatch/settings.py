@@ -327,13 +327,17 @@ def encoder_mistakes(encoder: EncoderSettings) -> Iterator[tuple[str, str, str, 
 class FlowSettings:
     """How a flow runs the stages. None of this decides a result.
 
-    `overlap`: what a second flow in one workspace does while the first one runs.
+    `overlap`: what a second flow in one workspace does while the first one runs. `runner`: where
+    train, index and evaluate run: processes here, or Ray's workers, which see the same folder.
     """
 
     overlap: Literal["wait", "skip"]
     network_retries: int = _range(0, 100)
     retry_seconds: int = _range(0, 86_400)
     stage_hours: float = _range(0.0001, 10_000.0)
+    runner: Literal["local", "ray"] = field(kw_only=True)
+    ray_address: str | None = field(kw_only=True)
+    ray_gpus: float = field(kw_only=True, metadata={"range": (0, 64)})
 
 
 @dataclass(frozen=True)

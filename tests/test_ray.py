@@ -45,10 +45,8 @@ def test_ray_gives_what_local_processes_give_and_tells_what_failed(
     assert _run(other, monkeypatch).is_completed()
     assert _results(other) == _results(local)
     assert len(_results(local)) == 4
-    assert [int((root.parent / "ray.a").read_text()) > 0 for root in (local, other)] == [
-        False,
-        True,
-    ]
+    here, there = (int((root.parent / "ray.a").read_text()) for root in (local, other))
+    assert there > here  # a worker of Ray has more of its variables
     assert not ray.is_initialized()
     assert _run(other, monkeypatch).message == "0 stages ran, 6 cached"
     path = other / "evaluate.sh"

@@ -4,6 +4,7 @@
 # make serve                 a Prefect server on this machine, and the study on its schedule
 # make register              every strategy as a tag strategy/<name> and a DVC experiment
 # make test-recovery         kill and cut the power twenty times; the results stay the same
+# make test-ray               the flow's stages on a real Ray, started here (installs requirements-ray.lock)
 # make test-flows            the flow end to end on a tiny study, parallel against sequential
 # make clean                 remove what was built (the DVC cache and .venv stay; see clean-all)
 
@@ -17,7 +18,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test lint bench serve register test-recovery test-flows clean clean-all
+.PHONY: repro test lint bench serve register test-recovery test-flows test-ray clean clean-all
 
 repro: $(VENV)/.installed
 ifdef PRESET
@@ -49,6 +50,10 @@ register: $(VENV)/.installed
 test-recovery: $(VENV)/.installed
 	@echo "polybatch: kills and power losses, each followed by a run that must succeed"
 	@POLYBATCH_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -s tests/test_recovery.py
+
+test-ray: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-ray.lock
+	@$(BIN)/python -m pytest -s tests/test_ray.py
 
 test-flows: $(VENV)/.installed
 	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest -s tests/test_flow_end_to_end.py

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ from browser import chromium, visit
 
 from polybatch.html import Report, explorer, headlines, page
 from polybatch.html.charts import curves, gains, heatmap, language_gains, trade_off
+from polybatch.html.dvc_page import dvc_page
 from polybatch.html.explorer import Asked, Question, questions
 from polybatch.html.shape import bias_tables, budget_table, score_rows
 from polybatch.significance import SIGNIFICANCE
 from polybatch.tables import CORPUS, QRELS, QUERIES, Dataset, table
 
+ROOT = Path(__file__).parents[1]
 NAMES = ["mono", "<b>hybrid</b>"]
 EVIL = (
     "</script><script>document.title='evil'</script><img src=x onerror=\"document.title='evil'\">"
@@ -259,3 +263,15 @@ def test_it_fits_a_phone_and_the_dark(written: Path, width: int, dark: bool) -> 
         other = found.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (other == "rgb(255, 255, 255)") == dark
         assert found.said == []
+
+
+def test_the_page_of_dvcs_plots_is_the_one_that_is_made() -> None:
+    stored = (ROOT / ".dvc" / "plots.html").read_text(encoding="utf-8")
+    pages = [_unpacked(text) for text in (stored, dvc_page())]
+    assert pages[0] == pages[1]
+
+
+def _unpacked(text: str) -> tuple[str, bytes]:
+    found = re.search(r'id="vega">([^<]+)<', text)
+    assert found
+    return text.replace(found[1], ""), gzip.decompress(base64.b64decode(found[1]))

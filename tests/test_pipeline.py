@@ -409,3 +409,13 @@ def test_the_report_of_a_study_opens_in_a_browser_without_a_network(studied: Wor
         assert "dapt-mono" in found.page.inner_text("#score-table")
         assert found.page.locator("svg").count() >= 4
         assert found.page.locator("#q-list > li").count() == 20
+
+
+def test_the_plots_of_dvc_open_without_a_network(studied: Workspace) -> None:
+    done = studied.run("dvc", "plots", "show", "--out", "shown")
+    assert done.returncode == 0, done.stderr
+    with visit(studied.folder / "shown" / "index.html") as found:
+        assert found.said == []
+        assert len(found.requests) == 1
+        assert found.page.locator("canvas, svg").count() >= 5  # loss, adaptation, three heat maps
+    shutil.rmtree(studied.folder / "shown")

@@ -11,8 +11,8 @@ from typing import Any
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 _LINKS = {
-    "report": ("results/report.html", "results/report/index.html"),
-    "data-docs": ("results/data-docs/index.html", "results/data_docs/index.html"),
+    "report": "results/report.html",
+    "data-docs": "results/expectations/index.html",
 }
 
 
@@ -30,10 +30,9 @@ def show_results(root: Path, stages: Mapping[str, str]) -> None:
         _markdown("comparison", [text], "All strategies side by side")
     _validation(root / "results" / "validation.json")
     _budgets(root / "results" / "training")
-    for name, places in _LINKS.items():
-        for place in places:
-            if (root / place).is_file():
-                create_link_artifact((root / place).resolve().as_uri(), key=name, link_text=place)
+    for name, place in _LINKS.items():
+        if (root / place).is_file():
+            create_link_artifact((root / place).resolve().as_uri(), key=name, link_text=place)
 
 
 def _validation(path: Path) -> None:

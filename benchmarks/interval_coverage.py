@@ -1,6 +1,6 @@
 """How often a 95% interval holds the true mean: items resampled, and queries resampled.
 
-    python benchmarks/coverage.py [--worlds 1000] [--out docs/img/coverage.svg]
+    python benchmarks/interval_coverage.py [--worlds 1000] [--out docs/img/coverage.svg]
 
 Each world has 100 items asked in 8 languages; a query's score is the true mean, plus what its item
 adds in every language, plus what it adds alone. The share of variance that comes from the item

@@ -8,7 +8,7 @@ The others are given what they need, for a sample of the queries: pytrec_eval an
 of every score of every pair, sentence-transformers' InformationRetrievalEvaluator the vectors (one
 evaluator a pair of languages, AP over all documents, as ours). Their time is scaled to all queries
 (it is linear in them, but for what sentence-transformers does once a pair, so let the sample be
-large), their memory is the sample's. ranx (`pip install ranx`) compiles first, which is not counted.
+large), their memory is the sample's. ranx (`pip install ranx`) compiles first; that is not counted.
 Each contender runs in a process of its own, so that peak memory is its own.
 """
 

@@ -30,7 +30,7 @@ endif
 
 test: lint
 	@echo "polybatch: tests"
-	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(VENV)/.installed
 	@echo "polybatch: lint and types"

@@ -415,7 +415,8 @@ def test_the_plots_of_dvc_open_without_a_network(studied: Workspace) -> None:
     done = studied.run("dvc", "plots", "show", "--out", "shown")
     assert done.returncode == 0, done.stderr
     with visit(studied.folder / "shown" / "index.html") as found:
-        assert found.said == []
+        # Its own templates are of Vega-Lite 5, which Vega 6 draws with a warning.
+        assert [said for said in found.said if "Vega v5" not in said] == []
         assert len(found.requests) == 1
         assert found.page.locator("canvas, svg").count() >= 5  # loss, adaptation, three heat maps
     shutil.rmtree(studied.folder / "shown")

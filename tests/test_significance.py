@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from benchmarks.coverage import coverage
+from benchmarks.interval_coverage import coverage
 from polybatch.errors import InputError
 from polybatch.evaluation import SCORES
 from polybatch.resampling import Resampling, bootstrap_weights, holm, item_order

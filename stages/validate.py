@@ -33,7 +33,7 @@ def validate(config: Config, _: str) -> str:
     parsed, read = {}, {}
     for name in config.datasets:
         parsed[name], read[name] = _read(config, name)
-    outcomes, docs = {}, {}
+    outcomes, docs = {}, {}  # each dataset's rows leave `read` when they are checked
     for name in config.datasets:
         outcomes[name], docs[name] = _check(config, name, parsed[name], read)
     _tell(config, outcomes, parsed, docs)
@@ -53,20 +53,23 @@ def _read(config: Config, name: str) -> tuple[Parsed, Dataset]:
     source = source_of(settings.source, settings.languages, settings.splits)
     source = source.of(config.sources[settings.source])
     parsed = source.read(RAW / settings.source, settings.languages, settings.splits)
-    return parsed, part_of(name, settings, parsed)
+    return parsed.said(), part_of(name, settings, parsed)
 
 
 def _check(
-    config: Config, name: str, parsed: Parsed, read: Mapping[str, Dataset]
+    config: Config, name: str, parsed: Parsed, read: dict[str, Dataset]
 ) -> tuple[Outcome, dict[str, tuple[Result, str]]]:
     """Quarantine rows, take leaks out of training data, and hold what is left to the suites."""
     settings, validation = config.datasets[name], config.validation
-    checked = quarantine(read[name], validation)
+    evaluated = settings.use == "evaluate"  # the others are held against it
+    checked = quarantine(read[name] if evaluated else read.pop(name), validation)
+    dataset, composed = checked.dataset, checked.composed
     lost = pl.concat([parsed.rejected, checked.rejected])
-    check_dataset(checked.dataset)
-    dataset, gone, found = checked.dataset, lost.clear(), LEAKS.to_frame()
+    del checked
+    check_dataset(dataset)
+    gone, found = lost.clear(), LEAKS.to_frame()
     transductive = config.dapt is not None and config.dapt.transductive and settings.use == "text"
-    if settings.use != "evaluate" and not transductive:
+    if not evaluated and not transductive:
         others = config.used_for("evaluate")
         found = pl.concat(
             [leaks(dataset, read[other], validation.near_duplicate) for other in others]
@@ -74,7 +77,7 @@ def _check(
         if validation.leakage == "remove":
             dataset, gone = without(dataset, found)
     check_languages(dataset, settings)
-    profiled = profile(dataset, lost, settings, validation)
+    profiled = profile(dataset, lost, settings, validation, parsed.answers)
     corpus_only = {"corpus": profiled.tables["corpus"]}  # nobody asks domain text
     held = hold(corpus_only if settings.use == "text" else profiled.tables, settings, validation)
     errors = refuse_losses(dataset, lost, validation) + refuse_leaks(name, found, validation)
@@ -90,7 +93,7 @@ def _check(
     rejected = pl.concat([lost, gone])
     notes = parsed.notes
     return (
-        Outcome(dataset, settings, rejected, found, profiled, notes, checked.composed, errors),
+        Outcome(dataset, settings, rejected, found, profiled, notes, composed, errors),
         held,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from polybatch.config import load
@@ -27,7 +28,7 @@ from tests.test_quality import dataset
 
 ROOT = Path(__file__).parents[1]
 SETS = DatasetSettings("d", "train", ("de", "en"), ("all",), "all", 0.0)
-RULES = ValidationSettings("remove", 0.8, 2, 1, 1, 60, 0.1, 0.1, 0.1, 0.9, 0.8, 100)
+RULES = ValidationSettings("remove", 0.8, 2, 1, 1, 60, 0.1, 0.1, 0.1, 0.2, 0.9, 0.8, 100)
 GOOD = (
     ("a", "en", "Where was the author born?", "The author was born in the city of Boston."),
     ("a", "de", "Wo wurde der Autor geboren?", "Der Autor wurde in der Stadt Boston geboren."),
@@ -82,8 +83,24 @@ def test_each_break_is_told_with_its_column(rows: Any, where: str, found: str) -
     assert re.search(found, told[where])
 
 
+def test_an_answer_that_its_document_does_not_hold_is_told_and_shown() -> None:
+    data = dataset(*GOOD)
+    documents = data.corpus.sort("lang")["doc_id"].to_list()  # in German, in English
+    answers = pl.DataFrame(
+        {"item_id": ["a", "a", "gone"], "doc_id": [*documents, "d"], "text": ["Boston", "Bonn", ""]}
+    )
+    profiled = profile(data, table([], REJECTED), SETS, RULES, answers)
+    german, english = profiled.tables["pairs"]
+    assert (german["answers"], german["cut_answers"]) == (1, 0.0)
+    assert (english["answers"], english["cut_answers"]) == (1, 1.0)
+    told = {place: said for place, said, _ in broken(hold(profiled.tables, SETS, RULES))}
+    assert told == {"pairs.cut_answers": "cut_answers 1.0 (en)"}
+    shown = profiled.examples.filter(pl.col("kind").str.starts_with("answer not whole"))
+    assert shown["kind"].to_list() == ["answer not whole in its text: Bonn"]
+
+
 def test_too_few_rows_are_told_with_language_and_number() -> None:
-    rules = ValidationSettings("remove", 0.8, 2, 4, 1, 60, 0.1, 0.1, 0.1, 0.9, 0.8, 100)
+    rules = ValidationSettings("remove", 0.8, 2, 4, 1, 60, 0.1, 0.1, 0.1, 0.2, 0.9, 0.8, 100)
     told = {
         place: (said, wanted)
         for place, said, wanted in broken(_held(*GOOD, rules=rules, suite="queries"))

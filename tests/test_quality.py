@@ -21,7 +21,7 @@ from polybatch.settings import DatasetSettings, ValidationSettings
 from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED, Dataset, check_dataset, table
 from polybatch.validation import refuse_leaks
 
-RULES = ValidationSettings("remove", 0.8, 1, 1, 2, 40, 0.5, 1.0, 1.0, 0.0, 0.0, 100)
+RULES = ValidationSettings("remove", 0.8, 1, 1, 2, 40, 0.5, 1.0, 1.0, 0.2, 0.0, 0.0, 100)
 ROOT = Path(__file__).parents[1]
 
 
@@ -101,7 +101,7 @@ def test_repeated_ids_and_dangling_judgements_are_kept_apart() -> None:
 
 
 def test_an_item_in_too_few_languages_goes() -> None:
-    rules = ValidationSettings("remove", 0.8, 2, 1, 2, 40, 0.5, 1, 1, 0, 0, 100)
+    rules = ValidationSettings("remove", 0.8, 2, 1, 2, 40, 0.5, 1, 1, 0.2, 0, 0, 100)
     data = dataset(
         ("a", "en", "Where?", "Here."), ("a", "sw", "Wapi?", "Hapa."), ("b", "en", "Who?", "We.")
     )
@@ -139,7 +139,7 @@ def test_too_many_losses_name_language_and_reason() -> None:
     found = quarantine(data, RULES)
     assert losses(found.dataset, found.rejected).rows() == [("sw", 3, 3, "control character")]
     assert refuse_losses(found.dataset, found.rejected, RULES) == []
-    strict = ValidationSettings("remove", 0.8, 1, 1, 2, 40, 0.4, 1, 1, 0, 0, 100)
+    strict = ValidationSettings("remove", 0.8, 1, 1, 2, 40, 0.4, 1, 1, 0.2, 0, 0, 100)
     (error,) = refuse_losses(found.dataset, found.rejected, strict)
     assert "language sw" in error.where
     assert "3 of 6 rows rejected, most of them: control character" in error.found
@@ -194,7 +194,7 @@ def test_an_item_that_leaks_goes_in_every_language() -> None:
     )
     check_dataset(kept)
     assert leaks(kept, evaluation, 1.0).is_empty()
-    fail = ValidationSettings("fail", 1.0, 1, 1, 2, 40, 0.5, 1, 1, 0, 0, 100)
+    fail = ValidationSettings("fail", 1.0, 1, 1, 2, 40, 0.5, 1, 1, 0.2, 0, 0, 100)
     assert "2 training texts" in refuse_leaks("d", found, fail)[0].found
     assert refuse_leaks("d", found, RULES) == []
 

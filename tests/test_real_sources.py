@@ -55,6 +55,11 @@ def test_xquad_r_is_lareqas(fetched: Fetched) -> None:
     notes = " | ".join(found.notes)
     assert "answers that reach into the next sentence (the first one counts): 112" in notes
     assert "sentences not at their sentence_breaks, tr, paragraph 49: 2" in notes
+    assert found.answers.height == 13_090
+    told = found.answers.join(found.corpus, on="doc_id").filter(
+        ~pl.col("text_right").str.contains(pl.col("text"), literal=True)
+    )
+    assert told.height == 113  # the 112, and one that is mis-encoded in the Turkish file
     same = [int(note.split()[-1]) for note in found.notes if "questions with the text" in note]
     assert (len(same), min(same), max(same)) == (11, 3, 9)
 

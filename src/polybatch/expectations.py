@@ -51,6 +51,7 @@ def build_suites() -> dict[str, Result]:
     qrels += [e.ExpectColumnValuesToBeBetween(column="judgements", min_value=1)]
     pairs = [_declared(), _at_least("fewest_languages", "min_languages")]
     pairs += [_at_most("untranslated", "max_untranslated"), _at_most("rejected", "max_rejected")]
+    pairs += [_at_most("cut_answers", "max_cut_answers")]
     pairs += [e.ExpectColumnValuesToBeBetween(column="coverage", min_value=0, strict_min=True)]
     return {
         name: json.loads(

@@ -14,7 +14,7 @@ from polybatch.identify import misidentified
 from polybatch.pairs import normalised
 from polybatch.scripts import in_script, letters_of
 from polybatch.settings import DatasetSettings, ValidationSettings
-from polybatch.tables import Dataset
+from polybatch.tables import ANSWERS, Dataset
 
 _SHOWN = 5  # examples kept of each kind and language
 
@@ -39,8 +39,12 @@ def profile(
     rejected: pl.DataFrame,
     settings: DatasetSettings,
     validation: ValidationSettings,
+    answers: pl.DataFrame | None = None,
 ) -> Profile:
-    """Count what the expectations are about. `rejected`: REJECTED rows that count as losses."""
+    """Count what the expectations are about.
+
+    `rejected`: REJECTED rows that count as losses. `answers`: ANSWERS, those that are known.
+    """
     examples: list[pl.DataFrame] = []
     tables: dict[str, list[Aggregate]] = {}
     for what, key in (("queries", "query_id"), ("corpus", "doc_id")):
@@ -50,7 +54,8 @@ def profile(
             _language(what, lang, keyed, validation, examples) for lang in settings.languages
         ] + _undeclared(frame, settings)
     tables["qrels"] = [_judgements(dataset)]
-    tables["pairs"] = _pairs(dataset, rejected, settings, examples)
+    known = ANSWERS.to_frame() if answers is None else answers
+    tables["pairs"] = _pairs(dataset, rejected, settings, known, examples)
     return Profile(tables, pl.concat(examples).sort("kind", "table", "lang", "id"))
 
 
@@ -124,9 +129,13 @@ def _pairs(
     dataset: Dataset,
     rejected: pl.DataFrame,
     settings: DatasetSettings,
+    answers: pl.DataFrame,
     examples: list[pl.DataFrame],
 ) -> list[Aggregate]:
-    """Return, a language: items asked and answered in it, untranslated texts, rejected rows."""
+    """Return, a language: items asked and answered in it, and shares of what is doubtful."""
+    held = _held(dataset, answers)
+    cut = held.filter(~pl.col("whole"))
+    examples.append(_examples("answer not whole in its text", "pairs", cut, "answer"))
     texts = _texts_of_items(dataset)
     languages = texts.group_by("item_id").agg(pl.col("lang").n_unique().alias("languages"))
     many = texts.group_by("item_id", "key").agg(pl.col("lang").n_unique().alias("n"))
@@ -142,6 +151,7 @@ def _pairs(
         kept = asked.height + dataset.corpus.filter(pl.col("lang") == lang).height
         lost = rejected.filter(pl.col("lang") == lang).height
         least = mine.join(languages, on="item_id")["languages"].min()
+        whole = held.filter(pl.col("lang") == lang)["whole"]
         rows.append(
             {
                 "lang": lang,
@@ -153,9 +163,25 @@ def _pairs(
                 if mine.height
                 else 0.0,
                 "rejected": round(lost / (kept + lost), 6) if kept + lost else 0.0,
+                "answers": len(whole),
+                "cut_answers": round(1 - int(whole.sum()) / len(whole), 6) if len(whole) else None,
             }
         )
     return rows
+
+
+def _held(dataset: Dataset, answers: pl.DataFrame) -> pl.DataFrame:
+    """Return lang, id, text, answer and `whole`: whether the document holds the answer."""
+    judged = answers.join(dataset.qrels, on=["item_id", "doc_id"], how="semi")
+    answer = pl.col("text").str.normalize("NFC").str.strip_chars().alias("answer")
+    documents = dataset.corpus.select("doc_id", "lang", "text")
+    return (
+        judged.select("item_id", "doc_id", answer)
+        .join(documents, on="doc_id")
+        .with_columns(pl.col("text").str.contains(pl.col("answer"), literal=True).alias("whole"))
+        .rename({"doc_id": "id"})
+        .sort("id", "item_id")
+    )
 
 
 def _texts_of_items(dataset: Dataset) -> pl.DataFrame:

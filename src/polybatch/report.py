@@ -95,6 +95,7 @@ def _languages(profile: Profile) -> list[dict[str, str]]:
                 "rejected %": _percent(pair.get("rejected")),
                 "same text %": _both(one, other, "duplicates"),
                 "as in another language %": _percent(pair.get("untranslated")),
+                "answer cut %": _percent(pair.get("cut_answers")),
                 "script %": _both(one, other, "script"),
                 "identified %": _both(one, other, "identified"),
                 "characters": f"{_bounds(one)} / {_bounds(other)}",

@@ -129,8 +129,9 @@ class ValidationSettings:
     the same one; 1 looks for equal texts only. `min_languages`: an item in fewer is rejected.
     `min_rows`: queries, and documents, a language needs. `min_characters`, `max_characters`: of a
     text; a row outside is rejected. Shares are of a language's rows in one table: rejected ones,
-    texts that stand twice, texts that stand in another language of their item, texts in the
-    language's script, texts that language identification agrees on (`identified_rows` are asked).
+    texts that stand twice, texts that stand in another language of their item, answers that their
+    document does not hold whole (where a publisher marks answers), texts in the language's script,
+    texts that language identification agrees on (`identified_rows` are asked).
     """
 
     leakage: Literal["remove", "fail", "report"]
@@ -142,6 +143,7 @@ class ValidationSettings:
     max_rejected: float = _range(0.0, 1.0)
     max_duplicates: float = _range(0.0, 1.0)
     max_untranslated: float = _range(0.0, 1.0)
+    max_cut_answers: float = _range(0.0, 1.0)
     min_script: float = _range(0.0, 1.0)
     min_identified: float = _range(0.0, 1.0)
     identified_rows: int = _range(1, 10_000_000)

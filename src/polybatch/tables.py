@@ -31,6 +31,7 @@ CORPUS = pl.Schema(
     }
 )
 QRELS = pl.Schema({"item_id": pl.String, "doc_id": pl.String, "relevance": pl.Int64})
+ANSWERS = pl.Schema({"item_id": pl.String, "doc_id": pl.String, "text": pl.String})
 REJECTED = pl.Schema(
     {
         "source": pl.String,

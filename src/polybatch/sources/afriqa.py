@@ -90,8 +90,6 @@ def _add(rows: Rows, path: str, row: int, entry: dict[str, Any], counts: Counter
     if reason:
         rows.rejected.append(_rejected(path, row, asked, item_id, reason, question or passage))
         return
-    if not _answered(entry, passage):
-        counts["passages that do not hold the answer to the letter (kept)"] += 1
     doc_id, title = _doc_id(answered, passage), _text(entry, "title")
     rows.queries[f"{item_id}?"] = {
         "query_id": f"{item_id}?",
@@ -108,6 +106,11 @@ def _add(rows: Rows, path: str, row: int, entry: dict[str, Any], counts: Counter
         "group_id": f"afriqa:{answered}:{title}" if title else None,
     }
     rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+    answer = _answer(entry, passage)
+    if answer:
+        rows.answers[item_id, doc_id] = answer
+    if not answer or answer not in passage:
+        counts["passages that do not hold the answer to the letter (kept)"] += 1
 
 
 def _text(entry: dict[str, Any], name: str) -> str:
@@ -116,10 +119,11 @@ def _text(entry: dict[str, Any], name: str) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
-def _answered(entry: dict[str, Any], passage: str) -> bool:
-    """Tell whether the passage holds one of the answers, wherever."""
-    answers = entry.get("answer_pivot", {}).get("text", [])
-    return any(" ".join(str(answer).split()) in passage for answer in answers)
+def _answer(entry: dict[str, Any], passage: str) -> str:
+    """Return the first answer that the passage holds, wherever; else the first, or nothing."""
+    given = entry.get("answer_pivot", {}).get("text", [])
+    answers = [answer for each in given if (answer := " ".join(str(each).split()))]
+    return next((answer for answer in answers if answer in passage), (answers or [""])[0])
 
 
 def _doc_id(lang: str, passage: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,7 @@ import polars as pl
 from polybatch.errors import InputError
 from polybatch.files import write_json
 from polybatch.settings import SourceSettings
-from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED, table
+from polybatch.tables import ANSWERS, CORPUS, QRELS, QUERIES, REJECTED, table
 
 Row = dict[str, object]
 
@@ -53,6 +53,7 @@ class Parsed:
     """What a source's files hold: the data model's tables, what was rejected, and notes.
 
     `notes`: what a reader of the results should know about these rows, a sentence each.
+    `answers`: the words that answer, where a publisher marks them (`polybatch.tables.ANSWERS`).
     """
 
     queries: pl.DataFrame
@@ -60,6 +61,12 @@ class Parsed:
     qrels: pl.DataFrame
     rejected: pl.DataFrame
     notes: tuple[str, ...] = ()
+    answers: pl.DataFrame = field(default_factory=ANSWERS.to_frame)
+
+    def said(self) -> Parsed:
+        """Return this without its queries, documents and judgements."""
+        nothing = {name: getattr(self, name).clear() for name in ("queries", "corpus", "qrels")}
+        return replace(self, **nothing)
 
 
 class Rows:
@@ -70,6 +77,7 @@ class Rows:
         self.corpus: dict[str, Row] = {}
         self.qrels: dict[tuple[str, str], Row] = {}
         self.rejected: list[Row] = []
+        self.answers: dict[tuple[str, str], str] = {}
 
     def parsed(self, notes: Sequence[str] = ()) -> Parsed:
         """Return tables sorted by id; an item without a query or a document is left out.
@@ -91,8 +99,18 @@ class Rows:
         corpus = table(list(self.corpus.values()), CORPUS)
         qrels = qrels.join(queries, on="item_id", how="semi").sort("item_id", "doc_id")
         queries = queries.join(qrels, on="item_id", how="semi").sort("query_id")
+        answers: list[Row] = [
+            {"item_id": item, "doc_id": doc, "text": text}
+            for (item, doc), text in self.answers.items()
+            if not _halved(text)
+        ]
         return Parsed(
-            queries, corpus.sort("doc_id"), qrels, table(self.rejected, REJECTED), tuple(notes)
+            queries,
+            corpus.sort("doc_id"),
+            qrels,
+            table(self.rejected, REJECTED),
+            tuple(notes),
+            table(answers, ANSWERS).sort("item_id", "doc_id"),
         )
 
 

@@ -93,6 +93,7 @@ class Lareqa(Source):
             "doc_id": doc_id,
             "relevance": 1,
         }
+        rows.answers[question.item_id, doc_id] = question.answer
 
     def _doc_id(self, paragraph: Paragraph, lang: str, sentence: int) -> str:
         return f"{self.name}:{lang}:{paragraph.number:04d}.{sentence:02d}"

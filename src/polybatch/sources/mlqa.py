@@ -116,6 +116,8 @@ class _Reader:
             "doc_id": doc_id,
             "relevance": 1,
         }
+        if found.split == "dev":
+            self._rows.answers[question.item_id, doc_id] = question.answer
 
     def _document(self, found: _Found, question: Question) -> tuple[str, str]:
         """Return id and text: the answer's sentence in `dev`, the paragraph in `test`."""

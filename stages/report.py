@@ -16,7 +16,7 @@ from polybatch.evaluation import SCORES
 from polybatch.files import write_text
 from polybatch.html import Report, explorer, headlines, page, shape
 from polybatch.html.charts import curves, gains, heatmap, language_gains, trade_off
-from polybatch.html.explorer import Asked, questions
+from polybatch.html.explorer import TOP, Asked, questions
 from polybatch.seeds import SEEDS, below_noise, mean_numbers, mean_scores
 from polybatch.settings import Trial
 from polybatch.significance import SIGNIFICANCE
@@ -108,26 +108,31 @@ def _loss(folder: Path) -> pl.DataFrame | None:
 def _asked(config: Config, measure: str) -> Iterator[Asked]:
     """Yield each evaluation dataset's questions, in the pool where there is one."""
     scores = {
-        name: mean_scores([_scores(trial) for trial in config.trials_of(name)])
+        name: mean_scores([_scores(trial, measure) for trial in config.trials_of(name)])
         for name in config.strategies
     }
     for name in config.used_for("evaluate"):
         dataset = read_dataset(VALID / name)
-        found = {key: frame.filter(dataset=name, measure=measure) for key, frame in scores.items()}
+        found = {key: frame.filter(dataset=name) for key, frame in scores.items()}
         pooled = any((frame["setting"] == "multi").any() for frame in found.values())
         setting = "multi" if pooled else "mono"
         part = {key: frame.filter(setting=setting) for key, frame in found.items()}
         runs = {
-            key: read_run(
-                RESULTS / "runs" / config.trials_of(key)[0].path / name / f"{setting}.run.gz"
-            )
-            for key in config.strategies
+            key: _run(config.trials_of(key)[0], f"{name}/{setting}") for key in config.strategies
         }
         yield Asked(dataset, setting, questions(dataset, part, runs))
 
 
-def _scores(trial: Trial) -> pl.DataFrame:
-    return read_table(RESULTS / "scores" / f"{trial.path}.parquet", SCORES)
+def _run(trial: Trial, part: str) -> pl.DataFrame:
+    """Return what the page shows of a run: a small part of the file."""
+    found = read_run(RESULTS / "runs" / trial.path / f"{part}.run.gz")
+    return found.filter(pl.col("rank") <= TOP)
+
+
+def _scores(trial: Trial, measure: str) -> pl.DataFrame:
+    """Return one measure of a language's own list and of the pool: a small part of the file."""
+    found = read_table(RESULTS / "scores" / f"{trial.path}.parquet", SCORES)
+    return found.filter(pl.col("measure") == measure, pl.col("setting").is_in(["mono", "multi"]))
 
 
 def _of_seeds(config: Config, folder: str, name: str) -> Any:

@@ -4,10 +4,11 @@ Copies the repository, runs the whole study with plain DVC, as a flow of one wor
 two workers with the same threads a process, and as a flow with nothing to do. Prints seconds of
 the wall clock and of the processors, and whether the outputs are the same bytes.
 
-    python benchmarks/flow_overhead.py [--tiny]
+    python benchmarks/flow_overhead.py [--strategies zero-shot mono hybrid dapt-hybrid] [--tiny]
 
 The wall clock means something on an idle machine only; processor seconds bear a busy one better.
 
+`--strategies`: these of the study, at full size; all without it.
 `--tiny` (3 languages, 3 strategies, 5 steps) is mostly imports: a bound from above on the overhead.
 """
 
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def workspace(folder: Path, threads: int, tiny: bool) -> Path:
+def workspace(folder: Path, threads: int, tiny: bool, kept: Sequence[str]) -> Path:
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -41,6 +43,8 @@ def workspace(folder: Path, threads: int, tiny: bool) -> Path:
     yaml, path = YAML(), folder / "params.yaml"
     params = yaml.load(path.read_text(encoding="utf-8"))
     params["study"]["threads"] = threads
+    for name in [name for name in params["strategies"] if name not in kept] if kept else []:
+        del params["strategies"][name]
     if tiny:
         shrink(params)
     with path.open("w", encoding="utf-8") as stream:
@@ -90,14 +94,16 @@ def outputs(root: Path) -> list[str]:
         f"{out['path']} {out['md5']}"
         for stage in stages.values()
         for out in stage["outs"]
-        if not re.search("training", out["path"])  # its summary counts seconds
+        if not re.search("training|adaptation|report", out["path"])  # these tell seconds
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true")
-    tiny = parser.parse_args().tiny
+    parser.add_argument("--strategies", nargs="*", default=[])
+    arguments = parser.parse_args()
+    tiny = arguments.tiny
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; seconds: wall, processors")
     seen: dict[str, tuple[float, float, list[str]]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -107,7 +113,9 @@ def main() -> None:
             ("flow, 1 worker x 1 thread", 1, ["flows.study", "--workers", "1"]),
             ("flow, 2 workers x 1 thread", 1, ["flows.study", "--workers", "2"]),
         ):
-            root = workspace(Path(name) / re.sub(r"\W+", "-", title), threads, tiny)
+            root = workspace(
+                Path(name) / re.sub(r"\W+", "-", title), threads, tiny, arguments.strategies
+            )
             wall, used = timed(root, *command)
             seen[title] = (wall, used, outputs(root))
             print(f"{title:30} {wall:8.1f} {used:8.1f}", flush=True)

@@ -3,7 +3,7 @@
 # make bench                 speed and memory, side by side with what one would use instead
 # make serve                 a Prefect server on this machine, and the study on its schedule
 # make register              every strategy as a tag strategy/<name> and a DVC experiment
-# make test-recovery         kill and cut the power twenty times; the results stay the same
+# make test-recovery         kill and cut the power forty times; the results stay the same
 # make test-ray               the flow's stages on a real Ray, started here (installs requirements-ray.lock)
 # make test-flows            the flow end to end on a tiny study, parallel against sequential
 # make clean                 remove what was built (the DVC cache and .venv stay; see clean-all)
@@ -49,7 +49,7 @@ register: $(VENV)/.installed
 
 test-recovery: $(VENV)/.installed
 	@echo "polybatch: kills and power losses, each followed by a run that must succeed"
-	@POLYBATCH_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -s tests/test_recovery.py
+	@POLYBATCH_SLOW=1 POLYBATCH_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -s tests/test_recovery.py
 
 test-ray: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-ray.lock

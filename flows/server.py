@@ -11,13 +11,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterId
+from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_API_URL
 
 from polybatch.errors import InputError
 
 HOST = "127.0.0.1"
 _START, _STOP = 300.0, 15.0  # seconds that the server has to come up, and to go
+_PAGE = 200  # the most task runs that the server tells at a time
 
 
 def answers(url: str | None) -> None:
@@ -54,6 +61,24 @@ def refuse_busy_port(port: int) -> None:
                 "a free port",
                 "Stop what uses it (an earlier `make serve`?), or change schedule.port",
             ) from error
+
+
+def settle(states: Sequence[State[Any]], seconds: float = 10.0) -> None:
+    """Wait until a temporary server has written down how tasks ended; it ends with this process.
+
+    A server that is configured goes on and is not waited for.
+    """
+    ended = [each.state_details.task_run_id for each in states if each.is_final()]
+    left = {each for each in ended if each}
+    until = time.monotonic() + (0 if PREFECT_API_URL.value() else seconds)
+    with get_client(sync_client=True) as client:
+        while left and time.monotonic() < until:
+            asked = TaskRunFilter(id=TaskRunFilterId(any_=sorted(left)[:_PAGE]))
+            found = client.read_task_runs(task_run_filter=asked, limit=_PAGE)
+            known = {run.id for run in found if run.state and run.state.is_final()}
+            left -= known
+            if not known:
+                time.sleep(0.1)
 
 
 @contextmanager

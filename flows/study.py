@@ -14,8 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -37,7 +36,7 @@ from flows.command import Stages, title
 from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
 from flows.register import register
 from flows.runners import Runners, runners
-from flows.server import answers
+from flows.server import answers, settle
 from flows.workspace import Busy, alone, check, mend, notes
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
@@ -47,14 +46,18 @@ _STEP = re.compile(r"\bstep (\d+)/(\d+)\b")
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
 
 
-@dataclass(frozen=True)
 class Plan:
-    """What a flow knows before it runs anything."""
+    """What a flow knows before it runs anything.
 
-    graph: Graph
-    unchanged: frozenset[str]
-    reasons: dict[str, str]
-    before: dict[str, Any]  # dvc.lock, as it was
+    No dataclass: Prefect would look through all of it, at each task, for what it might wait for.
+    """
+
+    def __init__(
+        self, graph: Graph, same: Iterable[str], why: dict[str, str], before: dict[str, Any]
+    ) -> None:
+        """Keep the unchanged stages (`same`), `why` others run, dvc.lock as it was (`before`)."""
+        self.graph, self.unchanged, self.reasons = graph, frozenset(same), why
+        self.before = before
 
 
 @task(cache_policy=NO_CACHE)
@@ -174,7 +177,7 @@ def look(root: Path, strategies: Sequence[str]) -> Plan:
             "If another DVC command runs here, wait until it ends; else mend dvc.yaml",
         ) from error
     told = {address: reasons(found) for address, found in status.items()}
-    return Plan(graph, frozenset(unchanged(graph, status)), told, before)
+    return Plan(graph, unchanged(graph, status), told, before)
 
 
 def _run_all(
@@ -222,10 +225,12 @@ def _submit(
 ) -> PrefectFuture[Any]:
     box = plan.graph[address]
     again = box.network
+    # For tags Prefect asks its server about limits, which takes longer than finding nothing to do.
+    tags = [] if address in plan.unchanged else [box.stage, *([box.key] if box.key else [])]
     named = bring_up_to_date.with_options(
         name=box.stage,
         task_run_name=address,
-        tags=[box.stage, *([box.key] if box.key else [])],
+        tags=tags,
         retries=config.flow.network_retries if again else 0,
         retry_delay_seconds=config.flow.retry_seconds if again else 0,
     )
@@ -243,6 +248,7 @@ def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: 
     for line in alerts:
         logger.warning(line)
     show_results(root, {at: _say(state) for at, state in states.items()})
+    settle(list(states.values()))
     if not failed and named:
         logger.info(register(root))
     if failed:

@@ -1,6 +1,7 @@
 """Kill the flow, its stages or everything, cut the power, run again: the same results, no hands.
 
-A short version here; `make test-recovery` does it twenty times (POLYBATCH_KILLS).
+A short version here; `make test-recovery` does it twenty times (POLYBATCH_KILLS) on stages that
+sleep, and as often again on the real stages of a small study (POLYBATCH_SLOW).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from test_flow_end_to_end import outputs, tiny_study
 from toy_flow import ENVIRONMENT, make_toy, sh
 
 from flows.command import MARK
@@ -131,6 +133,50 @@ def test_after_a_kill_the_next_run_gives_the_same(
     words = ("removed DVC's", "put a half-written", "ended an orphan")
     mended = [word for word in words if word in told]
     print(f"{number}: killed {killed} x {victim}; {', '.join(mended) or 'nothing to mend'}")
+
+
+@pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="minutes; `make test-recovery`")
+def test_real_stages_killed_again_and_again_end_with_the_same_bytes(tmp_path: Path) -> None:
+    undisturbed = tiny_study(tmp_path / "undisturbed")
+    sh(undisturbed, "dvc", "repro")
+    kills = rounds = 0
+    while kills < KILLS:
+        root, rounds = tiny_study(tmp_path / str(rounds)), rounds + 1
+        while kills < KILLS and disturbed(root, tmp_path / "home", kills):
+            kills += 1
+        run_to_the_end(root, tmp_path / "home")
+        assert outputs(root) == outputs(undisturbed)
+        assert not list(root.rglob("*.partial-*"))
+        assert "up to date" in sh(root, "dvc", "status")
+    print(f"{kills} kills in {rounds} studies")
+
+
+def disturbed(root: Path, home: Path, number: int) -> bool:
+    """Start a flow and kill what is next in turn, somewhere; say whether it still ran then."""
+    chance = random.Random(f"real/{number}")
+    victim = VICTIMS[number % len(VICTIMS)]
+    flow = start(root, home)
+    until = time.monotonic() + 300
+    while not family(flow, root)["dvc"] and flow.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
+    time.sleep(chance.uniform(0, 25))
+    found = family(flow, root)
+    while not found.get(victim, found["flow"]) and flow.poll() is None:
+        found = family(flow, root)
+    if flow.poll() is not None:
+        return False
+    stages = sorted({name for line in commands(flow, root) if (name := stage_of(line))})
+    killed = kill(found, victim)
+    if victim == "power":
+        cut(root, chance)
+    if victim not in ("flow", "all", "power"):
+        flow.wait(600)
+    print(f"{number}: killed {killed} x {victim} in {' and '.join(stages) or 'no stage'}")
+    return True
+
+
+def stage_of(line: str) -> str:
+    return line.partition("-m stages.")[2]
 
 
 def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def train(
     whole one and ends with the same weights. `curves` gets DVCLive's log (loss, learning rate).
     InputError when the loss is not finite, or the machine cannot do what `training` asks.
     """
-    keep_freed_memory()
+    if not _is_transformer(encoder):  # for those it gains nothing and costs a few percent of memory
+        keep_freed_memory()
     join_processes()
     check_machine(training.precision, "training.precision")
     check_shares(plan.batch_pairs, "batches.batch_pairs")
@@ -400,8 +401,12 @@ def _optimizer(encoder: SentenceTransformer, training: TrainingSettings) -> RowA
         groups.append({"params": rows, "lr": training.rows_learning_rate})
     # For a hundred million dense parameters one pass over memory counts; the packaged encoder has
     # five, and its figures were measured with the plain form.
-    large = any(isinstance(module, PreTrainedModel) for module in encoder.modules())
+    large = _is_transformer(encoder)
     return RowAdam(groups, fused=large or None)
+
+
+def _is_transformer(encoder: SentenceTransformer) -> bool:
+    return any(isinstance(module, PreTrainedModel) for module in encoder.modules())
 
 
 def _budget(plan: Plan, tokens: _Tokens) -> tuple[TrainingSummary, frozenset[int]]:

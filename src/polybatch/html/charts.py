@@ -67,8 +67,9 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
         return None
     x, y = axes
     best = pareto({one["strategy"]: (one[f"{x} value"], one[f"{y} value"]) for one in whole})
-    for one in whole:
-        one["front"] = one["strategy"] in best
+    places = corners([(one[f"{x} value"], one[f"{y} value"]) for one in whole])
+    for one, corner in zip(whole, places, strict=True):
+        one["front"], one["corner"] = one["strategy"] in best, corner
     position = {
         axis: {
             "field": f"{setting} value",
@@ -111,12 +112,45 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
                 | {"color": colour | {"legend": None}, "tooltip": tooltip}
                 | {"shape": by_strategy(names, "shape") | {"legend": None}},
             },
-            {
-                "mark": {"type": "text", "align": "left", "dx": 8, "dy": -8},
-                "encoding": position | {"text": {"field": "strategy"}},
-            },
+            *(
+                {
+                    "transform": [{"filter": f"datum.corner == {corner}"}],
+                    "mark": {"type": "text"} | place,
+                    "encoding": position | {"text": {"field": "strategy"}},
+                }
+                for corner, place in enumerate(_CORNERS)
+                if corner in places  # a layer without data has no extent
+            ),
         ],
     }
+
+
+_CORNERS: tuple[Spec, ...] = (
+    {"align": "left", "dx": 8, "dy": -8},
+    {"align": "right", "dx": -8, "dy": 14},
+    {"align": "left", "dx": 8, "dy": 14},
+    {"align": "right", "dx": -8, "dy": -8},
+)
+
+
+def corners(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Return at which corner of its point each label stands, so that those of neighbours differ.
+
+    Example:
+        >>> corners([(0, 0), (0.01, 0), (1, 1)])  # of two neighbours the left one's is on the left
+        [1, 0, 0]
+    """
+    spans = [max(axis) - min(axis) or 1 for axis in zip(*points, strict=True)]
+    chosen: dict[int, int] = {}
+    for number in sorted(range(len(points)), key=lambda n: (-points[n][0], n)):
+        taken = {
+            corner
+            for other, corner in chosen.items()
+            if all(abs(points[number][a] - points[other][a]) < 0.12 * spans[a] for a in (0, 1))
+        }
+        free = [corner for corner in range(len(_CORNERS)) if corner not in taken]
+        chosen[number] = (free or [number % len(_CORNERS)])[0]
+    return [chosen[number] for number in range(len(points))]
 
 
 _AXES = {"mono": "monolingual", "cross": "cross-lingual", "multi": "multilingual"}

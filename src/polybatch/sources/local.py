@@ -8,6 +8,7 @@ is an item in all languages (`item_id`, `question_sw`, `answer_sw`, `question_en
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -79,6 +80,12 @@ class Local(Source):
         return reader.parsed()
 
 
+def _digest(*texts: str) -> bytes:
+    """Return 16 bytes that no other texts have."""
+    lengths = ",".join(str(len(text)) for text in texts)
+    return hashlib.blake2b("".join((lengths, *texts)).encode(), digest_size=16).digest()
+
+
 def copy_files(origin: Path, folder: Path, name: str) -> list[dict[str, Any]]:
     """Copy what is in `origin` to `folder/files`; return path, bytes and sha256 of each file."""
     if not origin.is_dir():
@@ -126,9 +133,11 @@ class _Reader:
         self._languages, self._splits = tuple(languages), tuple(splits)
         self._queries, self._corpus = Columns(QUERIES), Columns(CORPUS)
         self._qrels, self._rejected = Columns(QRELS), Columns(REJECTED)
-        self._asked: dict[tuple[str, str], tuple[str, str]] = {}
+        self._files: list[str] = []
         self._seen: dict[str, str] = {}
-        self._pairs: set[tuple[str, str, str]] = set()
+        # Digests, not texts: of millions of rows the texts are held once, in the tables.
+        self._asked: dict[bytes, bytes] = {}
+        self._pairs: set[bytes] = set()
 
     def parsed(self) -> Parsed:
         missing = [lang for lang in self._languages if lang not in self._seen]
@@ -146,6 +155,7 @@ class _Reader:
 
     def add_file(self, path: Path, file: str) -> None:
         form: str | None = None
+        self._files.append(file)
         for row, fields in records(path):
             if form is None:
                 form = self._form(file, list(fields))
@@ -223,9 +233,10 @@ class _Reader:
                                text.encode("utf-8", "backslashreplace").decode())  # fmt: skip
             return
         self._seen.setdefault(entry.lang, entry.place)
-        key = (entry.item_id, entry.lang)
+        key = _digest(entry.item_id, entry.lang)
         if entry.question and key not in self._asked:
-            self._asked[key] = entry.question, entry.place
+            where = len(self._files).to_bytes(4) + entry.row.to_bytes(6)
+            self._asked[key] = where + _digest(entry.question)
             asked = f"{entry.place}?", entry.item_id, entry.lang, entry.question, entry.split
             self._queries.add(*asked)
         if entry.answer:
@@ -251,10 +262,12 @@ class _Reader:
     def _repetition(self, entry: Entry) -> str | None:
         if not entry.item_id:
             return None
-        asked = self._asked.get((entry.item_id, entry.lang))
-        if asked and entry.question and entry.question != asked[0]:
-            return f"item_id used before in this language, with another question ({asked[1]})"
-        whole = (entry.item_id, entry.lang, entry.answer)
+        asked = self._asked.get(_digest(entry.item_id, entry.lang))
+        if asked and entry.question and asked[10:] != _digest(entry.question):
+            file, row = self._files[int.from_bytes(asked[:4]) - 1], int.from_bytes(asked[4:10])
+            place = f"{file}:{row}:{entry.lang}"
+            return f"item_id used before in this language, with another question ({place})"
+        whole = _digest(entry.item_id, entry.lang, entry.answer)
         if whole in self._pairs:
             return "item_id used before in this language, with the same answer"
         self._pairs.add(whole)

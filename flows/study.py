@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -299,5 +300,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if state.is_completed() else 1
 
 
+def end_soon(seconds: float = 15.0) -> None:
+    """Let this process end although Prefect waits, without limit, for a server that is gone."""
+    last = threading.Timer(seconds, os._exit, (1,))
+    last.daemon = True
+    last.start()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        end_soon()

@@ -192,6 +192,21 @@ def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:
     assert commands(flow, root) == []
 
 
+@pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="two minutes")
+def test_a_flow_that_is_told_to_end_does_so_though_its_server_is_gone(tmp_path: Path) -> None:
+    root = make_toy(tmp_path, ("a",))
+    (root / "train.sh").write_text("sleep 600\n")
+    flow = start(root, tmp_path / "home")
+    until = time.monotonic() + 300
+    while not any("600" in line for line in commands(flow, root)) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert kill(family(flow, root), "server")
+    flow.terminate()
+    flow.wait(300)  # Prefect tries again and again to tell its server first
+    assert flow.returncode != 0
+    assert commands(flow, root) == []
+
+
 def commands(flow: subprocess.Popen[bytes], root: Path) -> list[str]:
     """Return the command lines of the stages that run, and of the DVC processes above them."""
     found = family(flow, root)

@@ -49,11 +49,16 @@ def leaks(train: Dataset, evaluation: Dataset, threshold: float) -> pl.DataFrame
     Queries and documents of one are held against both of the other. `threshold`: Jaccard of the
     sets of character trigrams of normalised texts; 1 looks for equal texts only.
     """
-    ours, theirs = _texts(train).drop("text"), _texts(evaluation)  # no second copy of all texts
-    equal = _equal(ours, theirs)
-    rest = ours.join(equal, on=["table", "id"], how="anti")
-    near = _near(rest, theirs, threshold) if threshold < 1 else equal.clear()
-    found = _with_texts(pl.concat([equal, near]), train).with_columns(
+    theirs, parts = _texts(evaluation), []
+    for what in ("queries", "corpus"):  # in turn, so that one table's normalised texts are held
+        ours = _texts(train, what).drop("text")
+        equal = _equal(ours, theirs)
+        parts.append(equal)
+        if threshold < 1:
+            rest = ours.join(equal, on=["table", "id"], how="anti")
+            del ours
+            parts.append(_near(rest, theirs, threshold))
+    found = _with_texts(pl.concat(parts), train).with_columns(
         pl.lit(evaluation.name).alias("evaluation")
     )
     return found.select(list(LEAKS)).cast(LEAKS).sort("table", "id")
@@ -111,8 +116,11 @@ def _gone(
     ).cast(REJECTED)
 
 
-def _texts(dataset: Dataset) -> pl.DataFrame:
-    """Return table, id, lang, text and normalised text of everything that has letters."""
+def _texts(dataset: Dataset, *tables: str) -> pl.DataFrame:
+    """Return table, id, lang, text and normalised text of what has letters.
+
+    `tables`: queries or corpus; both where none is named.
+    """
     parts = [
         frame.select(
             pl.lit(what).alias("table"),
@@ -125,6 +133,7 @@ def _texts(dataset: Dataset) -> pl.DataFrame:
             ("queries", "query_id", dataset.queries),
             ("corpus", "doc_id", dataset.corpus),
         )
+        if what in (tables or ("queries", "corpus"))
     ]
     return pl.concat(parts).filter(pl.col("plain") != "")
 

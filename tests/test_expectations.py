@@ -59,6 +59,7 @@ def test_good_data_hold_and_their_pages_are_offline_and_the_same_every_time() ->
         assert not re.search(r"""(src|href)=["']?(https?:)?//""", page)
         assert "<script" not in page
         assert "url(http" not in page
+        assert set(re.findall(r'href="([^"#]+)', page)) == {"index.html"}  # nothing dangles
     again = _held(*GOOD)
     assert {name: result for name, (result, _) in held.items()} == {
         name: result for name, (result, _) in again.items()

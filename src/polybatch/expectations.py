@@ -116,10 +116,16 @@ def broken(results: Mapping[str, tuple[Result, str]]) -> list[tuple[str, str, st
 
 
 def offline(page: str) -> str:
-    """Return a Data Docs page without scripts, times, and anything fetched from elsewhere."""
+    """Return a Data Docs page without scripts, times, and anything fetched from elsewhere.
+
+    What needs a script or another page of Data Docs goes, too; a link to the index comes.
+    """
     page = re.sub(r"(?s)<script\b.*?</script>", "", page)
     page = re.sub(r"<link\b[^>]*>|<img\b[^>]*\bsrc=\"http[^>]*>", "", page)
     page = re.sub(r"(?s)<a\b[^>]*href=\"https?:[^>]*>(.*?)</a>", r"\1", page)
+    page = re.sub(r"(?s)<a\b[^>]*href=\"\.\./[^>]*>(.*?)</a>", r"\1", page)
+    page = re.sub(r"(?s)<footer>.*?</footer>|Data asset: None<br>", "", page)
+    page = re.sub(r"(<body\b[^>]*>)", r'\1<p><a href="index.html">All expectations</a></p>', page)
     page = re.sub(r"\d{4}-?\d\d-?\d\dT\d\d:?\d\d:?\d\d(?:\.\d+)?Z", "", page)
     for number, name in enumerate(dict.fromkeys(re.findall(_RANDOM, page))):
         page = page.replace(name, str(number))
@@ -144,7 +150,10 @@ def index(pages: Sequence[tuple[str, str, bool]]) -> str:
 _STYLE = (
     "body{font:16px/1.4 system-ui,sans-serif;margin:2em;max-width:70em}"
     "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.2em .6em;"
-    "vertical-align:top}.modal,.ge-walkthrough,.d-none,[id*=walkthrough]{display:none}"
+    "vertical-align:top}.modal,.ge-walkthrough,.d-none,[id*=walkthrough],.btn-group-toggle,"
+    ".card:has(.btn-group-toggle),.lead,div:has(> p > [data-toggle=collapse]){display:none}"
+    ".fa-check-circle::before{content:'✓ '}.fa-times::before{content:'✗ '}"
+    ".fa-exclamation-triangle::before{content:'! '}.fas{font-style:normal}"
     ".text-success{color:#060}.text-danger{color:#a00}"
 )
 

@@ -70,7 +70,9 @@ def _ray(root: Path, config: Config, workers: int) -> Any:
             "prefect-ray in this environment",
             "Install it (`pip install 'polybatch[ray]'`), or write runner: local",
         ) from error
-    path = os.pathsep.join([str(root), str(root / "src"), os.environ.get("PYTHONPATH", "")])
+    code = Path(__file__).resolve().parents[1]  # as a rule `root`; workers import it from there
+    places = [root, root / "src", code, code / "src", os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(map(str, dict.fromkeys(places)))
     given: dict[str, Any] = {
         "runtime_env": {"env_vars": {"PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0"}},
         "log_to_driver": False,

@@ -213,7 +213,7 @@ def _partial(kind: Any, value: Any, key: Key, wrong: set[Key]) -> Any:
         return {name: _partial(row, below, (*key, name), wrong) for name, below in value.items()}
     if not dataclasses.is_dataclass(kind):
         return tuple(value) if isinstance(value, list) else value
-    settings = object.__new__(kind)
+    settings: Any = object.__new__(typing.cast("type", kind))
     hints = typing.get_type_hints(kind)
     for name in hints:
         below = _partial(hints[name], value.get(name), (*key, name), wrong)

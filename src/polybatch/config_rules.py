@@ -155,12 +155,13 @@ def measure_mistake(name: str) -> tuple[str, str, str] | None:
     patterns = [re.sub("k$", "[1-9][0-9]{0,6}", measure) for measure in MEASURES]
     if any(re.fullmatch(pattern, name) for pattern in patterns):
         return None
-    word, cut = re.fullmatch(r"(.*?)(?:[@_. ](?:cut_)?0*([1-9]\d{0,6}))?", name, re.DOTALL).groups()
+    parts = re.split(r"[@_. ]+(?:cut_)?(?=[1-9]\d{0,6}$)", name, maxsplit=1)
+    word, cut = (*parts, "")[:2]
     usual = _MEASURE_WORDS.get(word.lower())
     cure = "Correct the name"
     if usual is not None:
-        cut = cut or (None if usual in MEASURES else "10")
-        cure = f"Did you mean '{usual}{'@' + cut if cut else ''}'?"
+        cut = cut or ("" if usual in MEASURES else "10")
+        cure = f"Did you mean '{usual}{'@' * bool(cut)}{cut}'?"
     return f"'{name}'", f"one of {', '.join(MEASURES)}, k being a number", cure
 
 

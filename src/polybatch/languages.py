@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.core import get_global
 
 POOL = "mul"
@@ -33,6 +33,9 @@ _APART = {"tw": "tw", "twi": "tw", "fat": "fat"}
 
 _CURRENT = frozenset({"tl", "tw"})
 """Codes that BCP-47 has not deprecated, though CLDR prefers another."""
+
+
+_BY_OWN_NAME = "ar cs da de el es fa fi fr he hi hu id it ja ko nl pl pt ro ru sv th tr uk vi zh"
 
 
 def is_language(code: str) -> bool:
@@ -167,14 +170,8 @@ def _english_names() -> dict[str, str]:
 
 @cache
 def _own_names() -> dict[str, str]:
-    """Return the code of each language by its own name, of those with two letters."""
-    found = {}
-    for code in [code for code in _english_names().values() if len(code) == 2]:
-        try:
-            found[str(Locale(code).language_name).lower()] = code
-        except UnknownLocaleError:
-            continue
-    return found
+    """Return the code of each of _BY_OWN_NAME by the name its speakers use."""
+    return {str(Locale(code).language_name).lower(): code for code in _BY_OWN_NAME.split()}
 
 
 @dataclass(frozen=True, order=True)

@@ -55,11 +55,11 @@ class ParamsFile:
     def key(self, name: str) -> Key:
         """Return the key that is written `name`; names of strategies may hold dots themselves."""
         written = {dotted(key): key for key in self.lines if isinstance(key[-1], str)}
-        above, rest = name, []
-        while above and above not in written:
-            above, _, last = above.rpartition(".")
-            rest = [last, *rest]
-        return (*written.get(above, ()), *rest)
+        parts = name.split(".")
+        for end in range(len(parts), 0, -1):
+            if above := written.get(".".join(parts[:end])):
+                return (*above, *parts[end:])
+        return tuple(parts)
 
 
 def dotted(key: Key) -> str:

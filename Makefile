@@ -24,6 +24,7 @@ repro: $(VENV)/.installed
 ifdef PRESET
 	@$(BIN)/python -m flows.preset $(PRESET)
 endif
+	@$(BIN)/python -m flows.check
 	@echo "polybatch: running what is not up to date (dvc repro)"
 	@$(BIN)/dvc repro
 	@echo "polybatch: done; the comparison is in results/compare.md"

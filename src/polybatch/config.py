@@ -112,8 +112,7 @@ def load(path: Path) -> Config:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of params.yaml, with which editors complete and check it."""
-    title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "params.yaml"}
-    return _adapter().json_schema() | title
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _adapter().json_schema()
 
 
 @cache

@@ -34,6 +34,11 @@ def _range(low: float, high: float) -> Any:
     return Field(ge=low, le=high)
 
 
+def _one_of(words: tuple[str, ...]) -> Any:
+    """Let editors propose these words; `config_rules` refuses others, code may add some."""
+    return Field(json_schema_extra={"enum": list(words)})
+
+
 def _no_repetition(values: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(set(values)) != len(values):
         raise PydanticCustomError("repeated", "a value stands twice")
@@ -41,8 +46,8 @@ def _no_repetition(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 _UNIQUE = (
-    AfterValidator(_no_repetition),
     Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_no_repetition),
 )
 Share = Annotated[float, _range(0.0, 1.0)]
 Rate = Annotated[float, _range(0.0, 1.0)]
@@ -195,7 +200,7 @@ class Strategy:
     """Where training starts and what its batches are (`batches`: a row of plans.KINDS)."""
 
     start: Literal["base", "dapt"]
-    batches: str
+    batches: Annotated[str, _one_of(BATCH_KINDS)]
     cross_ratio: Annotated[float | None, _range(0.0, 1.0)] = None
 
 
@@ -235,7 +240,7 @@ class AdaptationSettings:
     step (`mlm`: packed sequences). `max_length`: tokens of a span, document or sequence.
     """
 
-    objective: str
+    objective: Annotated[str, _one_of(OBJECTIVES)]
     texts: Words
     transductive: bool
     mixed_batches: bool

@@ -152,10 +152,10 @@ def _signature(config: Config) -> dict[str, object]:
 
 def _adapted(config: Config) -> dict[str, object]:
     """Return what the study adapted on, if it did, and what its summary notes."""
-    if config.dapt is None:
+    if config.adaptation is None:
         return {}
     told = _json("adaptation", str(config.study.seeds[0]), "summary.json")
-    how = f"{config.dapt.objective} on {', '.join(config.dapt.texts)}"
+    how = f"{config.adaptation.objective} on {', '.join(config.adaptation.texts)}"
     return {"adapted by": "; ".join([how, *told["notes"]])}
 
 

@@ -81,7 +81,8 @@ def _plots(
     trade_offs = {name: trade_off(sure, measure, name, names) for name in datasets}
     languages = {name: pl.read_csv(RESULTS / "languages" / name / f"{seed}.csv") for name in names}
     losses = {name: _loss(RESULTS / "training" / name / seed) for name in names}
-    adapted = {config.dapt.objective: _loss(RESULTS / "adaptation" / seed)} if config.dapt else {}
+    settings = config.adaptation
+    adapted = {settings.objective: _loss(RESULTS / "adaptation" / seed)} if settings else {}
     return {
         "measure": measure,
         "focus": config.study.focus,

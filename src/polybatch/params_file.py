@@ -23,7 +23,8 @@ from polybatch.errors import InputError
 Key = tuple[str | int, ...]
 """Where a value stands: names of keys, and positions in lists from 0."""
 
-_BYTES, _DEPTH, _VALUES = 100_000, 20, 20_000  # of a file, of nesting, with aliases written out
+_BYTES, _LINE, _BRACKETS = 100_000, 5_000, 200  # of a file; of a line
+_DEPTH, _VALUES = 20, 20_000  # of nesting; with aliases written out
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _TAG = "tag:yaml.org,2002:"
 _KINDS = {f"{_TAG}{kind}" for kind in ("str", "int", "float", "bool", "null")}
@@ -85,6 +86,10 @@ def read_params(path: Path) -> ParamsFile:
         line = text.count("\n", 0, bad.start()) + 1
         found = f"the control character U+{ord(bad.group()):04X}"
         raise InputError(f"{path}:{line}", found, "text", "Remove it")
+    for number, line in enumerate(text.splitlines(), 1):  # ruamel takes their square in time
+        if len(line) > _LINE or line.count("[") + line.count("{") > _BRACKETS:
+            found, most = "a long line", f"at most {_LINE:,} characters and {_BRACKETS} brackets"
+            raise InputError(f"{path}:{number}", found, most, "Break the line")
     try:
         yaml = YAML(typ="safe", pure=True)
         with warnings.catch_warnings():
@@ -96,7 +101,7 @@ def read_params(path: Path) -> ParamsFile:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}" if mark else path
-        found = error.problem or "something that YAML does not know"
+        found = (error.problem or "something that YAML does not know").removeprefix("but found ")
         raise InputError(place, found, "valid YAML", "Correct the line") from error
     except YAMLError as error:
         found = str(error).partition("\n")[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zoneinfo
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -247,14 +248,20 @@ def _cron_mistake(cron: str) -> str:
     """Return what is wrong with a cron line, empty for one that fires."""
     from cronsim import CronSim, CronSimError  # here: it takes longer than the file
 
-    if len(cron.split()) != 5:
-        return f", {len(cron.split())} fields"
+    fields, now = cron.split(), datetime.now(UTC)
+    if len(fields) != 5:
+        return f", {len(fields)} fields"
+    never = ", which never fires"
     try:
-        next(CronSim(cron, datetime.now(UTC)))
-    except CronSimError as error:
-        return f" ({error})"
+        next(CronSim(cron, now))
     except StopIteration:
-        return ", which never fires"
+        return never
+    except CronSimError as error:
+        if str(error) == "Bad day-of-month":  # of the months named, or of all
+            with suppress(CronSimError):
+                CronSim(" ".join([*fields[:3], "*", fields[4]]), now)
+                return never
+        return f" ({error})"
     return ""
 
 

@@ -86,8 +86,8 @@ def read_params(path: Path) -> ParamsFile:
         line = text.count("\n", 0, bad.start()) + 1
         found = f"the control character U+{ord(bad.group()):04X}"
         raise InputError(f"{path}:{line}", found, "text", "Remove it")
-    for number, line in enumerate(text.splitlines(), 1):  # ruamel takes their square in time
-        if len(line) > _LINE or line.count("[") + line.count("{") > _BRACKETS:
+    for number, written in enumerate(text.splitlines(), 1):  # ruamel takes their square in time
+        if len(written) > _LINE or written.count("[") + written.count("{") > _BRACKETS:
             found, most = "a long line", f"at most {_LINE:,} characters and {_BRACKETS} brackets"
             raise InputError(f"{path}:{number}", found, most, "Break the line")
     try:

@@ -18,8 +18,9 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import to_json
 
 from polybatch import config_rules
-from polybatch.errors import InputError, InputErrorList, did_you_mean
-from polybatch.params_file import Key, ParamsFile, dotted, read_params, shown
+from polybatch.errors import InputError, InputErrorList
+from polybatch.params_file import Key, dotted, read_params
+from polybatch.params_messages import explained
 from polybatch.settings import (
     AdaptationSettings,
     BatchSettings,
@@ -95,8 +96,8 @@ def load(path: Path) -> Config:
     try:
         config = _adapter().validate_json(to_json(file.value), strict=True)
     except ValidationError as error:
-        wrong = [(one["loc"], one["type"]) for one in error.errors(include_url=False)]
-        found += [_mistake(file, *one) for one in wrong if one[0] not in file.refused]
+        wrong = explained(error, schema(), file)
+        found += [(key, mistake) for key, mistake in wrong if key not in file.refused]
         config = _partial(Config, file.value, (), {_named(key) for key, _ in found})
     refused = {dotted(key) for key, _ in found}
     for name, *rest in config_rules.mistakes(config, incomplete=bool(found)):
@@ -124,89 +125,13 @@ def _named(key: Key) -> Key:
     return tuple(part for part in key if isinstance(part, str))
 
 
-def _mistake(file: ParamsFile, key: Key, kind: str) -> tuple[Key, InputError]:
-    """Return pydantic's error of a key as ours: what stands there, what may, and the cure."""
-    if kind == "string_type" and isinstance(key[-1], int):
-        key = key[:-1]  # a word of a list: show the list
-    value: Any = file.value
-    for part in key if kind != "missing" else ():
-        value = value[part]
-    if kind == "missing":
-        found, expected = "nothing", "a value (no number is implied)"
-        do = f"Add '{key[-1]}:' below '{dotted(key[:-1]) or 'the top level'}'"
-    elif kind == "unexpected_keyword_argument":
-        known = list(_allowed(key[:-1])["properties"])
-        found, expected = "an unknown key", f"one of {', '.join(known)}"
-        do = did_you_mean(str(key[-1]), known, "Remove it")
-    elif kind == "repeated":
-        word = {"string": "word", "integer": "number"}[_allowed(key)["items"]["type"]]
-        found, expected, do = shown(value), f"no {word} twice", "Remove the repetition"
-    else:
-        found = shown(value)
-        expected, do = _expected(_allowed(key), value)
-    return key, InputError(file.place(key), found, expected, do)
-
-
-def _expected(allowed: dict[str, Any], value: object) -> tuple[str, str]:
-    """Return what a part of the JSON Schema allows and what to do, in words."""
-    kind = allowed.get("type", "")
-    if "enum" in allowed:
-        choices = list(map(str, allowed["enum"]))
-        return f"one of {', '.join(choices)}", did_you_mean(str(value), choices, "Choose one")
-    if kind == "array":
-        return _LISTS[allowed["items"]["type"]]
-    if kind == "object":
-        return _OBJECTS["properties" in allowed]
-    limits = f"between {allowed.get('minimum')} and {allowed.get('maximum')}"
-    expected = limits if isinstance(value, (int, float)) and kind in _NUMBERS else _KINDS[kind]
-    if isinstance(value, bool) or (kind == "integer" and isinstance(value, float)):
-        expected = _KINDS[kind]
-    return expected + ", or null" * allowed["nullable"], "Change the value"
-
-
-def _allowed(key: Key) -> dict[str, Any]:
-    """Return the part of the JSON Schema that describes a key, references followed."""
-    whole = schema()
-    part = _followed(whole, whole)
-    for name in key:
-        inside = part["items"] if isinstance(name, int) else part.get("properties", {}).get(name)
-        part = _followed(whole, inside or part["additionalProperties"])
-    return part
-
-
-def _followed(whole: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    nullable = "anyOf" in part
-    part = part["anyOf"][0] if nullable else part
-    if "$ref" in part:
-        part = whole["$defs"][part["$ref"].rpartition("/")[2]]
-    return part | {"nullable": nullable}
-
-
-_NUMBERS = ("integer", "number")
-_KINDS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "text",
-    "boolean": "true or false",
-}
-_LISTS = {
-    "string": (
-        "a list of words",
-        "Write [a, b]; put quotes around words that YAML reads otherwise (no, on, 1)",
-    ),
-    "integer": ("a list of whole numbers", "Write [0, 1, 2]"),
-}
-_OBJECTS = {
-    True: ("keys and values", "Indent the keys below it"),
-    False: ("at least one named entry", "Add one"),
-}
-
-
 def _partial(kind: Any, value: Any, key: Key, wrong: set[Key]) -> Any:
     """Return settings without checks, None at keys that are wrong, for the rules to go on with."""
     if key in wrong or value is None:
         return None
-    kind = typing.get_args(kind)[0] if typing.get_origin(kind) is UnionType else kind
+    if typing.get_origin(kind) in (UnionType, typing.Union):  # of a section, and of what is no mapping
+        sections = [one for one in typing.get_args(kind) if dataclasses.is_dataclass(one)]
+        kind = sections[0] if sections and isinstance(value, dict) else object
     if typing.get_origin(kind) is dict:
         row = typing.get_args(kind)[1]
         return {name: _partial(row, below, (*key, name), wrong) for name, below in value.items()}

@@ -2,7 +2,8 @@
 
 Translation memories, each English with one language; the units' ids are the same in all of them,
 so that the sentences are parallel across all languages. A document is what a unit's id begins
-with (an article, a web page): 31 of them, by which the data can be split.
+with (an article, a web page): 31 of them, by which the data can be split. A row is a unit's
+sentence in a language that is requested; a unit without one has an empty row.
 """
 
 from __future__ import annotations
@@ -42,30 +43,25 @@ class Tico19(Source):
         return (f"tico19: {NOTE}",)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
-        """Read sentences; English is taken from the first memory, and differences are counted."""
+        """Read sentences; English ones are merged, or rejected where memories differ."""
         self.check(languages, splits)
         rows, english = Rows(), dict[str, str]()
-        differing: set[str] = set()
         for lang in self._others(languages):
             path, seen = folder / self._paths[lang], set[str]()
+            words = {_PIVOT: _PIVOT, lang: self._words[lang]}
             for row, (unit, texts) in enumerate(units(path), 1):
-                asked = texts.get(self._words[lang], "")
-                sentence = _sentence(path, row, lang, unit, asked)
-                if unit in seen:
-                    reject(rows, sentence, "id used before in this file")
-                    continue
+                for each in [each for each in words if each in languages]:
+                    rows.read(path.name)
+                    text = " ".join(texts.get(words[each], "").split())
+                    sentence = _sentence(path, row, each, unit, text)
+                    if unit in seen:
+                        reject(rows, sentence, "id used before in this file")
+                    elif each == _PIVOT and english.setdefault(unit, text) != text:
+                        reject(rows, sentence, "English worded otherwise in another memory")
+                    else:
+                        add(rows, sentence)
                 seen.add(unit)
-                original = " ".join(texts.get(_PIVOT, "").split())
-                if english.setdefault(unit, original) != original:
-                    differing.add(unit)
-                elif (
-                    _PIVOT in languages and f"{self.name}:{_PIVOT}:{_item(unit)}" not in rows.corpus
-                ):
-                    add(rows, _sentence(path, row, _PIVOT, unit, original))
-                if lang in languages:
-                    add(rows, sentence)
-        found = f"tico19: English sentences worded otherwise in another file: {len(differing)}"
-        return rows.parsed([*self.notes(splits), *([found] if differing else [])])
+        return rows.parsed(self.notes(splits))
 
     def _others(self, languages: Sequence[str]) -> list[str]:
         """Return the languages whose memory is read: any one where English alone is asked for."""

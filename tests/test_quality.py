@@ -137,7 +137,9 @@ def test_no_row_is_lost_and_what_is_left_is_a_dataset(
 def test_too_many_losses_name_language_and_reason() -> None:
     data = dataset(*((f"i{n}", "sw", "W\x00?", "Hapa.") for n in range(3)), ("e", "en", "Q?", "A."))
     found = quarantine(data, RULES)
-    assert losses(found.dataset, found.rejected).rows() == [("sw", 3, 3, "control character")]
+    assert losses(found.dataset, found.rejected).rows() == [
+        ("language sw", 3, 3, "control character")
+    ]
     assert refuse_losses(found.dataset, found.rejected, RULES) == []
     strict = ValidationSettings("remove", 0.8, 1, 1, 2, 40, 0.4, 1, 1, 0.2, 0, 0, 100)
     (error,) = refuse_losses(found.dataset, found.rejected, strict)

@@ -149,10 +149,19 @@ class _Reader:
         if origin is tuple:
             return self._read_list(value, key)
         if origin is types.UnionType:
-            return None if value is None else self.read(arguments[0], value, key, limits)
+            return self._read_one_of(arguments, value, key, limits)
         if origin is Literal:
             return self._read_choice(arguments, value, key)
         return self._read_scalar(kind, value, key, limits)
+
+    def _read_one_of(self, kinds: tuple[Any, ...], value: Any, key: str, limits: Any) -> Any:
+        """Read a value that may be of several kinds: keys and values, a scalar, or nothing."""
+        if value is None and type(None) in kinds:
+            return None
+        fits = [
+            kind for kind in kinds if dataclasses.is_dataclass(kind) == isinstance(value, Mapping)
+        ]
+        return self.read((fits or kinds)[0], value, key, limits)
 
     def _read_dataclass(self, kind: Any, value: Any, key: str) -> Any:
         if not isinstance(value, Mapping):

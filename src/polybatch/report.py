@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -18,7 +19,10 @@ _SHOWN = 5  # examples of each reason
 
 @dataclass(frozen=True)
 class Outcome:
-    """A dataset after validation. `rejected`: REJECTED; `broken`: expectations that do not hold."""
+    """A dataset after validation. `rejected`: REJECTED; `broken`: expectations that do not hold.
+
+    `suites`: what `polybatch.expectations.hold` returned.
+    """
 
     dataset: Dataset
     settings: DatasetSettings
@@ -28,6 +32,7 @@ class Outcome:
     notes: Sequence[str]
     composed: int
     broken: Sequence[InputError]
+    suites: Mapping[str, tuple[dict[str, Any], str]]
 
 
 def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:

@@ -14,7 +14,7 @@ from polybatch.expectations import index
 from polybatch.files import whole_folder, write_json, write_text
 from polybatch.report import Outcome, validation_report
 from polybatch.sources import source_of
-from polybatch.tables import Dataset, write_dataset, write_table
+from polybatch.tables import write_dataset, write_table
 from polybatch.validation import Prepared, check, is_own, prepare, summary
 from stages.common import RAW, RESULTS, VALID, log, run
 
@@ -35,7 +35,7 @@ def validate(config: Config, _: str) -> str:
         for name, outcome in outcomes.items():
             write_dataset(outcome.dataset, folder / name)
             write_table(outcome.rejected, folder / name / "rejected.parquet")
-            log.info("%s: %s", name, _line(outcome.dataset, outcome.rejected.height))
+            log.info("%s: %s", name, _line(outcome))
     return f"{len(outcomes)} datasets"
 
 
@@ -61,10 +61,12 @@ def _write_results(config: Config, outcomes: Mapping[str, Outcome]) -> None:
         write_text(folder / "index.html", index(pages))
 
 
-def _line(dataset: Dataset, rejected: int) -> str:
+def _line(outcome: Outcome) -> str:
+    dataset = outcome.dataset
     return (
         f"{dataset.queries['item_id'].n_unique()} items, {dataset.queries.height} queries, "
-        f"{dataset.corpus.height} documents, {rejected} rows rejected"
+        f"{dataset.corpus.height} documents, {outcome.merged.height} rows merged, "
+        f"{outcome.lost.height} rejected"
     )
 
 

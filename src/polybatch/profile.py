@@ -106,8 +106,22 @@ def _language(
         _examples("other script", what, other.sort("id")),
         _examples("other language", what, wrong.sort("id"), "identified"),
     ]
-    share = {"identified": round(1 - wrong.height / asked, 6) if asked else None}
+    share = {"identified": _identified(asked, wrong.height, validation.min_identified)}
     return {"lang": lang} | found.collect(engine="streaming").row(0, named=True) | share
+
+
+def _identified(asked: int, wrong: int, least: float) -> float | None:
+    """Return the share of texts identified rightly; None where they are too few to tell.
+
+    That is: `least` is in the Wilson interval (95%) around a share below it.
+    """
+    if not asked:
+        return None
+    share, z = 1 - wrong / asked, 1.96
+    middle = share + z**2 / (2 * asked)
+    spread = z * (share * (1 - share) / asked + z**2 / (4 * asked**2)) ** 0.5
+    at_best = (middle + spread) / (1 + z**2 / asked)
+    return None if share < least <= at_best else round(share, 6)
 
 
 def _examples(kind: str, what: str, rows: pl.DataFrame, note: str | None = None) -> pl.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from polybatch.duplicates import MERGED
 from polybatch.errors import InputError
 from polybatch.markdown import escape, excerpt, markdown
 from polybatch.profile import Profile
@@ -15,6 +16,8 @@ from polybatch.settings import DatasetSettings
 from polybatch.tables import Dataset
 
 _SHOWN = 5  # examples of each reason
+_FEW = 100  # items, from which on a share is known to 10 points
+_MERGED = pl.col("reason").str.starts_with(MERGED)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,16 @@ class Outcome:
     broken: Sequence[InputError]
     suites: Mapping[str, tuple[dict[str, Any], str]]
 
+    @property
+    def merged(self) -> pl.DataFrame:
+        """The rows of `rejected` that were merged with an equal one: nothing of them is lost."""
+        return self.rejected.filter(_MERGED)
+
+    @property
+    def lost(self) -> pl.DataFrame:
+        """The other rows of `rejected`."""
+        return self.rejected.filter(~_MERGED)
+
 
 def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     """Return the report as Markdown. `leakage`: what params say is to happen to leaking texts."""
@@ -49,6 +62,35 @@ def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def few_items(outcome: Outcome) -> str | None:
+    """Return what so few items cannot show, None for other data and where they are enough."""
+    items = outcome.dataset.queries["item_id"].n_unique()
+    if outcome.settings.use != "evaluate" or items >= _FEW:
+        return None
+    wide = 100 * 0.98 / max(items, 1) ** 0.5  # 1.96 * sqrt(0.5 * 0.5 / items)
+    p_value = 2 ** (1 - items)  # of a randomisation test, when all items agree
+    never = f"; no difference can have a p-value below {p_value:.2g}" if p_value > 0.05 else ""
+    return (
+        f"**few items**: {items} are searched for, so that one of them is {100 / items:.1f} points "
+        f"of a score such as R@1, and its 95% interval reaches up to {wide:.0f} points to either "
+        f"side{never}. Smaller differences between strategies are chance, for all that anybody "
+        f"knows: {_FEW} items or more show more"
+    )
+
+
+def _copies(outcome: Outcome) -> str | None:
+    """Return how many documents are copies of another one that the pool still has."""
+    if outcome.settings.use != "evaluate":
+        return None
+    rows = [row for row in outcome.profile.tables["corpus"] if isinstance(row["rows"], int)]
+    copies = sum(round(float(str(row["duplicates"])) * int(str(row["rows"]))) for row in rows)
+    return copies and (
+        f"documents that are copies of another one in their language: {copies:,}. They are "
+        "candidates of their own, as the publisher defines the pool: a copy ties with the relevant "
+        "one, and the tie rule decides"
+    ) or None
+
+
 def _overview(outcome: Outcome) -> dict[str, str]:
     dataset = outcome.dataset
     numbers = {
@@ -56,7 +98,8 @@ def _overview(outcome: Outcome) -> dict[str, str]:
         "queries": dataset.queries.height,
         "documents": dataset.corpus.height,
         "judgements": dataset.qrels.height,
-        "rejected": outcome.rejected.height,
+        "merged": outcome.merged.height,
+        "rejected": outcome.lost.height,
     }
     return {"dataset": escape(dataset.name), "for": outcome.settings.use} | {
         name: f"{number:,}" for name, number in numbers.items()
@@ -72,10 +115,11 @@ def _dataset(outcome: Outcome) -> list[str]:
     notes = [f"- {excerpt(note, 400)}" for note in outcome.notes]
     if outcome.composed:
         notes.append(f"- texts brought to Unicode NFC: {outcome.composed:,}")
+    notes += [f"- {note}" for note in (few_items(outcome), _copies(outcome)) if note]
     if notes:
         parts += ["Known of these data:", "\n".join(notes)]
-    if outcome.rejected.height:
-        parts += ["### Rejected, and why", _rejected(outcome.rejected)]
+    if outcome.lost.height:
+        parts += ["### Rejected, and why", _rejected(outcome.lost)]
     if outcome.profile.examples.height:
         parts += [
             "### Worth a look (kept)",

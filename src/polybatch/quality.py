@@ -20,7 +20,7 @@ from polybatch.tables import REJECTED, Dataset
 Rule = Callable[[ValidationSettings], pl.Expr]
 
 NOT_REQUESTED = "not requested"
-"""How a reason begins of rows that are sound, of languages or splits that the dataset leaves out."""
+"""How the reason of a sound row begins whose language or split the dataset leaves out."""
 
 _CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]"  # C0 without tab and line ends, DEL, C1
 

@@ -84,11 +84,13 @@ def _copies(outcome: Outcome) -> str | None:
         return None
     rows = [row for row in outcome.profile.tables["corpus"] if isinstance(row["rows"], int)]
     copies = sum(round(float(str(row["duplicates"])) * int(str(row["rows"]))) for row in rows)
-    return copies and (
+    if not copies:
+        return None
+    return (
         f"documents that are copies of another one in their language: {copies:,}. They are "
-        "candidates of their own, as the publisher defines the pool: a copy ties with the relevant "
-        "one, and the tie rule decides"
-    ) or None
+        "candidates of their own, as the publisher defines the pool: a copy ties with the "
+        "relevant one, and the tie rule decides"
+    )
 
 
 def _overview(outcome: Outcome) -> dict[str, str]:

@@ -87,7 +87,7 @@ def prepare(
 
 
 def part_of(dataset: Dataset, settings: DatasetSettings, by: str = "item_id") -> Dataset:
-    """Return the part that `settings` asks for; of domain text the corpus. `by`: as in the split."""
+    """Return the part that `settings` asks for; of domain text the corpus. `by`: as in `split`."""
     if settings.part != "all":
         train, heldout = split_by_group(dataset, settings.heldout_share, settings.source, by)
         dataset = train if settings.part == "train" else heldout

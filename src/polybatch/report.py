@@ -16,7 +16,6 @@ from polybatch.settings import DatasetSettings
 from polybatch.tables import Dataset
 
 _SHOWN = 5  # examples of each reason
-_FEW = 100  # items, from which on a share is known to 10 points
 _MERGED = pl.col("reason").str.starts_with(MERGED)
 
 
@@ -62,22 +61,6 @@ def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def few_items(outcome: Outcome) -> str | None:
-    """Return what so few items cannot show, None for other data and where they are enough."""
-    items = outcome.dataset.queries["item_id"].n_unique()
-    if outcome.settings.use != "evaluate" or items >= _FEW:
-        return None
-    wide = 100 * 0.98 / max(items, 1) ** 0.5  # 1.96 * sqrt(0.5 * 0.5 / items)
-    p_value = 2 ** (1 - items)  # of a randomisation test, when all items agree
-    never = f"; no difference can have a p-value below {p_value:.2g}" if p_value > 0.05 else ""
-    return (
-        f"**few items**: {items} are searched for, so that one of them is {100 / items:.1f} points "
-        f"of a score such as R@1, and its 95% interval reaches up to {wide:.0f} points to either "
-        f"side{never}. Smaller differences between strategies are chance, for all that anybody "
-        f"knows: {_FEW} items or more show more"
-    )
-
-
 def _copies(outcome: Outcome) -> str | None:
     """Return how many documents are copies of another one that the pool still has."""
     if outcome.settings.use != "evaluate":
@@ -117,7 +100,8 @@ def _dataset(outcome: Outcome) -> list[str]:
     notes = [f"- {excerpt(note, 400)}" for note in outcome.notes]
     if outcome.composed:
         notes.append(f"- texts brought to Unicode NFC: {outcome.composed:,}")
-    notes += [f"- {note}" for note in (few_items(outcome), _copies(outcome)) if note]
+    if copies := _copies(outcome):
+        notes.append(f"- {copies}")
     if notes:
         parts += ["Known of these data:", "\n".join(notes)]
     if outcome.lost.height:

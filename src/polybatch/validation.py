@@ -26,6 +26,7 @@ from polybatch.split import joined_groups, split_by_group
 from polybatch.tables import Dataset, check_dataset
 
 _NAMED = 5  # groups named in a note, and their members
+_FEW = 100  # items, from which on a share is known to 10 points
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,10 @@ def _broken(name: str, held: Mapping[str, tuple[Result, str]]) -> Iterator[Input
 
 
 def _notes(prepared: Prepared, settings: DatasetSettings) -> Iterator[str]:
-    """Yield what a reader should know of merged documents, and of the split."""
+    """Yield what a reader should know of few items, of merged documents, and of the split."""
+    items = prepared.dataset.queries["item_id"].n_unique()
+    if settings.use == "evaluate" and items < _FEW:
+        yield f"{prepared.dataset.name} has few items: {few_items(items)}"
     reasons = prepared.rejected.filter(pl.col("reason").str.starts_with(MERGED))
     if merged := reasons.filter(file="corpus").height:
         yield (
@@ -161,6 +165,23 @@ def _notes(prepared: Prepared, settings: DatasetSettings) -> Iterator[str]:
             f"groups that share an item or a document, and were drawn as one: "
             f"{len(prepared.groups):,} ({shown}{', …' if len(prepared.groups) > _NAMED else ''})"
         )
+
+
+def few_items(items: int) -> str:
+    """Say what an evaluation on so few items cannot show.
+
+    Example:
+        >>> few_items(5).split("; ")[1]
+        'no p-value of a difference can be below 0.062'
+    """
+    wide = 100 * 0.98 / max(items, 1) ** 0.5  # 1.96 * sqrt(0.5 * 0.5 / items)
+    smallest = 2.0 ** (1 - items)  # of a two-sided randomisation test, where all items agree
+    never = f"; no p-value of a difference can be below {smallest:.2g}" if smallest > 0.05 else ""
+    return (
+        f"one of {items} is {100 / max(items, 1):.0f} points of a score such as R@1, whose 95% "
+        f"interval reaches up to {wide:.0f} points to either side{never}; smaller differences "
+        f"between strategies may be chance. {_FEW} items or more show more"
+    )
 
 
 def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:

@@ -22,7 +22,14 @@ from polybatch.report import Outcome, validation_report
 from polybatch.sources import source_of
 from polybatch.sources.base import Parsed
 from polybatch.tables import Dataset, check_dataset, write_dataset, write_table
-from polybatch.validation import check_languages, part_of, refuse_leaks, shared_texts, summarise
+from polybatch.validation import (
+    check_languages,
+    part_of,
+    refuse_leaks,
+    rows_read,
+    shared_texts,
+    summarise,
+)
 from stages.common import RAW, RESULTS, VALID, log, run
 
 Docs = dict[str, dict[str, tuple[Result, str]]]
@@ -44,7 +51,7 @@ def validate(config: Config, _: str) -> str:
         for name, outcome in outcomes.items():
             write_dataset(outcome.dataset, folder / name)
             write_table(outcome.rejected, folder / name / "rejected.parquet")
-            log.info("%s: %s", name, _line(outcome.dataset, outcome.rejected.height))
+            log.info("%s: %s", name, _line(outcome))
     return f"{len(outcomes)} datasets"
 
 
@@ -93,7 +100,9 @@ def _check(
     rejected = pl.concat([lost, gone])
     notes = parsed.notes
     return (
-        Outcome(dataset, settings, rejected, found, profiled, notes, composed, errors),
+        Outcome(
+            dataset, settings, rejected, found, profiled, notes, composed, errors, parsed.tally
+        ),
         held,
     )
 
@@ -125,10 +134,13 @@ def _tell(
         write_text(folder / "index.html", index(pages))
 
 
-def _line(dataset: Dataset, rejected: int) -> str:
+def _line(outcome: Outcome) -> str:
+    dataset = outcome.dataset
+    later = outcome.rejected.height - int(outcome.tally["rejected"].sum())
     return (
         f"{dataset.queries['item_id'].n_unique()} items, {dataset.queries.height} queries, "
-        f"{dataset.corpus.height} documents, {rejected} rows rejected"
+        f"{dataset.corpus.height} documents; {rows_read(outcome.tally)}; "
+        f"{later:,} rows of the tables rejected"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -11,14 +11,18 @@ from polybatch.errors import InputError
 from polybatch.markdown import escape, excerpt, markdown
 from polybatch.profile import Profile
 from polybatch.settings import DatasetSettings
-from polybatch.tables import Dataset
+from polybatch.tables import TALLY, Dataset
+from polybatch.validation import rows_read
 
 _SHOWN = 5  # examples of each reason
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A dataset after validation. `rejected`: REJECTED; `broken`: expectations that do not hold."""
+    """A dataset after validation. `rejected`: REJECTED; `broken`: expectations that do not hold.
+
+    `tally`: TALLY of its source's files.
+    """
 
     dataset: Dataset
     settings: DatasetSettings
@@ -28,6 +32,7 @@ class Outcome:
     notes: Sequence[str]
     composed: int
     broken: Sequence[InputError]
+    tally: pl.DataFrame = field(default_factory=TALLY.to_frame)
 
 
 def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
@@ -69,6 +74,9 @@ def _dataset(outcome: Outcome) -> list[str]:
         notes.append(f"- texts brought to Unicode NFC: {outcome.composed:,}")
     if notes:
         parts += ["Known of these data:", "\n".join(notes)]
+    parts += ["### Rows read", f"{rows_read(outcome.tally).capitalize()}."]
+    if outcome.tally.height:
+        parts.append(markdown(_files(outcome.tally)))
     if outcome.rejected.height:
         parts += ["### Rejected, and why", _rejected(outcome.rejected)]
     if outcome.profile.examples.height:
@@ -102,6 +110,13 @@ def _languages(profile: Profile) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def _files(tally: pl.DataFrame) -> pl.DataFrame:
+    return tally.select(
+        pl.col("file").map_elements(escape, pl.String),
+        pl.exclude("file").map_elements(lambda count: f"{count:,}", pl.String),
+    )
 
 
 def _rejected(rejected: pl.DataFrame) -> str:

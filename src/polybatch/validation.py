@@ -52,7 +52,10 @@ def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
 
 
 def summarise(dataset: Dataset, settings: DatasetSettings, parsed: Parsed) -> dict[str, Any]:
-    """Return counts by language, what was rejected by reason, and the source's notes."""
+    """Return counts by language, what was rejected by reason, and the source's notes.
+
+    `rows`: what became of the rows of each file that was read (`polybatch.tables.TALLY`).
+    """
     return {
         "source": settings.source,
         "use": settings.use,
@@ -62,8 +65,23 @@ def summarise(dataset: Dataset, settings: DatasetSettings, parsed: Parsed) -> di
         "documents": _by_language(dataset.corpus),
         "judgements": dataset.qrels.height,
         "rejected": _counts(parsed.rejected, "reason"),
+        "rows": parsed.tally.to_dicts(),
         "notes": list(parsed.notes),
     }
+
+
+def rows_read(tally: pl.DataFrame) -> str:
+    """Return the sum of a source's rows in words.
+
+    Example:
+        >>> from polybatch.tables import TALLY
+        >>> rows_read(pl.DataFrame([("a", 5, 3, 1, 1), ("b", 2, 2, 0, 0)], TALLY, orient="row"))
+        '7 rows read = 5 kept + 1 merged + 1 rejected'
+    """
+    if tally.is_empty():
+        return "rows read are not counted by this source"
+    read, kept, merged, rejected = tally.select(pl.exclude("file").sum()).row(0)
+    return f"{read:,} rows read = {kept:,} kept + {merged:,} merged + {rejected:,} rejected"
 
 
 def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from polybatch.config import Config
 from polybatch.errors import InputErrorList
 from polybatch.expectations import index
 from polybatch.files import whole_folder, write_json, write_text
-from polybatch.report import Outcome, validation_report
+from polybatch.report import Outcome, rows_read, validation_report
 from polybatch.sources import source_of
 from polybatch.tables import write_dataset, write_table
 from polybatch.validation import Prepared, check, is_own, prepare, summary
@@ -63,10 +63,11 @@ def _write_results(config: Config, outcomes: Mapping[str, Outcome]) -> None:
 
 def _line(outcome: Outcome) -> str:
     dataset = outcome.dataset
+    later = outcome.lost.height - int(outcome.tally["rejected"].sum())
     return (
         f"{dataset.queries['item_id'].n_unique()} items, {dataset.queries.height} queries, "
-        f"{dataset.corpus.height} documents, {outcome.merged.height} rows merged, "
-        f"{outcome.lost.height} rejected"
+        f"{dataset.corpus.height} documents; {rows_read(outcome.tally)}; of the tables "
+        f"{outcome.merged.height:,} rows merged, {later:,} rejected"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -13,7 +13,7 @@ from polybatch.errors import InputError
 from polybatch.markdown import escape, excerpt, markdown
 from polybatch.profile import Profile
 from polybatch.settings import DatasetSettings
-from polybatch.tables import Dataset
+from polybatch.tables import TALLY, Dataset
 
 _SHOWN = 5  # examples of each reason
 _MERGED = pl.col("reason").str.starts_with(MERGED)
@@ -23,7 +23,7 @@ _MERGED = pl.col("reason").str.starts_with(MERGED)
 class Outcome:
     """A dataset after validation. `rejected`: REJECTED; `broken`: expectations that do not hold.
 
-    `suites`: what `polybatch.expectations.hold` returned.
+    `suites`: what `polybatch.expectations.hold` returned. `tally`: TALLY of its source's files.
     """
 
     dataset: Dataset
@@ -35,6 +35,7 @@ class Outcome:
     composed: int
     broken: Sequence[InputError]
     suites: Mapping[str, tuple[dict[str, Any], str]]
+    tally: pl.DataFrame = field(default_factory=TALLY.to_frame)
 
     @property
     def merged(self) -> pl.DataFrame:
@@ -45,6 +46,20 @@ class Outcome:
     def lost(self) -> pl.DataFrame:
         """The other rows of `rejected`."""
         return self.rejected.filter(~_MERGED)
+
+
+def rows_read(tally: pl.DataFrame) -> str:
+    """Return the sum of a source's rows in words.
+
+    Example:
+        >>> from polybatch.tables import TALLY
+        >>> rows_read(pl.DataFrame([("a", 5, 3, 1, 1), ("b", 2, 2, 0, 0)], TALLY, orient="row"))
+        '7 rows read = 5 kept + 1 merged + 1 rejected'
+    """
+    if tally.is_empty():
+        return "rows read are not counted by this source"
+    read, kept, merged, rejected = tally.select(pl.exclude("file").sum()).row(0)
+    return f"{read:,} rows read = {kept:,} kept + {merged:,} merged + {rejected:,} rejected"
 
 
 def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
@@ -104,6 +119,9 @@ def _dataset(outcome: Outcome) -> list[str]:
         notes.append(f"- {copies}")
     if notes:
         parts += ["Known of these data:", "\n".join(notes)]
+    parts += ["### Rows read", f"{rows_read(outcome.tally).capitalize()}."]
+    if outcome.tally.height:
+        parts.append(markdown(_files(outcome.tally)))
     if outcome.lost.height:
         parts += ["### Rejected, and why", _rejected(outcome.lost)]
     if outcome.profile.examples.height:
@@ -137,6 +155,13 @@ def _languages(profile: Profile) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def _files(tally: pl.DataFrame) -> pl.DataFrame:
+    return tally.select(
+        pl.col("file").map_elements(escape, pl.String),
+        pl.exclude("file").map_elements(lambda count: f"{count:,}", pl.String),
+    )
 
 
 def _rejected(rejected: pl.DataFrame) -> str:

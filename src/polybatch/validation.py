@@ -119,6 +119,7 @@ def check(config: Config, name: str, prepared: Mapping[str, Prepared]) -> Outcom
     return Outcome(
         dataset, settings, pl.concat([mine.rejected, gone]), found, profiled,
         (*mine.parsed.notes, *_notes(mine, settings)), mine.composed, errors, held,
+        mine.parsed.tally,
     )  # fmt: skip
 
 
@@ -224,7 +225,9 @@ def summarise(
 ) -> dict[str, Any]:
     """Return counts by language, and from the origin what was rejected by reason, and notes.
 
-    Merged documents are counted as `merged`, not among the rejected rows.
+    `rows`: what became of the rows of each file that was read (`polybatch.tables.TALLY`).
+    `merged`: documents, and judgements, that became one with others; they are not among the
+    rejected rows.
     """
     merged = pl.col("reason").str.starts_with(MERGED)
     return {
@@ -237,6 +240,7 @@ def summarise(
         "judgements": dataset.qrels.height,
         "merged": origin.rejected.filter(merged).height,
         "rejected": _counts(origin.rejected.filter(~merged), "reason"),
+        "rows": origin.tally.to_dicts(),
         "notes": list(origin.notes),
     }
 

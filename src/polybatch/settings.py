@@ -129,13 +129,22 @@ class DatasetSettings:
 
 
 @dataclass(frozen=True, config=_EXACT)
+class MinRows:
+    """Queries, and documents, that a language needs: to train (or adapt) on, and to evaluate on."""
+
+    train: Count
+    evaluate: Count
+
+
+@dataclass(frozen=True, config=_EXACT)
 class ValidationSettings:
     """What data has to be before anything is trained or measured on it.
 
     `leakage`: what happens to training items whose text stands in an evaluation dataset.
     `near_duplicate`: from which share of common character trigrams (Jaccard) on two texts count as
     the same one; 1 looks for equal texts only. `min_languages`: an item in fewer is rejected.
-    `min_rows`: queries, and documents, a language needs. `min_characters`, `max_characters`: of a
+    `min_rows`: queries, and documents, a language needs; one number for all uses, or `train` and
+    `evaluate` apart. `min_characters`, `max_characters`: of a
     text; a row outside is rejected. Shares are of a language's rows in one table: rejected ones,
     texts that stand twice, texts that stand in another language of their item, answers that their
     document does not hold whole (where a publisher marks answers), texts in the language's script,
@@ -145,7 +154,7 @@ class ValidationSettings:
     leakage: Literal["remove", "fail", "report"]
     near_duplicate: Annotated[float, _range(0.5, 1.0)]
     min_languages: Annotated[int, _range(1, 1000)]
-    min_rows: Count
+    min_rows: MinRows | Count
     min_characters: Annotated[int, _range(1, 1000)]
     max_characters: Annotated[int, _range(1, 1_000_000)]
     max_rejected: Share
@@ -155,6 +164,12 @@ class ValidationSettings:
     min_script: Share
     min_identified: Share
     identified_rows: Count
+
+    def least_rows(self, use: str) -> int:
+        """Return `min_rows` of a dataset with this `use`."""
+        if isinstance(self.min_rows, int):
+            return self.min_rows
+        return self.min_rows.evaluate if use == "evaluate" else self.min_rows.train
 
 
 @dataclass(frozen=True, config=_EXACT)

@@ -83,10 +83,14 @@ class Config:
 
         That number differs from `batches.steps` where `match_budget` makes up for an adaptation.
         """
-        if not self.batches.match_budget or self.strategies[strategy].start == "dapt":
-            return self.batches
-        extra = self.dapt.steps if self.dapt else 0
-        return dataclasses.replace(self.batches, steps=self.batches.steps + extra)
+        start = self.strategies[strategy].start
+        return dataclasses.replace(self.batches, steps=self.budgets[0 if start == "dapt" else -1])
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """The numbers of steps that strategies of this study may have, the smallest first."""
+        extra = self.dapt.steps if self.batches.match_budget and self.dapt else 0
+        return tuple(sorted({self.batches.steps, self.batches.steps + extra}))
 
 
 def load(path: Path) -> Config:

@@ -179,12 +179,16 @@ class BatchSettings:
 
     `match_budget`: trained strategies that start from the base encoder get as many steps more as
     the adaptation of the others took (`dapt.steps`), so that all took equally many.
+    `exposure`: `pairs` draws languages by their number of pairs, `equal` asks every language
+    equally often in every strategy, `item` also gives all strategies the same items at the same
+    steps (items in every language alone). `size_exponent` is of `pairs`.
     """
 
     steps: int = _range(1, 10_000_000)
     batch_pairs: int = _range(2, 65536)
     size_exponent: float = _range(0.0, 1.0)
     match_budget: bool = field(kw_only=True)
+    exposure: Literal["pairs", "equal", "item"] = field(kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,13 @@ PARAMS = {
         "baseline": "zero-shot",
         "focus": "hybrid",
     },
-    "batches": {"steps": 6, "batch_pairs": 8, "size_exponent": 1.0, "match_budget": False},
+    "batches": {
+        "steps": 6,
+        "batch_pairs": 8,
+        "size_exponent": 1.0,
+        "match_budget": False,
+        "exposure": "item",
+    },
     "strategies": {
         "zero-shot": {"start": "base", "batches": "none"},
         "hybrid": {"start": "base", "batches": "hybrid", "cross_ratio": 0.5},

@@ -83,10 +83,15 @@ class Config:
 
         That number differs from `batches.steps` where `match_budget` makes up for an adaptation.
         """
-        if not self.batches.match_budget or self.strategies[strategy].start == "dapt":
-            return self.batches
-        extra = self.adaptation.steps if self.adaptation else 0
-        return dataclasses.replace(self.batches, steps=self.batches.steps + extra)
+        start = self.strategies[strategy].start
+        return dataclasses.replace(self.batches, steps=self.budgets[0 if start == "dapt" else -1])
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """The numbers of steps that strategies of this study may have, the smallest first."""
+        adapted = self.adaptation if self.batches.match_budget else None
+        extra = adapted.steps if adapted else 0
+        return tuple(sorted({self.batches.steps, self.batches.steps + extra}))
 
 
 def load(path: Path) -> Config:
@@ -129,7 +134,10 @@ def _partial(kind: Any, value: Any, key: Key, wrong: set[Key]) -> Any:
     """Return settings without checks, None at keys that are wrong, for the rules to go on with."""
     if key in wrong or value is None:
         return None
-    if typing.get_origin(kind) in (UnionType, typing.Union):  # of a section, and of what is no mapping
+    if typing.get_origin(kind) in (
+        UnionType,
+        typing.Union,
+    ):  # of a section, and of what is no mapping
         sections = [one for one in typing.get_args(kind) if dataclasses.is_dataclass(one)]
         kind = sections[0] if sections and isinstance(value, dict) else object
     if typing.get_origin(kind) is dict:

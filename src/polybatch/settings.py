@@ -202,12 +202,16 @@ class BatchSettings:
 
     `match_budget`: trained strategies that start from the base encoder get as many steps more as
     the adaptation of the others took (`dapt.steps`), so that all took equally many.
+    `exposure`: `pairs` draws languages by their number of pairs, `equal` asks every language
+    equally often in every strategy, `item` also gives all strategies the same items at the same
+    steps (items in every language alone). `size_exponent` is of `pairs`.
     """
 
     steps: Count
     batch_pairs: Annotated[int, _range(2, 65536)]
     size_exponent: Share
     match_budget: bool
+    exposure: Literal["pairs", "equal", "item"]
 
 
 @dataclass(frozen=True, config=_EXACT)

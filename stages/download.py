@@ -9,7 +9,7 @@ from polybatch.config import Config
 from polybatch.download import Fetcher
 from polybatch.files import whole_folder
 from polybatch.sources import source_of
-from stages.common import RAW, known, run
+from .common import RAW, known, run
 
 
 def download(config: Config, key: str) -> str:

@@ -16,7 +16,7 @@ from polybatch.report import Outcome, rows_read, validation_report
 from polybatch.sources import source_of
 from polybatch.tables import write_dataset, write_table
 from polybatch.validation import Prepared, check, is_own, prepare, summary
-from stages.common import RAW, RESULTS, VALID, log, run
+from .common import RAW, RESULTS, VALID, log, run
 
 
 def validate(config: Config, _: str) -> str:

@@ -55,6 +55,10 @@ Count = Annotated[int, _range(1, 10_000_000)]
 Words = Annotated[tuple[str, ...], *_UNIQUE]
 
 
+NO_FOLDER = "inputs/none"
+"""What `folder` says where there are no files of one's own: DVC depends on a folder in any case."""
+
+
 @dataclass(frozen=True, config=_EXACT)
 class StudySettings:
     """The study as a whole. `baseline`: the strategy that differences refer to.
@@ -97,7 +101,7 @@ class Trial:
 class SourceSettings:
     """What to fetch of a source: languages (BCP-47) and splits, both by the source's own names.
 
-    `folder`: where the user's own files are, inside `inputs/`; only sources of one's own take it.
+    `folder`: where the user's own files are, inside `inputs/`; `inputs/none` for all other sources.
     `columns`: what their columns are called, `field=name` each (`polybatch.sources.local`).
     `revisions`: of a source on the hub, `owner/name=commit` each. `sample`: how much of a large
     one, documents or items a language, is taken beside what is judged; all where it is not said.
@@ -178,6 +182,8 @@ class EncoderSettings:
 
     `revision`: commit on the hub, empty for packages and folders. `pooling`: `as-saved` keeps what
     the checkpoint has (mean where it has none). Prompts stand before each text; empty for none.
+    `folder`: the same as `name` where that is a folder, so that DVC sees when its files change;
+    else `inputs/none`.
     """
 
     name: str
@@ -188,6 +194,7 @@ class EncoderSettings:
     query_length: Annotated[int, _range(4, 8192)]
     document_length: Annotated[int, _range(4, 8192)]
     batch_texts: Annotated[int, _range(1, 65536)]
+    folder: str = NO_FOLDER
 
     def of(self, side: Literal["query", "document"]) -> tuple[int, str]:
         """Return length and prompt of one side, as encoding and counting take them."""

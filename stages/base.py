@@ -5,6 +5,7 @@ from __future__ import annotations
 from polybatch.config import Config
 from polybatch.encoders import load_encoder, save_checkpoint
 from polybatch.files import whole_folder
+
 from .common import START, run
 
 

@@ -9,6 +9,7 @@ from polybatch.laws import check_plan
 from polybatch.plans import plan_batches, plan_texts
 from polybatch.settings import Trial
 from polybatch.tables import read_dataset, write_table
+
 from .common import BATCHES, RESULTS, VALID, run_trial
 
 

@@ -30,6 +30,7 @@ from polybatch.sections import (
 from polybatch.seeds import mean_numbers, mean_scores, seeds_section, spread_over_seeds
 from polybatch.significance import assess
 from polybatch.tables import read_notes, read_table
+
 from .common import RESULTS, run
 
 _ROW = ("strategy", "dataset", "setting", "measure")

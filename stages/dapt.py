@@ -14,6 +14,7 @@ from polybatch.files import whole_folder, write_json, write_text
 from polybatch.settings import AdaptationSettings
 from polybatch.tables import read_dataset
 from polybatch.texts import domain_text
+
 from .common import MODELS, RESULTS, START, VALID, known, log, run
 
 _CURVES = RESULTS / "adaptation"

@@ -9,6 +9,7 @@ from polybatch.config import Config
 from polybatch.download import Fetcher
 from polybatch.files import whole_folder
 from polybatch.sources import source_of
+
 from .common import RAW, known, run
 
 

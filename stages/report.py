@@ -22,6 +22,7 @@ from polybatch.settings import Trial
 from polybatch.significance import SIGNIFICANCE
 from polybatch.tables import read_dataset, read_table
 from polybatch.trec import read_run
+
 from .common import RAW, RESULTS, TIMING, VALID, run
 
 _MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 5 MB

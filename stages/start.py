@@ -10,6 +10,7 @@ from pathlib import Path
 
 from polybatch.config import Config
 from polybatch.files import sha256_of_folder, whole_folder, write_json
+
 from .common import START, STARTS, known, run
 
 

@@ -27,6 +27,7 @@ from polybatch.machine import (
 )
 from polybatch.settings import Trial
 from polybatch.training import Plan, train
+
 from .common import BATCHES, MODELS, RESULTS, STARTS, log, run_trial
 
 

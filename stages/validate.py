@@ -16,6 +16,7 @@ from polybatch.report import Outcome, rows_read, validation_report
 from polybatch.sources import source_of
 from polybatch.tables import write_dataset, write_table
 from polybatch.validation import Prepared, check, is_own, prepare, summary
+
 from .common import RAW, RESULTS, VALID, log, run
 
 

@@ -69,7 +69,7 @@ class Workspace:
                 folder / name,
                 ignore=shutil.ignore_patterns("cache", "tmp", "*.local", "__pycache__"),
             )
-        for name in ("dvc.yaml", ".dvcignore", ".gitignore", "params.yaml"):
+        for name in ("dvc.yaml", "versions.yaml", ".dvcignore", ".gitignore", "params.yaml"):
             shutil.copy(ROOT / name, folder / name)
         shutil.rmtree(folder / "results")
         self.run("git", "init", "-q", ".")

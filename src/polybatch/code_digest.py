@@ -1,4 +1,4 @@
-"""Which files a stage's code is, and a digest that changes only when the code may do something else.
+"""Which files a stage's code is, and a digest that changes only when what it does may change.
 
 A stage's code is its own file, all of this package that it imports, and the data files beside
 those (templates, suites, registry.json). Comments, docstrings and layout are no part of the digest.
@@ -93,7 +93,7 @@ def _parents(module: str) -> list[str]:
 
 
 def _place(path: Path) -> str:
-    """Return a file's name below its package, the same in a repository and where it is installed."""
+    """Return a file's name below its package, the same wherever the package is."""
     for name in _OURS:
         if path.is_relative_to(package_folder(name)):
             return f"{name}/{path.relative_to(package_folder(name)).as_posix()}"
@@ -150,8 +150,7 @@ def _shown(node: object) -> str:
     """Write a syntax tree the same way in every Python, without docstrings and the version.
 
     Example:
-        >>> one, other = 'def f():\\n    "Says."\\n    return 1  # one', "def f():  return (1)"
-        >>> _shown(ast.parse(one)) == _shown(ast.parse(other))
+        >>> _shown(ast.parse("'Says.'; x = (1)  # one")) == _shown(ast.parse("x = 1"))
         True
     """
     if isinstance(node, list):

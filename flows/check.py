@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
+from polybatch.files import refuse_special_files
 from polybatch.settings import NO_FOLDER
 from polybatch.versions import VERSIONS, older_code, older_code_message
 
@@ -22,6 +23,7 @@ def check_params(root: Path) -> Config:
 
     Raises:
         InputErrorList: every mistake, with its line.
+        InputError: a folder that is not there, or holds what DVC would wait for.
     """
     path = root / "params.yaml"
     config = load(path)
@@ -39,6 +41,9 @@ def check_params(root: Path) -> Config:
     ]
     if errors:
         raise InputErrorList(f"{path} cannot be used", errors)
+    for name, source in config.sources.items():
+        if source.folder not in (None, NO_FOLDER):
+            refuse_special_files(root / source.folder, f"{path} sources.{name}.folder")
     return config
 
 

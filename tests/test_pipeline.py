@@ -201,7 +201,7 @@ def test_a_seed_added_trains_with_it_and_runs_nothing_else(again: Workspace) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
     trial = {f"{stage}@hybrid-1" for stage in ("batches", "train", "index", "evaluate")}
-    assert ran == {"start@hybrid", *trial}
+    assert ran == {"settings", "start@hybrid", *trial}
     one, other = (
         (again.folder / f"results/metrics/hybrid/{seed}.json").read_bytes() for seed in (0, 1)
     )

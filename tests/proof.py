@@ -1,4 +1,4 @@
-"""The proof behind versions.yaml: a tiny study whose outputs must be those of the recorded versions.
+"""The proof behind versions.yaml: a tiny study whose outputs must be those on record.
 
     python tests/proof.py          # record the code's digest, or say which number to bump
     python tests/proof.py --bump   # and bump it
@@ -73,9 +73,9 @@ def make_study(folder: Path) -> None:
     (folder / "inputs" / "none").mkdir(parents=True)
 
 
-def run(folder: Path, stage: str) -> Outputs:
-    """Run a stage in this process, with all its keys, and return its outputs."""
-    for key in STAGES[stage]:
+def run(folder: Path, stage: str, keys: list[str] | None = None) -> Outputs:
+    """Run a stage in this process, with these keys or all, and return its outputs."""
+    for key in STAGES[stage] if keys is None else keys:
         with _as_program(folder, stage, key):
             runpy.run_module(f"polybatch_stages.{stage}", run_name="__main__", alter_sys=True)
     found = outputs(folder, stage)
@@ -247,14 +247,13 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description="Hold the code against versions.yaml")
     parser.add_argument("--bump", action="store_true", help="raise the numbers that have to go up")
-    parser.add_argument("--stage", help=argparse.SUPPRESS)  # this one, in the study of --folder
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.stage:
-        print(json.dumps(differences(recorded()[chosen.stage], run(chosen.folder, chosen.stage))))
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        now = prove(Path(folder))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            now = prove(Path(folder))
+    except SystemExit as error:
+        print(f"versions: a stage refuses what it took before: {error}")
+        return 1
     before = recorded() if RECORD.is_file() else now
     other = {name: found for name in STAGES if (found := differences(before[name], now[name]))}
     for name, paths in other.items():

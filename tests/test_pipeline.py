@@ -20,6 +20,8 @@ import pytest
 from browser import visit
 from ruamel.yaml import YAML
 
+from polybatch.versions import write_versions
+
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ["de", "en", "sw"]
 PARAMS = {
@@ -189,6 +191,29 @@ def test_one_strategy_edited_reruns_that_one_only(again: Workspace) -> None:
     ran = {line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")}
     assert "batches@hybrid-0" in ran
     assert not any("zero-shot" in name for name in ran)
+
+
+def test_a_number_that_goes_up_reruns_its_stage_and_what_follows(again: Workspace) -> None:
+    path = again.folder / "versions.yaml"
+    kept = path.read_text(encoding="utf-8")
+    trials = [f"{name}-0" for name in PARAMS["strategies"]]
+    try:
+        for stage, stale in (
+            ("evaluate", {f"evaluate@{trial}" for trial in trials}),
+            ("compare", {"compare"}),
+            ("download.cldr", {"settings"}),
+        ):
+            write_versions(path, {}, [stage])
+            assert set(json.loads(again.run("dvc", "status", "--json").stdout)) == stale
+            path.write_text(kept, encoding="utf-8")
+        write_versions(path, {}, ["start", "download.cldr"])
+        done = again.run("dvc", "repro", "train@hybrid-0", "validate")
+        ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
+        # Both give the bytes that are there already, so nothing follows.
+        assert ran == {"settings", "download@cldr", "start@hybrid"}
+    finally:
+        path.write_text(kept, encoding="utf-8")
+        again.run("dvc", "repro")
 
 
 def test_a_seed_added_trains_with_it_and_runs_nothing_else(again: Workspace) -> None:

@@ -81,8 +81,8 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("  max_rejected: 0.05", "  max_rejectd: 0.05", "validation.max_rejectd", "max_rejected"),
         ("near_duplicate: 1.0", "near_duplicate: 0.2", "validation.near_duplicate", "between"),
         (
-            "    splits: [train, test]\n",
-            "    splits: [train, test]\n    folder: ../elsewhere\n",
+            "folder: inputs/none    # none of mine",
+            "folder: ../elsewhere",
             "sources.cldr.folder",
             "below inputs/",
         ),

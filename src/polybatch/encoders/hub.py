@@ -28,7 +28,6 @@ from sentence_transformers.sentence_transformer.modules import (
     Transformer,
 )
 from torch import nn
-from transformers import AutoModel
 
 from polybatch.encoders.checkpoints import (
     TRANSFORMER_FILES,
@@ -181,7 +180,7 @@ def _check_weights(encoder: SentenceTransformer, folder: Path) -> None:
     for part, module in zip(parts, _transformers(encoder), strict=True):
         place = folder / part.path
         with loading(folder):
-            _, info = AutoModel.from_pretrained(
+            _, info = type(module.model).from_pretrained(
                 place,
                 config=module.config,
                 output_loading_info=True,

@@ -83,9 +83,9 @@ def _config(path: Path) -> dict[str, Any]:
     prompts = config.get("prompts") or {}
     if not all(text is None or isinstance(text, str) for text in prompts.values()):
         raise InputError(path, f"'prompts': {prompts}", "texts", "Fetch the file again")
-    if (kind := config.get("model_type") or "SentenceTransformer") != "SentenceTransformer":
+    if (saved := config.get("model_type") or "SentenceTransformer") != "SentenceTransformer":
         raise InputError(
-            path, f"a {kind}", "a SentenceTransformer", "Choose an encoder of one vector a text"
+            path, f"a {saved}", "a SentenceTransformer", "Choose an encoder of one vector a text"
         )
     return config
 
@@ -93,13 +93,15 @@ def _config(path: Path) -> dict[str, Any]:
 def _load(folder: Path, part: Part) -> nn.Module:
     named: dict[str, Any] = {"subfolder": part.path, **_LOCAL, "backend": "torch"}
     if issubclass(part.kind, Transformer):
-        return load_transformer(folder, part.path)
+        transformer: nn.Module = load_transformer(folder, part.path)
+        return transformer
     if issubclass(part.kind, Router):
         named["module_classes"] = {
             name: _OpenTransformer if issubclass(kind, Transformer) else kind
             for name, kind in MODULES.items()
         }
-    loaded: nn.Module = part.kind.load(str(folder), **named)  # type: ignore[operator]
+    kind: Any = part.kind
+    loaded: nn.Module = kind.load(str(folder), **named)
     return loaded
 
 

@@ -101,7 +101,7 @@ def check_dense(place: Path) -> None:
     config = place / "config.json"
     settings = read_json(config)
     given = settings if isinstance(settings, dict) else {}
-    sizes = [given.get(f"{side}_features") for side in ("in", "out")]
+    sizes: list[Any] = [given.get(f"{side}_features") for side in ("in", "out")]
     weights = place / "model.safetensors"
     room = weights.stat().st_size if weights.is_file() else 0
     if not all(type(size) is int and size > 0 for size in sizes) or sizes[0] * sizes[1] > room:

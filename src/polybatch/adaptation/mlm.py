@@ -28,7 +28,7 @@ from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig, AutoModelForMa
 from polybatch.adaptation.job import Job, Outcome
 from polybatch.adaptation.trainer import Batch, Steps, follow
 from polybatch.encoders import hub
-from polybatch.encoders.inspection import inspect_folder
+from polybatch.encoders.configurations import check_values, read_json
 from polybatch.errors import InputError
 from polybatch.pairs import Int64
 from polybatch.spans import IGNORED, mask, pack
@@ -176,7 +176,7 @@ def _given_head(job: Job, model: Any, rows: Tensor) -> str:
     plain: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         folder = hub.folder_of(job.lengths)
-        inspect_folder(folder)
+        check_values(folder / "config.json", read_json(folder / "config.json"))
         made = AutoConfig.from_pretrained(folder, **plain).architectures or ()
         if not any(each.endswith("MaskedLM") for each in made):
             return "new"  # saved without a head: do not load it to find that out

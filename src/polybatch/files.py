@@ -92,6 +92,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = _temporary_for(path)
     try:
         yield temporary
+        follow_umask(temporary)
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
@@ -107,6 +108,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
+        follow_umask(temporary)
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
@@ -137,6 +139,21 @@ def library_writes(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise storage_error(path, str(error)) from error
+
+
+def follow_umask(path: Path) -> None:
+    """Give a file, or all files of a folder, the permissions of a file that `open` makes.
+
+    Libraries write through temporary files that only their owner may read.
+    """
+    folder = path if path.is_dir() else path.parent
+    probe = folder / f".permissions-{os.getpid()}"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -12,7 +12,13 @@ from sentence_transformers import SentenceTransformer
 from polybatch.encoder_rules import HUB_NAMES, encoder_mistakes
 from polybatch.encoders import hub
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
-from polybatch.encoders.tokens import TokenCounts, count_tokens, features_of, token_limit
+from polybatch.encoders.tokens import (
+    TokenCounts,
+    count_tokens,
+    features_of,
+    padding_ids,
+    token_limit,
+)
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.errors import InputError
 from polybatch.settings import EncoderSettings
@@ -25,6 +31,7 @@ __all__ = [
     "features_of",
     "load_encoder",
     "open_checkpoint",
+    "padding_ids",
     "save_checkpoint",
     "token_limit",
 ]

@@ -146,7 +146,7 @@ class ValidationSettings:
     leakage: Literal["remove", "fail", "report"]
     near_duplicate: float = _range(0.5, 1.0)
     min_languages: int = _range(1, 1000)
-    min_rows: MinRows | int = field(metadata={"range": (1, 10_000_000)})
+    min_rows: MinRows | int = _range(1, 10_000_000)  # noqa: RUF009
     min_characters: int = _range(1, 1000)
     max_characters: int = _range(1, 1_000_000)
     max_rejected: float = _range(0.0, 1.0)

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from polybatch.config import Config
-from polybatch.duplicates import MERGED, merge_equal
+from polybatch.duplicates import MERGED, merge_equal, unmerged
 from polybatch.errors import InputError
 from polybatch.expectations import Result, broken, hold
 from polybatch.leakage import LEAKS, leaks, without
@@ -33,8 +33,8 @@ _FEW = 100  # items, from which on a share is known to 10 points
 class Prepared:
     """A dataset's part of its source, after the row rules. `parsed`: the source, without its rows.
 
-    `rejected`: rows of the whole source that its reader or a rule rejected, and those that were
-    merged. `kept`: rows of each language that the whole source kept. `errors`: too many losses.
+    `rejected`: rows of the whole source that its reader or a rule rejected, and those of this part
+    that were merged. `kept`: rows of each language that the whole source kept. `errors`: too many losses.
     `groups`: `group_id`s that were drawn as one, since their items share a document.
     """
 
@@ -75,16 +75,15 @@ def prepare(
     read = int(parsed.tally["read"].sum()) if parsed.tally.height else None
     errors = refuse_losses(dataset, lost, rules, settings.languages, read)
     kept = dict(rows_by_language(dataset).rows())
-    groups = []
-    if own and dataset.queries.height:  # of domain text, which nobody searches, nothing ties
-        merged = merge_equal(dataset)
-        dataset, lost = merged.dataset, pl.concat([lost, merged.rows])
-        parsed = replace(parsed, answers=merged.moved(parsed.answers))
-        groups = merged.groups
-    if settings.part != "all":
-        groups = [*groups, *joined_groups(dataset)]
-    part = part_of(dataset, settings, "item_id" if own else "doc_id")
-    return Prepared(part, parsed.said(), lost, kept, checked.composed, groups, errors)
+    merged = merge_equal(dataset) if own and dataset.queries.height else unmerged(dataset)
+    parsed = replace(parsed, answers=merged.moved(parsed.answers))
+    groups = [*merged.groups, *joined_groups(merged.dataset)] if settings.part != "all" else []
+    part = part_of(merged.dataset, settings, "item_id" if own else "doc_id")
+    here = set(part.corpus["group_id"])
+    return Prepared(
+        part, parsed.said(), pl.concat([lost, merged.of(part)]), kept, checked.composed,
+        [group for group in groups if here.intersection(group)], errors,
+    )  # fmt: skip
 
 
 def part_of(dataset: Dataset, settings: DatasetSettings, by: str = "item_id") -> Dataset:

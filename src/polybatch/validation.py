@@ -34,8 +34,9 @@ class Prepared:
     """A dataset's part of its source, after the row rules. `parsed`: the source, without its rows.
 
     `rejected`: rows of the whole source that its reader or a rule rejected, and those of this part
-    that were merged. `kept`: rows of each language that the whole source kept. `errors`: too many losses.
-    `groups`: `group_id`s that were drawn as one, since their items share a document.
+    that were merged. `kept`: rows of each language that the whole source kept. `groups`:
+    `group_id`s that were drawn as one, since they share items or documents. `errors`: too many
+    losses.
     """
 
     dataset: Dataset

@@ -147,13 +147,13 @@ def _broken(name: str, held: Mapping[str, tuple[Result, str]]) -> Iterator[Input
 
 def _notes(prepared: Prepared, settings: DatasetSettings) -> Iterator[str]:
     """Yield what a reader should know of few items, of merged documents, and of the split."""
-    items = prepared.dataset.queries["item_id"].n_unique()
+    name, items = prepared.dataset.name, prepared.dataset.queries["item_id"].n_unique()
     if settings.use == "evaluate" and items < _FEW:
-        yield f"{prepared.dataset.name} has few items: {few_items(items)}"
+        yield f"{name} has few items: {few_items(items)}"
     reasons = prepared.rejected.filter(pl.col("reason").str.starts_with(MERGED))
     if merged := reasons.filter(file="corpus").height:
         yield (
-            f"documents merged with one of equal text, which is relevant to the items of all: "
+            f"{name}: documents merged with one of equal text, which is relevant to the items of all: "
             f"{merged:,} (rejected.parquet names them)"
         )
     if prepared.groups and settings.part != "all":
@@ -163,7 +163,7 @@ def _notes(prepared: Prepared, settings: DatasetSettings) -> Iterator[str]:
             for group in prepared.groups[:_NAMED]
         )
         yield (
-            f"groups that share an item or a document, and were drawn as one: "
+            f"{name}: groups that share an item or a document, and were drawn as one: "
             f"{len(prepared.groups):,} ({shown}{', …' if len(prepared.groups) > _NAMED else ''})"
         )
 

@@ -153,7 +153,7 @@ def _notes(prepared: Prepared, settings: DatasetSettings) -> Iterator[str]:
     reasons = prepared.rejected.filter(pl.col("reason").str.starts_with(MERGED))
     if merged := reasons.filter(file="corpus").height:
         yield (
-            f"{name}: documents merged with one of equal text, which is relevant to the items of all: "
+            f"{name}: documents merged with one of equal text, relevant to the items of all: "
             f"{merged:,} (rejected.parquet names them)"
         )
     if prepared.groups and settings.part != "all":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polybatch.duplicates import MERGED, merge_equal
@@ -92,6 +92,7 @@ def test_two_questions_an_answer_in_two_languages() -> None:
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(datasets())
 def test_nothing_is_lost_and_a_perfect_encoder_scores_one(data: Dataset) -> None:
     found = merge_equal(data)
@@ -109,6 +110,7 @@ def test_nothing_is_lost_and_a_perfect_encoder_scores_one(data: Dataset) -> None
     assert before == set(texts)
 
 
+@settings(deadline=None)
 @given(datasets())
 def test_an_item_keeps_all_its_answers_with_the_highest_relevance(data: Dataset) -> None:
     def answers(each: Dataset) -> dict[tuple[str, str, str], int]:
@@ -124,6 +126,7 @@ def test_an_item_keeps_all_its_answers_with_the_highest_relevance(data: Dataset)
     assert answers(data) == answers(merge_equal(data).dataset)
 
 
+@settings(deadline=None)
 @given(datasets(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_decides_nothing(data: Dataset, random: object) -> None:
     turned = Dataset("toy", data.queries, data.corpus.reverse(), data.qrels.reverse())

@@ -7,7 +7,7 @@ from random import Random
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -66,6 +66,7 @@ def datasets(draw: st.DrawFn) -> Dataset:
     return _dataset(draw(st.lists(link, min_size=1, max_size=20)), groups)
 
 
+@settings(deadline=None)
 @given(datasets(), st.floats(0, 0.9))
 def test_every_row_is_in_one_part_and_no_group_in_both(dataset: Dataset, share: float) -> None:
     train, held = split_by_group(dataset, share, "stream")
@@ -90,6 +91,7 @@ def test_every_row_is_in_one_part_and_no_group_in_both(dataset: Dataset, share: 
         assert set(part.qrels["item_id"]) == set(part.queries["item_id"])
 
 
+@settings(deadline=None)
 @given(datasets(), st.floats(0, 0.9), st.randoms())
 def test_the_order_of_rows_decides_nothing(dataset: Dataset, share: float, random: object) -> None:
     turned = Dataset(dataset.name, *(getattr(dataset, name).reverse() for name in FRAMES))
@@ -99,6 +101,7 @@ def test_the_order_of_rows_decides_nothing(dataset: Dataset, share: float, rando
     ]
 
 
+@settings(deadline=None)
 @given(datasets())
 def test_a_larger_share_holds_out_what_a_smaller_one_does(dataset: Dataset) -> None:
     small, large = (split_by_group(dataset, share, "s")[1] for share in (0.2, 0.6))
@@ -152,6 +155,7 @@ def _held(dataset: Dataset, by: str = "item_id") -> set[str]:
     return set(split_by_group(dataset, 0.4, "s", by)[1].queries["item_id"])
 
 
+@settings(deadline=None)
 @given(datasets(), st.randoms(use_true_random=False), st.sets(st.integers(0, 15)))
 def test_no_item_moves_whose_group_has_the_same_members(
     dataset: Dataset, random: Random, gone: set[int]
@@ -172,6 +176,7 @@ def test_no_item_moves_whose_group_has_the_same_members(
     assert _held(dataset) & same == _held(changed) & same
 
 
+@settings(deadline=None)
 @given(datasets())
 def test_of_groups_that_join_one_stays_where_it_was(dataset: Dataset) -> None:
     groups = set(_groups(dataset).values())
@@ -181,6 +186,7 @@ def test_of_groups_that_join_one_stays_where_it_was(dataset: Dataset) -> None:
     assert any((group <= before) == (group <= after) for group in groups)
 
 
+@settings(deadline=None)
 @given(datasets(), st.floats(0.05, 0.9))
 def test_documents_that_nobody_asks_for_are_searched_and_not_trained_on(
     dataset: Dataset, share: float

@@ -31,11 +31,22 @@ class Merged:
     places: pl.DataFrame
     groups: list[list[str]]
 
+    def of(self, part: Dataset) -> pl.DataFrame:
+        """Return `rows` whose document is in a part of the dataset."""
+        kept = pl.col("reason").str.strip_prefix(MERGED)
+        return self.rows.filter(kept.is_in(part.corpus["doc_id"].implode()))
+
     def moved(self, answers: pl.DataFrame) -> pl.DataFrame:
         """Return ANSWERS of the documents that are kept."""
         found = answers.join(self.places, on="doc_id", how="left", maintain_order="left")
         found = found.with_columns(pl.coalesce("kept", "doc_id").alias("doc_id")).drop("kept")
         return found.unique(["item_id", "doc_id"], keep="first", maintain_order=True)
+
+
+def unmerged(dataset: Dataset) -> Merged:
+    """Return a dataset in which copies stay: of a published pool, or of text nobody searches."""
+    places = pl.DataFrame(schema={"doc_id": pl.String, "kept": pl.String})
+    return Merged(dataset, REJECTED.to_frame(), places, [])
 
 
 def merge_equal(dataset: Dataset) -> Merged:

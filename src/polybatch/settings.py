@@ -120,7 +120,8 @@ class DatasetSettings:
     """What a dataset takes from a source, and what for.
 
     `part`: `all`, or `train` / `heldout` of a split by group (article, territory): the share of
-    groups `heldout_share` goes to `heldout`, no group is in both. `use: text`: the corpus side
+    groups `heldout_share` goes to `heldout`, no group is in both; documents that nobody asks for
+    are searched in `heldout`. `use: text`: the corpus side
     alone, as domain text for `dapt.texts`.
     """
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from polybatch.config import Config
-from polybatch.duplicates import MERGED, merge_equal
+from polybatch.duplicates import MERGED, merge_equal, unmerged
 from polybatch.errors import InputError
 from polybatch.expectations import Result, broken, hold
 from polybatch.leakage import LEAKS, leaks, without
@@ -33,9 +33,10 @@ _FEW = 100  # items, from which on a share is known to 10 points
 class Prepared:
     """A dataset's part of its source, after the row rules. `parsed`: the source, without its rows.
 
-    `rejected`: rows of the whole source that its reader or a rule rejected, and those that were
-    merged. `kept`: rows of each language that the whole source kept. `errors`: too many losses.
-    `groups`: `group_id`s that were drawn as one, since their items share a document.
+    `rejected`: rows of the whole source that its reader or a rule rejected, and those of this part
+    that were merged. `kept`: rows of each language that the whole source kept. `groups`:
+    `group_id`s that were drawn as one, since they share items or documents. `errors`: too many
+    losses.
     """
 
     dataset: Dataset
@@ -75,16 +76,15 @@ def prepare(
     read = int(parsed.tally["read"].sum()) if parsed.tally.height else None
     errors = refuse_losses(dataset, lost, rules, settings.languages, read)
     kept = dict(rows_by_language(dataset).rows())
-    groups = []
-    if own and dataset.queries.height:  # of domain text, which nobody searches, nothing ties
-        merged = merge_equal(dataset)
-        dataset, lost = merged.dataset, pl.concat([lost, merged.rows])
-        parsed = replace(parsed, answers=merged.moved(parsed.answers))
-        groups = merged.groups
-    if settings.part != "all":
-        groups = [*groups, *joined_groups(dataset)]
-    part = part_of(dataset, settings, "item_id" if own else "doc_id")
-    return Prepared(part, parsed.said(), lost, kept, checked.composed, groups, errors)
+    merged = merge_equal(dataset) if own and dataset.queries.height else unmerged(dataset)
+    parsed = replace(parsed, answers=merged.moved(parsed.answers))
+    groups = [*merged.groups, *joined_groups(merged.dataset)] if settings.part != "all" else []
+    part = part_of(merged.dataset, settings, "item_id" if own else "doc_id")
+    here = set(part.corpus["group_id"])
+    return Prepared(
+        part, parsed.said(), pl.concat([lost, merged.of(part)]), kept, checked.composed,
+        [group for group in groups if here.intersection(group)], errors,
+    )  # fmt: skip
 
 
 def part_of(dataset: Dataset, settings: DatasetSettings, by: str = "item_id") -> Dataset:
@@ -147,13 +147,13 @@ def _broken(name: str, held: Mapping[str, tuple[Result, str]]) -> Iterator[Input
 
 def _notes(prepared: Prepared, settings: DatasetSettings) -> Iterator[str]:
     """Yield what a reader should know of few items, of merged documents, and of the split."""
-    items = prepared.dataset.queries["item_id"].n_unique()
+    name, items = prepared.dataset.name, prepared.dataset.queries["item_id"].n_unique()
     if settings.use == "evaluate" and items < _FEW:
-        yield f"{prepared.dataset.name} has few items: {few_items(items)}"
+        yield f"{name} has few items: {few_items(items)}"
     reasons = prepared.rejected.filter(pl.col("reason").str.starts_with(MERGED))
     if merged := reasons.filter(file="corpus").height:
         yield (
-            f"documents merged with one of equal text, which is relevant to the items of all: "
+            f"{name}: documents merged with one of equal text, relevant to the items of all: "
             f"{merged:,} (rejected.parquet names them)"
         )
     if prepared.groups and settings.part != "all":
@@ -163,7 +163,7 @@ def _notes(prepared: Prepared, settings: DatasetSettings) -> Iterator[str]:
             for group in prepared.groups[:_NAMED]
         )
         yield (
-            f"groups that share an item or a document, and were drawn as one: "
+            f"{name}: groups that share an item or a document, and were drawn as one: "
             f"{len(prepared.groups):,} ({shown}{', …' if len(prepared.groups) > _NAMED else ''})"
         )
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from flows.graph import LOCK
 from flows.scores import metrics_of
@@ -132,9 +133,20 @@ def _focused(root: Path, name: str) -> bytes:
     yaml.width = 1000
     params = yaml.load((root / PARAMS).read_text(encoding="utf-8"))
     params["study"]["focus"] = name
+    # An address that is in no commit may be a secret, and experiments are pushed.
+    committed = git(root, "show", f"HEAD:./{PARAMS}")
+    params["notify"]["webhook"] = _webhook_in(committed) if committed else None
     stream = io.StringIO()
     yaml.dump(params, stream)
     return stream.getvalue().encode()
+
+
+def _webhook_in(params: str) -> str | None:
+    try:
+        content = YAML(typ="safe").load(params)
+        return content["notify"]["webhook"] or None
+    except (YAMLError, KeyError, TypeError):
+        return None
 
 
 def _whole(root: Path) -> Files:

@@ -27,7 +27,7 @@ from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import server
-from flows.alerts import EVENT
+from flows.alerts import EVENT, webhook_of
 from flows.study import study
 from flows.workspace import check
 from polybatch.config import Config, load
@@ -86,6 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check(Path.cwd())
         config = load(Path("params.yaml"))
+        webhook_of(config)
         schedule = schedule_of(config, asked.every)
         with ExitStack() as stack:
             url = PREFECT_API_URL.value()

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import psutil
 from ruamel.yaml import YAML
@@ -26,6 +26,7 @@ from ruamel.yaml.error import YAMLError
 from flows.command import MARK
 from flows.graph import LOCK
 from polybatch.errors import InputError
+from polybatch.files import storage_error
 
 log = logging.getLogger("polybatch")
 _WAIT = 1.0  # seconds between two looks at a lock that another flow holds
@@ -83,9 +84,7 @@ def notes(root: Path) -> list[str]:
 @contextmanager
 def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
     """Yield the descriptor of the workspace's lock, held; Busy if another has it and we skip."""
-    path = root / ".dvc" / "tmp" / "study.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as stream:
+    with _open_lock(root / ".dvc" / "tmp" / "study.lock") as stream:
         said = False
         while True:
             try:
@@ -104,6 +103,14 @@ def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
         stream.write(f"process {os.getpid()}")
         stream.flush()
         yield stream.fileno()
+
+
+def _open_lock(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise storage_error(path, error.strerror or str(error)) from error
 
 
 def mend(root: Path) -> list[str]:

@@ -33,7 +33,10 @@ FORBIDDEN = {
     "stages": {"prefect"},
     "flows": {"torch", "stages"},
 }
-FLOWS_READ = {"polybatch", "polybatch.config", "polybatch.errors", "polybatch.settings"}
+FLOWS_READ = {
+    "polybatch",
+    *(f"polybatch.{name}" for name in ("config", "errors", "files", "settings", "webhooks")),
+}
 """All that flows may import of polybatch: params.yaml has one reader, and users one error."""
 
 

@@ -33,16 +33,16 @@ from prefect.states import Completed, Failed
 
 from flows.alerts import raise_alerts, webhook_of
 from flows.artifacts import show_results
+from flows.check import check_params, remarks
 from flows.command import Stages, title
 from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
 from flows.register import register
 from flows.runners import Runners, runners
 from flows.server import answers, settle
 from flows.workspace import Busy, alone, check, mend, notes
-from polybatch.config import Config, load
+from polybatch.config import Config
 from polybatch.errors import InputError, InputErrorList
 
-PARAMS = "params.yaml"
 _STEP = re.compile(r"\bstep (\d+)/(\d+)\b")
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
 
@@ -118,11 +118,12 @@ def study(
     logger, root = get_run_logger(), Path.cwd()
     try:
         check(root)
-        config = load(root / PARAMS)
+        config = check_params(root)
         webhook_of(config)
         workers = workers or config.study.workers
         with alone(root, config.flow.overlap) as lock:
-            for line in [*mend(root), *notes(root), *too_many(config, workers)]:
+            hints = [*notes(root), *remarks(root, config), *too_many(config, workers)]
+            for line in [*mend(root), *hints]:
                 logger.warning(line)
             if pull:
                 logger.info(fetch(root))
@@ -287,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.workers is not None and asked.workers < 1:
             raise InputError("--workers", str(asked.workers), "1 or more", "Change the number")
         check(Path.cwd())
-        webhook_of(load(Path(PARAMS)))
+        webhook_of(check_params(Path.cwd()))
         if asked.strategy:
             with Repo(".") as repo:
                 choose(read_graph(repo), asked.strategy)

@@ -17,8 +17,8 @@ from polybatch.files import storage_error, write_json
 from polybatch.settings import Trial
 
 PARAMS = Path("params.yaml")
-RAW, VALID, STARTS, BATCHES, INDEX = (
-    Path("data") / name for name in ("raw", "valid", "starts", "batches", "index")
+RAW, VALID, SETTINGS, STARTS, BATCHES, INDEX = (
+    Path("data") / name for name in ("raw", "valid", "settings", "starts", "batches", "index")
 )
 MODELS, RESULTS = Path("models"), Path("results")
 TIMING = RESULTS / "timing"  # neither in git nor in DVC: the same work, other seconds
@@ -40,7 +40,7 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
     `argument` names the one option (`strategy`, `source`) whose value is the key. A mistake of
     the user's, or of a file, ends with its message and exit code 1, without a traceback.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}")
+    parser = argparse.ArgumentParser(prog=f"polybatch stage {name}")
     if argument:
         parser.add_argument(f"--{argument}", required=True)
     key = getattr(parser.parse_args(), argument) if argument else ""
@@ -52,7 +52,7 @@ def run_trial(name: str, stage: Callable[[Config, Trial], str]) -> None:
 
     Without `--seed`, the seed is the first one of params.yaml.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}")
+    parser = argparse.ArgumentParser(prog=f"polybatch stage {name}")
     parser.add_argument("--strategy", required=True)
     parser.add_argument("--seed", type=int, help="default: the first of study.seeds")
     given = parser.parse_args()

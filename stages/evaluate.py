@@ -14,7 +14,8 @@ from polybatch.search import EncodedQueries, load_index, load_queries
 from polybatch.settings import Trial
 from polybatch.tables import Dataset, read_dataset, revision_of, write_table
 from polybatch.trec import write_runs
-from stages.common import INDEX, RESULTS, VALID, log, run_trial
+
+from .common import INDEX, RESULTS, VALID, log, run_trial
 
 _HEATMAP_MEASURE = "AP"
 

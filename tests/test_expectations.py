@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from polybatch.errors import InputErrorList
 from polybatch.expectations import SUITES, broken, build_suites, hold, load_suite
 from polybatch.files import sha256_of
 from polybatch.profile import profile
-from polybatch.settings import DatasetSettings, ValidationSettings
+from polybatch.settings import DatasetSettings, MinRows, ValidationSettings
 from polybatch.sources import SOURCES
 from polybatch.sources.catalogue import catalogue
 from polybatch.tables import REJECTED, read_table, table
@@ -109,6 +110,14 @@ def test_too_few_rows_are_told_with_language_and_number() -> None:
     said, wanted = told["queries.rows"]
     assert "rows 1 (de)" in said
     assert wanted == "at least 4"
+
+
+@pytest.mark.parametrize(("use", "holds"), [("train", False), ("evaluate", True)])
+def test_rows_to_train_on_and_to_evaluate_on_are_counted_apart(use: Any, holds: bool) -> None:
+    rules, sets = replace(RULES, min_rows=MinRows(2, 1)), replace(SETS, use=use)
+    tables = profile(dataset(*GOOD), table([], REJECTED), sets, rules).tables
+    told = [place for place, _, _ in broken(hold(tables, sets, rules))]
+    assert told == ([] if holds else ["queries.rows", "corpus.rows"])
 
 
 # The stage ---------------------------------------------------------------------------------------

@@ -19,11 +19,10 @@ from toy_flow import make_toy, sh
 
 from flows import server
 from flows.graph import Box, choose, in_order, read_graph, unchanged
-from flows.serve import schedule_of
 from flows.study import main, study, too_many
 from flows.workspace import alone, check, mend, notes
 from polybatch.config import load
-from polybatch.errors import InputError
+from polybatch.errors import InputError, InputErrorList
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -238,8 +237,8 @@ def test_a_port_in_use_a_server_that_is_down_and_a_wrong_cron_line(toy: Path) ->
     server.answers(None)
     path = toy / "params.yaml"
     path.write_text(path.read_text().replace('"0 3 * * *"', '"0 33 * * *"'))
-    with pytest.raises(InputError, match=r"'0 33 \* \* \*'.*Write '0 3 \* \* \*'"):
-        schedule_of(load(path))
+    with pytest.raises(InputErrorList, match=r"'0 33 \* \* \*'.*Write '0 3 \* \* \*'"):
+        load(path)
 
 
 def test_the_graph_comes_from_dvc(toy: Path) -> None:

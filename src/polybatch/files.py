@@ -45,6 +45,35 @@ def sha256_of_folder(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def refuse_special_files(folder: Path, where: str) -> None:
+    """Refuse what cannot be read or watched in a folder of the user's: nothing in it is opened.
+
+    The folder itself may be a link. DVC sees no change behind a link to a folder inside it, and
+    reading a pipe would wait forever.
+
+    Raises:
+        InputError: no folder, a link to a folder or to nothing, a pipe, socket or device in it.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            where, f"no folder {folder}", "the folder of your files", "Create or correct it"
+        )
+    for root, names, files in os.walk(folder):
+        for name in names:
+            if (Path(root) / name).is_symlink():
+                raise InputError(
+                    Path(root) / name,
+                    "a link to a folder, behind which DVC sees no change",
+                    "files and folders",
+                    f"Copy it, or make {folder} itself a link to a folder that holds everything",
+                )
+        for name in files:
+            path = Path(root) / name
+            if not path.is_file():
+                found = "a link to nothing" if path.is_symlink() else "a pipe, socket or device"
+                raise InputError(path, found, "files and folders", "Remove it")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it replaces `path` only if the block succeeds.

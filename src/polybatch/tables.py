@@ -43,6 +43,20 @@ REJECTED = pl.Schema(
         "text": pl.String,
     }
 )
+TALLY = pl.Schema(
+    {
+        "file": pl.String,
+        "read": pl.Int64,
+        "kept": pl.Int64,
+        "merged": pl.Int64,
+        "rejected": pl.Int64,
+    }
+)
+"""What became of the rows of each file: read = kept + merged + rejected.
+
+Kept: something of the row stands in a table. Merged: all that it says was said by another row.
+Rejected: nothing of it stands in a table; it is among the REJECTED rows of its file.
+"""
 
 
 @dataclass(frozen=True)

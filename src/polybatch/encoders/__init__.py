@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
+from polybatch.encoder_rules import HUB_NAMES, encoder_mistakes
 from polybatch.encoders import hub
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.tokens import TokenCounts, count_tokens, features_of, token_limit
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.errors import InputError
-from polybatch.settings import HUB_NAMES, EncoderSettings, encoder_mistakes
+from polybatch.settings import EncoderSettings
 
 __all__ = [
     "ENCODERS",

@@ -31,9 +31,10 @@ from sentence_transformers.sentence_transformer.modules import (
 from torch import nn
 from transformers import AutoModel
 
+from polybatch.encoder_rules import HUB_NAMES, is_hub_name
 from polybatch.encoders.checkpoints import open_checkpoint, quiet
 from polybatch.errors import InputError
-from polybatch.settings import HUB_NAMES, EncoderSettings, is_hub_name
+from polybatch.settings import EncoderSettings
 
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _UNWANTED = ["onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*"]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-import polars as pl
-
 from polybatch.errors import InputError
 from polybatch.files import write_json
-from polybatch.settings import SourceSettings
-from polybatch.tables import ANSWERS, CORPUS, QRELS, QUERIES, REJECTED, table
-
-Row = dict[str, object]
+from polybatch.settings import NO_FOLDER, SourceSettings
+from polybatch.sources.rows import Document as Document
+from polybatch.sources.rows import Parsed as Parsed
+from polybatch.sources.rows import Place as Place
+from polybatch.sources.rows import Query as Query
+from polybatch.sources.rows import Row as Row
+from polybatch.sources.rows import Rows as Rows
+from polybatch.sources.rows import Tally as Tally
 
 
 @dataclass(frozen=True)
@@ -46,79 +48,6 @@ class Fetch(Protocol):
 
     def __call__(self, file: RemoteFile, path: Path) -> None:
         """Write `file` to `path`; InputError if it cannot be had whole."""
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """What a source's files hold: the data model's tables, what was rejected, and notes.
-
-    `notes`: what a reader of the results should know about these rows, a sentence each.
-    `answers`: the words that answer, where a publisher marks them (`polybatch.tables.ANSWERS`).
-    """
-
-    queries: pl.DataFrame
-    corpus: pl.DataFrame
-    qrels: pl.DataFrame
-    rejected: pl.DataFrame
-    notes: tuple[str, ...] = ()
-    answers: pl.DataFrame = field(default_factory=ANSWERS.to_frame)
-
-    def said(self) -> Parsed:
-        """Return this without its queries, documents and judgements."""
-        nothing = {name: getattr(self, name).clear() for name in ("queries", "corpus", "qrels")}
-        return replace(self, **nothing)
-
-
-class Rows:
-    """Rows as a reader finds them, by id."""
-
-    def __init__(self) -> None:
-        self.queries: dict[str, Row] = {}
-        self.corpus: dict[str, Row] = {}
-        self.qrels: dict[tuple[str, str], Row] = {}
-        self.rejected: list[Row] = []
-        self.answers: dict[tuple[str, str], str] = {}
-
-    def parsed(self, notes: Sequence[str] = ()) -> Parsed:
-        """Return tables sorted by id; an item without a query or a document is left out.
-
-        A row whose text has half a surrogate pair, which JSON can write, is rejected.
-        """
-        for what, rows in (("queries", self.queries), ("corpus", self.corpus)):
-            for key in [key for key, row in rows.items() if _halved(str(row["text"]))]:
-                row = rows.pop(key)
-                text = str(row["text"]).encode("utf-8", "backslashreplace").decode()
-                self.rejected.append(
-                    dict.fromkeys(REJECTED.names())
-                    | {"source": what, "file": what, "lang": row["lang"], "item_id": key}
-                    | {"reason": "half a surrogate pair", "text": text}
-                )
-        self.qrels = {key: row for key, row in self.qrels.items() if row["doc_id"] in self.corpus}
-        qrels = table(list(self.qrels.values()), QRELS)
-        queries = table(list(self.queries.values()), QUERIES)
-        corpus = table(list(self.corpus.values()), CORPUS)
-        qrels = qrels.join(queries, on="item_id", how="semi").sort("item_id", "doc_id")
-        queries = queries.join(qrels, on="item_id", how="semi").sort("query_id")
-        answers: list[Row] = [
-            {"item_id": item, "doc_id": doc, "text": text}
-            for (item, doc), text in self.answers.items()
-            if not _halved(text)
-        ]
-        return Parsed(
-            queries,
-            corpus.sort("doc_id"),
-            qrels,
-            table(self.rejected, REJECTED),
-            tuple(notes),
-            table(answers, ANSWERS).sort("item_id", "doc_id"),
-        )
-
-
-def _halved(text: str) -> bool:
-    """Tell whether a text cannot be written as UTF-8."""
-    if text.isascii():
-        return False
-    return any("\ud800" <= mark <= "\udfff" for mark in text)
 
 
 class Source(ABC):
@@ -168,14 +97,14 @@ Remove what the source does not have.
         }
         for name, takes in mine.items():
             value = getattr(settings, name)
-            if value is not None and not takes:
+            if value not in (None, NO_FOLDER) and not takes:
                 raise InputError(
                     f"sources.{self.name}.{name}",
                     str(value),
                     "no such key of this source" + ("" if self.own else ": it is fetched"),
                     "Remove it",
                 )
-        if self.own and not settings.folder and not settings.revisions:
+        if self.own and settings.folder in (None, "", NO_FOLDER) and not settings.revisions:
             raise InputError(
                 f"sources.{self.name}.folder",
                 "nothing",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
-from polybatch.files import sha256_of, write_json
+from polybatch.files import refuse_special_files, sha256_of, write_json
 from polybatch.languages import is_language
 from polybatch.sources.base import Fetch, Parsed, Source
 from polybatch.sources.records import Columns, records
@@ -88,13 +88,7 @@ def _digest(*texts: str) -> bytes:
 
 def copy_files(origin: Path, folder: Path, name: str) -> list[dict[str, Any]]:
     """Copy what is in `origin` to `folder/files`; return path, bytes and sha256 of each file."""
-    if not origin.is_dir():
-        raise InputError(
-            f"sources.{name}.folder",
-            f"no folder {origin}",
-            "the folder of your files",
-            "Create it and put the files there",
-        )
+    refuse_special_files(origin, f"sources.{name}.folder")
     found = []
     for path in sorted(origin.rglob("*")):
         inside = path.relative_to(origin)

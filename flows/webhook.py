@@ -65,10 +65,10 @@ class _NoRedirection(urllib.request.HTTPRedirectHandler):
 
 def _send(url: str, body: bytes) -> str:
     """Send and return why it failed, in words of ours or the system's; empty if it did not."""
-    address, headers = _without_user(url)
-    headers["Content-Type"] = "application/json"
     opener = urllib.request.build_opener(_NoRedirection)
     try:
+        address, headers = _without_user(url)
+        headers["Content-Type"] = "application/json"
         opener.open(urllib.request.Request(address, body, headers)).close()
     except urllib.error.HTTPError as error:
         moved = ", a redirection: write the address that it leads to" * (300 <= error.code < 400)

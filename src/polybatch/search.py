@@ -23,6 +23,7 @@ from polybatch.vectors import Float32, Int64, check_vectors
 DOC_IDS = pl.Schema({"doc_id": pl.String})
 QUERY_IDS = pl.Schema({"query_id": pl.String})
 
+_INDEX = "a FAISS index of this pipeline"
 _VECTORS = "vectors of queries (N, D) as 32-bit floats"
 _AGAIN = "Run `dvc repro --force` of the index stage: the files are of two makings"
 _NOISE = 1e-5
@@ -114,8 +115,10 @@ def load_index(folder: Path) -> Index:
     path = folder / "documents.faiss"
     try:
         flat = faiss.read_index(str(path))
-    except RuntimeError as error:
-        raise _unreadable(path, "a FAISS index of this pipeline") from error
+    except (RuntimeError, MemoryError) as error:  # a torn one may ask for more than there is
+        raise _unreadable(path, _INDEX) from error
+    if type(flat) is not faiss.IndexFlatIP:
+        raise InputError(path, f"an index of another kind ({type(flat).__name__})", _INDEX, _AGAIN)
     doc_ids = tuple(read_table(folder / "doc_ids.parquet", DOC_IDS)["doc_id"])
     _check_count(path, flat.ntotal, len(doc_ids))
     return Index(flat, doc_ids)

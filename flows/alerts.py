@@ -29,6 +29,7 @@ from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import write_text
 from polybatch.settings import NotifySettings
+from polybatch.utf8 import use_utf8
 from polybatch.webhooks import check_webhook, host_of
 
 LAST_GOOD, ALERTS = Path("results/last-good.json"), Path("results/alerts.md")
@@ -222,6 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m flows.alerts")
     parser.add_argument("--accept", action="store_true", help="what is here now is good")
     asked, root = parser.parse_args(), Path.cwd()
+    use_utf8()
     try:
         config = load(root / "params.yaml")
         if asked.accept:

@@ -28,10 +28,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from flows.graph import LOCK
+from flows.repository import check, git
 from flows.scores import metrics_of
-from flows.workspace import check, git
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
+from polybatch.utf8 import use_utf8
 
 TAG, WHO = "strategy/", "polybatch"
 PARAMS, METRICS = "params.yaml", "results/metrics.json"
@@ -237,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Register and say what was done."""
     parser = argparse.ArgumentParser(prog="python -m flows.register")
     parser.add_argument("--strategy", action="append", metavar="NAME", default=[])
+    use_utf8()
     try:
         print(f"register: {register(Path.cwd(), parser.parse_args(arguments).strategy)}")
     except (InputError, InputErrorList) as error:

@@ -37,11 +37,13 @@ from flows.check import check_params, remarks
 from flows.command import Stages, title
 from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
 from flows.register import register
+from flows.repository import check
 from flows.runners import Runners, runners
 from flows.server import answers, settle
-from flows.workspace import Busy, alone, check, mend, notes
+from flows.workspace import Busy, alone, mend, notes
 from polybatch.config import Config
 from polybatch.errors import InputError, InputErrorList
+from polybatch.utf8 import use_utf8
 
 _STEP = re.compile(r"\bstep (\d+)/(\d+)\b")
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
@@ -283,6 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pull", action="store_true", help="fetch from the DVC remote first")
     parser.add_argument("--register", action="store_true", help="then register every strategy")
     asked = parser.parse_args(arguments)
+    use_utf8()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         if asked.workers is not None and asked.workers < 1:

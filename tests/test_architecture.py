@@ -36,7 +36,7 @@ FORBIDDEN = {
 FLOWS_READ = {
     "polybatch",
     *(f"polybatch.{name}" for name in ("config", "errors", "files", "settings")),
-    *(f"polybatch.{name}" for name in ("versions", "webhooks")),
+    *(f"polybatch.{name}" for name in ("utf8", "versions", "webhooks")),
 }
 """All that flows may import of polybatch: params.yaml has one reader, and users one error."""
 

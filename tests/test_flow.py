@@ -19,8 +19,9 @@ from toy_flow import make_toy, sh
 
 from flows import server
 from flows.graph import Box, choose, in_order, read_graph, unchanged
+from flows.repository import check
 from flows.study import main, study, too_many
-from flows.workspace import alone, check, mend, notes
+from flows.workspace import alone, mend, notes
 from polybatch.config import load
 from polybatch.errors import InputError, InputErrorList
 

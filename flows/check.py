@@ -11,10 +11,12 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from flows.repository import check
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import refuse_special_files
 from polybatch.settings import NO_FOLDER
+from polybatch.utf8 import use_utf8
 from polybatch.versions import VERSIONS, older_code, older_code_message
 
 
@@ -64,7 +66,9 @@ def remarks(root: Path, config: Config) -> list[str]:
 
 def main() -> None:
     """Check the params of the study here and print what is worth knowing before a run."""
+    use_utf8()
     try:
+        check(Path())
         for line in remarks(Path(), check_params(Path())):
             print(f"polybatch: {line}")
     except (InputError, InputErrorList) as error:

@@ -34,8 +34,9 @@ FORBIDDEN = {
     "flows": {"torch", "stages"},
 }
 FLOWS_READ = {
-    *("polybatch", "polybatch.config", "polybatch.errors", "polybatch.settings"),
-    *("polybatch.files", "polybatch.versions"),
+    "polybatch",
+    *(f"polybatch.{name}" for name in ("config", "errors", "files", "settings")),
+    *(f"polybatch.{name}" for name in ("utf8", "versions", "webhooks")),
 }
 """All that flows may import of polybatch: params.yaml has one reader, and users one error."""
 

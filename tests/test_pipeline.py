@@ -307,6 +307,7 @@ def _small_files() -> None:
         ("base", [], "models"),
         ("train", ["--strategy", "hybrid"], "models"),
         ("index", ["--strategy", "hybrid"], "data/index"),
+        ("evaluate", ["--strategy", "hybrid"], "results"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_told_and_leaves_what_was_there(

@@ -21,6 +21,7 @@ from polybatch.printing import FORMATS
 from polybatch.side_by_side import Choice, side_by_side
 from polybatch.study import Study
 from polybatch.trec import write_pair
+from polybatch.utf8 import use_utf8
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         >>> main(["compare", "mono", "hybrid", "--folder", "nowhere"])
         1
     """
+    use_utf8()
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["stage"]:
         return _stage(given[1:])

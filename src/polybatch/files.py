@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,15 +112,58 @@ def whole_folder(path: Path) -> Iterator[Path]:
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
-        old = path.with_name(f".{path.name}.partial-{os.getpid()}-old")
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
+        _replace(temporary, path)
     except OSError as error:
         raise _told(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def whole_together(first: Path) -> Iterator[Callable[[Path], Path]]:
+    """Yield a function from a path to a temporary one; all replace their paths, or none does.
+
+    What the block made there, files or folders, is on the disk before the first rename, so a full
+    disk leaves every old result as it was. `first` is one of the paths, on the same file system.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with whole_together(folder / "a.txt") as place:
+        ...     _ = place(folder / "a.txt").write_text("done")
+        ...     place(folder / "b").mkdir()
+        >>> sorted(path.name for path in folder.iterdir())
+        ['a.txt', 'b']
+    """
+    placed: dict[Path, Path] = {}
+    temporary = _temporary_for(first)
+
+    def place(path: Path) -> Path:
+        return placed.setdefault(path, temporary / f"{len(placed)}-{path.name}")
+
+    try:
+        temporary.mkdir()
+        yield place
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        for path in placed:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        for path, made in placed.items():
+            _replace(made, path)
+    except OSError as error:
+        raise _told(first, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Put a temporary file or folder in the place of `path`, whatever is there."""
+    old = path.with_name(f".{path.name}.partial-{os.getpid()}-old")
+    if path.is_dir():
+        path.replace(old)
+    temporary.replace(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

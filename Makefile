@@ -1,5 +1,6 @@
 # make repro [PRESET=name]   set up if needed, then run the study of params.yaml (or of a preset)
 # make test                  set up if needed, then lint, types and tests
+# make versions [BUMP=1]     do stages still give the results of versions.yaml? record it, or bump numbers
 # make bench                 speed and memory, side by side with what one would use instead
 # make serve                 a Prefect server on this machine, and the study on its schedule
 # make register              every strategy as a tag strategy/<name> and a DVC experiment
@@ -12,21 +13,27 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUTF8 := 1
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test lint bench serve register test-recovery test-flows test-ray clean clean-all
+.PHONY: repro versions test lint bench serve register test-recovery test-flows test-ray clean clean-all
 
 repro: $(VENV)/.installed
 ifdef PRESET
 	@$(BIN)/python -m flows.preset $(PRESET)
 endif
+	@$(BIN)/python -m flows.check
 	@echo "polybatch: running what is not up to date (dvc repro)"
 	@$(BIN)/dvc repro
 	@echo "polybatch: done; the comparison is in results/compare.md"
+
+versions: $(VENV)/.installed
+	@echo "polybatch: a tiny study, held against versions.yaml (a minute)"
+	@$(BIN)/python tests/proof.py $(if $(BUMP),--bump)
 
 test: lint
 	@echo "polybatch: tests"

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale
 from babel.core import get_global
 
 POOL = "mul"
@@ -33,6 +33,9 @@ _APART = {"tw": "tw", "twi": "tw", "fat": "fat"}
 
 _CURRENT = frozenset({"tl", "tw"})
 """Codes that BCP-47 has not deprecated, though CLDR prefers another."""
+
+
+_BY_OWN_NAME = "ar cs da de el es fa fi fr he hi hu id it ja ko nl pl pt ro ru sv th tr uk vi zh"
 
 
 def is_language(code: str) -> bool:
@@ -123,17 +126,18 @@ def nearest(word: str) -> str | None:
         ['sw', 'fr', 'ja', 'en', 'en']
     """
     first, *rest = re.split(r"[-_.@ (]", word.strip().lower())
-    names = _names()
-    if word.strip().lower() in names or first in names:
-        return names.get(word.strip().lower()) or names[first]
+    for names in (_english_names, _own_names):
+        if code := names().get(word.strip().lower()) or names().get(first):
+            return code
     if rest and (code := canonical(first)):
         return code
     country = get_global("likely_subtags").get(f"und_{first.upper()}")
     if country:
         return canonical(country.split("_")[0])
-    pool = sorted({*names, *_languages()}, key=lambda one: (len(one), one))
-    close = difflib.get_close_matches(first, pool, n=1, cutoff=0.5 if len(first) < 4 else 0.7)
-    return (names.get(close[0]) or canonical(close[0])) if close else None
+    short = len(first) <= 3
+    pool = sorted(code for code in _languages() if len(code) == 2) if short else _english_names()
+    close = difflib.get_close_matches(first, pool, n=1, cutoff=0.5 if short else 0.75)
+    return (_english_names().get(close[0]) or canonical(close[0])) if close else None
 
 
 def _alias(language: str) -> str:
@@ -159,18 +163,15 @@ def _languages() -> frozenset[str]:
 
 
 @cache
-def _names() -> dict[str, str]:
-    """Return the code of each language's English and own name, in lower case."""
-    found = {
-        name.lower(): code for code, name in Locale("en").languages.items() if code in _languages()
-    }
-    for code in [code for code in found.values() if len(code) == 2]:
-        try:
-            own = Locale(code).language_name
-        except UnknownLocaleError:
-            continue
-        found |= {own.lower(): code} if own else {}
-    return found
+def _english_names() -> dict[str, str]:
+    names = Locale("en").languages.items()
+    return {name.lower(): code for code, name in names if code in _languages()}
+
+
+@cache
+def _own_names() -> dict[str, str]:
+    """Return the code of each of _BY_OWN_NAME by the name its speakers use."""
+    return {str(Locale(code).language_name).lower(): code for code in _BY_OWN_NAME.split()}
 
 
 @dataclass(frozen=True, order=True)

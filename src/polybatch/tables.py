@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from polybatch.errors import InputError
-from polybatch.files import whole_file
+from polybatch.files import library_writes, whole_file
 
 QUERIES = pl.Schema(
     {
@@ -88,7 +88,7 @@ def write_table(frame: pl.DataFrame, path: Path, notes: Mapping[str, str] | None
 
     `notes`: what the file says of itself beside its rows; `read_notes` reads it.
     """
-    with whole_file(path) as temporary:
+    with whole_file(path) as temporary, library_writes(path):
         frame.write_parquet(
             temporary, compression="zstd", statistics=False, metadata=dict(notes or {})
         )

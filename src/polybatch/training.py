@@ -38,7 +38,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, SequentialSampler
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
-from polybatch.encoders import TokenCounts, count_tokens, features_of
+from polybatch.encoders import TokenCounts, count_tokens, features_of, padding_ids
 from polybatch.errors import InputError
 from polybatch.files import library_writes, write_json
 from polybatch.machine import (
@@ -113,7 +113,7 @@ def train(
     summary, seen = _budget(plan, tokens)
     if not plan.steps:
         return summary
-    with trained_rows(encoder, seen) as tables:
+    with trained_rows(encoder, seen | padding_ids(encoder)) as tables:
         trainer = _trainer(encoder, plan, training, tokens, seed, work)
         if is_first_process():
             trainer.add_callback(Curves(curves))

@@ -2,7 +2,8 @@
 
 A question's document is its gold passage, in the language that its question was translated to;
 the corpus holds every passage of the splits asked for. Passages that are the same for several
-questions, in whichever language these are, are one document.
+questions, in whichever language these are, are one document. A row is a line: a question with its
+passage.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Parsed, RemoteFile, Row, Rows, Source
+from polybatch.sources.base import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.codes import bcp47
 from polybatch.sources.lines import lines
 from polybatch.sources.registry import describe, remote_files
@@ -47,6 +48,7 @@ class Afriqa(Source):
         rows, counts = Rows(), Counter[str]()
         for file in self.files(languages, splits):
             for row, entry in _entries(folder / file.path):
+                rows.read(Path(file.path).name)
                 _add(rows, file.path, row, entry, counts)
         repeated = len(rows.queries) - len(
             {(query["lang"], query["text"]) for query in rows.queries.values()}
@@ -70,8 +72,10 @@ def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for row, line in enumerate(lines(path), 1):
         try:
             entry = json.loads(line)
+            if not isinstance(entry["id"], str | int):
+                raise TypeError(f"'id' is {type(entry['id']).__name__}")
             yield row, entry | {"id": str(entry["id"])}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise InputError(
                 f"{path}:{row}",
                 f"{type(error).__name__} ({error})",
@@ -85,30 +89,17 @@ def _add(rows: Rows, path: str, row: int, entry: dict[str, Any], counts: Counter
     item_id = f"afriqa:{asked}:{split}:{entry['id']}"
     question, passage = _text(entry, "question_lang"), _text(entry, "context")
     reason = "empty question" if not question else "empty passage" if not passage else ""
+    place = Place("afriqa", Path(path).name, row, asked, item_id, question or passage)
     if f"{item_id}?" in rows.queries:
         reason = reason or "id used before"
     if reason:
-        rows.rejected.append(_rejected(path, row, asked, item_id, reason, question or passage))
+        rows.reject(place, reason)
         return
     doc_id, title = _doc_id(answered, passage), _text(entry, "title")
-    rows.queries[f"{item_id}?"] = {
-        "query_id": f"{item_id}?",
-        "item_id": item_id,
-        "lang": asked,
-        "text": question,
-        "split": split,
-    }
-    rows.corpus[doc_id] = {
-        "doc_id": doc_id,
-        "lang": answered,
-        "text": passage,
-        "title": title or None,
-        "group_id": f"afriqa:{answered}:{title}" if title else None,
-    }
-    rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+    group = f"afriqa:{answered}:{title}" if title else None
     answer = _answer(entry, passage)
-    if answer:
-        rows.answers[item_id, doc_id] = answer
+    query = Query(f"{item_id}?", item_id, asked, question, split)
+    rows.add(place, query, Document(doc_id, answered, passage, title or None, group), answer=answer)
     if not answer or answer not in passage:
         counts["passages that do not hold the answer to the letter (kept)"] += 1
 
@@ -121,22 +112,14 @@ def _text(entry: dict[str, Any], name: str) -> str:
 
 def _answer(entry: dict[str, Any], passage: str) -> str:
     """Return the first answer that the passage holds, wherever; else the first, or nothing."""
-    given = entry.get("answer_pivot", {}).get("text", [])
+    pivot = entry.get("answer_pivot")
+    given = pivot.get("text") if isinstance(pivot, dict) else None
+    given = given if isinstance(given, list) else []
     answers = [answer for each in given if (answer := " ".join(str(each).split()))]
     return next((answer for answer in answers if answer in passage), (answers or [""])[0])
 
 
 def _doc_id(lang: str, passage: str) -> str:
-    return f"afriqa:{lang}:{hashlib.sha256(passage.encode()).hexdigest()[:12]}"
-
-
-def _rejected(path: str, row: int, lang: str, item_id: str, reason: str, text: str) -> Row:
-    return {
-        "source": "afriqa",
-        "file": Path(path).name,
-        "row": row,
-        "lang": lang,
-        "item_id": item_id,
-        "reason": reason,
-        "text": text,
-    }
+    return (
+        f"afriqa:{lang}:{hashlib.sha256(passage.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+    )

@@ -1,6 +1,7 @@
 """Belebele: 900 questions on 488 FLORES passages, parallel in 122 languages (arXiv 2308.16884).
 
 A question's document is its passage, in every language; the multiple-choice answers are not used.
+A row is a line: a question with its passage.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Parsed, Rows
+from polybatch.sources.base import Document, Parsed, Place, Query, Rows
 from polybatch.sources.codes import bcp47
 from polybatch.sources.hub import HubSource
 from polybatch.sources.records import records
@@ -70,32 +71,31 @@ class Belebele(HubSource):
         for lang in languages:
             path = folder / "belebele" / self._path(lang)
             for row, fields in records(path):
-                self._add(rows, lang, f"{path}:{row}", fields)
+                rows.read(self._path(lang))
+                self._add(rows, lang, row, _texts(f"{path}:{row}", fields))
         return rows.parsed()
 
-    def _add(self, rows: Rows, lang: str, place: str, fields: Mapping[str, object]) -> None:
-        names = ("link", "question_number", "flores_passage", "question")
-        if missing := [name for name in names if fields.get(name) in (None, "")]:
-            raise InputError(
-                place, f"no {', '.join(missing)}", ", ".join(names), "Fetch the file again"
-            )
-        link = f"belebele:{fields['link']}"
-        item_id, doc_id = f"{link}#{fields['question_number']}", f"{link}:{lang}"
-        rows.queries[f"{item_id}:{lang}"] = {
-            "query_id": f"{item_id}:{lang}",
-            "item_id": item_id,
-            "lang": lang,
-            "text": str(fields["question"]),
-            "split": "test",
-        }
-        rows.corpus[doc_id] = {
-            "doc_id": doc_id,
-            "lang": lang,
-            "text": str(fields["flores_passage"]),
-            "title": None,
-            "group_id": link,
-        }
-        rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+    def _add(self, rows: Rows, lang: str, row: int, texts: Sequence[str]) -> None:
+        link, number, passage, question = texts
+        group = f"belebele:{link}"
+        item_id, doc_id = f"{group}#{number}", f"{group}:{lang}"
+        place = Place(self.name, self._path(lang), row, lang, item_id, question)
+        if f"{item_id}:{lang}" in rows.queries:
+            rows.reject(place, "link and question_number used before")
+            return
+        query = Query(f"{item_id}:{lang}", item_id, lang, question, "test")
+        rows.add(place, query, Document(doc_id, lang, passage, None, group))
 
     def _path(self, lang: str) -> str:
         return f"data/{self._words[lang]}.jsonl"
+
+
+def _texts(place: str, fields: Mapping[str, object]) -> list[str]:
+    """Return link, number, passage and question of a row."""
+    names = ("link", "question_number", "flores_passage", "question")
+    texts = {name: str(value) for name in names if isinstance(value := fields.get(name), str | int)}
+    if missing := [name for name in names if not texts.get(name, "").strip()]:
+        raise InputError(
+            place, f"no {', '.join(missing)}", ", ".join(names), "Fetch the file again"
+        )
+    return list(texts.values())

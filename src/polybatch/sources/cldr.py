@@ -2,7 +2,8 @@
 
 A parallel corpus that needs no network and shows in minutes that everything works. It is made
 from templates and says so: scores on it tell that a pipeline runs, not which strategy is best on
-real text. Names are put in unchanged, so templates use wordings that inflect nothing.
+real text. Names are put in unchanged, so templates use wordings that inflect nothing. A row is a
+line of a split that is requested: a question with its document.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Fetch, Parsed, Rows, Source
+from polybatch.sources.base import Document, Fetch, Parsed, Place, Query, Rows, Source
 from polybatch.sources.cldr_facts import Namer, facts
 
+_FIELDS = ("item_id", "doc_id", "territory", "split", "question", "document")
 _TRAIN_SHARE = 0.9  # of the territories
 _NOTE = (
     "cldr: templated text written from Unicode CLDR data; it proves the pipeline, not a strategy"
@@ -65,6 +66,7 @@ class Cldr(Source):
         for lang in languages:
             for number, row in _lines(folder / f"facts-{lang}.jsonl"):
                 if row["split"] in splits:
+                    rows.read(f"facts-{lang}.jsonl")
                     _add(rows, row, lang, number)
         return rows.parsed(self.notes(splits))
 
@@ -110,11 +112,15 @@ def templates(lang: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [(number, json.loads(line)) for number, line in enumerate(lines, 1)]
-    except (OSError, ValueError) as error:
+        lines = enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
+        found = [(number, json.loads(line)) for number, line in lines if line]
+        for _, row in found:
+            if any(not isinstance(row[name], str) for name in _FIELDS):
+                raise TypeError("a value that is no text")
+        return found
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(
             path,
             f"{type(error).__name__} ({error})",
@@ -123,37 +129,12 @@ def _lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
         ) from error
 
 
-def _add(rows: Rows, row: dict[str, Any], lang: str, number: int) -> None:
-    query_id = f"{row['item_id']}:{lang}?"
-    if not row["question"].strip() or not row["document"].strip():
-        rows.rejected.append(
-            {
-                "source": "cldr",
-                "file": f"facts-{lang}.jsonl",
-                "row": number,
-                "lang": lang,
-                "item_id": row["item_id"],
-                "reason": "empty text",
-                "text": row["question"],
-            }
-        )
+def _add(rows: Rows, row: dict[str, str], lang: str, number: int) -> None:
+    question, document, item_id = row["question"], row["document"], row["item_id"]
+    place = Place("cldr", f"facts-{lang}.jsonl", number, lang, item_id, question)
+    if not question.strip() or not document.strip():
+        rows.reject(place, "empty text")
         return
-    rows.queries[query_id] = {
-        "query_id": query_id,
-        "item_id": row["item_id"],
-        "lang": lang,
-        "text": row["question"],
-        "split": row["split"],
-    }
-    rows.corpus[row["doc_id"]] = {
-        "doc_id": row["doc_id"],
-        "lang": lang,
-        "text": row["document"],
-        "title": None,
-        "group_id": f"cldr:{row['territory']}",
-    }
-    rows.qrels[row["item_id"], row["doc_id"]] = {
-        "item_id": row["item_id"],
-        "doc_id": row["doc_id"],
-        "relevance": 1,
-    }
+    query = Query(f"{item_id}:{lang}?", item_id, lang, question, row["split"])
+    group = f"cldr:{row['territory']}"
+    rows.add(place, query, Document(row["doc_id"], lang, document, None, group))

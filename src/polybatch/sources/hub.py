@@ -26,8 +26,9 @@ from huggingface_hub.errors import (
 
 from polybatch.errors import InputError
 from polybatch.files import sha256_of, write_json
-from polybatch.sources.base import Fetch, Source
-from polybatch.sources.records import lines
+from polybatch.sources.base import Fetch, Parsed, Place, Source, Tally
+from polybatch.sources.records import Columns, lines
+from polybatch.tables import ANSWERS, CORPUS, QRELS, QUERIES, REJECTED
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -61,6 +62,28 @@ class HubSource(Source):
             )
             files.update({f"{place}/{path}": facts for path, facts in taken.items()})
         write_hub_manifest(self, folder, given, files)
+
+
+class Streams:
+    """The tables of a source that is too large for `Rows`, and what became of its rows."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.queries, self.corpus, self.qrels = (Columns(each) for each in (QUERIES, CORPUS, QRELS))
+        self._rejected, self.tally = Columns(REJECTED), Tally()
+
+    def reject(
+        self, file: str, row: int, reason: str, lang: str | None, name: str, text: str = ""
+    ) -> None:
+        """Keep a row that cannot be used, with the reason."""
+        place = Place(self._name, file, row, lang, name, text).writable()
+        self._rejected.add(*place[:5], reason, place.text)
+        self.tally.rejected(file)
+
+    def parsed(self, notes: Sequence[str]) -> Parsed:
+        """Return the tables, in the order in which rows were added."""
+        frames = (each.frame() for each in (self.queries, self.corpus, self.qrels, self._rejected))
+        return Parsed(*frames, tuple(notes), ANSWERS.to_frame(), self.tally.frame())
 
 
 @dataclass(frozen=True)

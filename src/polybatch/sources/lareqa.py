@@ -2,7 +2,8 @@
 
 The candidates are all sentences of all paragraphs, a sentence that stands twice being two; the
 relevant one is the sentence that holds the first character of the answer. `xquad` is XQuAD-R's
-files as training data.
+files as training data. Rows of a file are its sentences (numbered by their paragraph) and its
+questions.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Parsed, RemoteFile, Row, Rows, Source
+from polybatch.sources.base import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.registry import describe, remote_files
-from polybatch.sources.squad import Paragraph, Question, fault, paragraphs, rejected
+from polybatch.sources.squad import Paragraph, Question, fault, paragraphs, place
 
 _XQUAD = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 _MLQA = ("ar", "de", "en", "es", "hi", "vi", "zh")
@@ -52,19 +53,21 @@ class Lareqa(Source):
 
     def _add(self, rows: Rows, paragraph: Paragraph, lang: str, defects: Counter[str]) -> None:
         for number, text in enumerate(paragraph.sentences):
-            rows.corpus[self._doc_id(paragraph, lang, number)] = {
-                "doc_id": self._doc_id(paragraph, lang, number),
-                "lang": lang,
-                "text": text,
-                "title": paragraph.title,
-                "group_id": self._group(paragraph, lang),
-            }
+            rows.read(paragraph.file)
+            doc_id = self._doc_id(paragraph, lang, number)
+            where = Place(self.name, paragraph.file, paragraph.number, lang, doc_id, text)
+            group = self._group(paragraph, lang)
+            if text.strip():
+                rows.add(where, document=Document(doc_id, lang, text, paragraph.title, group))
+            else:
+                rows.reject(where, "empty sentence")
         cut = [paragraph.text[start:end] for start, end in paragraph.breaks]
         wrong = sum(a != b for a, b in zip(cut, paragraph.sentences, strict=True))
         defects[
             f"sentences not at their sentence_breaks, {lang}, paragraph {paragraph.number + 1}"
         ] = wrong
         for question in paragraph.questions:
+            rows.read(question.file)
             self._add_question(rows, paragraph, question, lang, defects)
 
     def _add_question(
@@ -82,18 +85,14 @@ class Lareqa(Source):
             reason = "id used before in this language"
         if reason or sentence is None:
             reason = reason or "no sentence holds the answer's first character"
-            rows.rejected.append(rejected(self.name, question, lang, reason))
+            rows.reject(place(self.name, question, lang), reason)
             return
         if question.span[1] > paragraph.breaks[sentence][1]:
             defects["answers that reach into the next sentence (the first one counts)"] += 1
-        rows.queries[query_id] = _query(query_id, question, lang)
+        query = Query(query_id, question.item_id, lang, question.text, "test")
         doc_id = self._doc_id(paragraph, lang, sentence)
-        rows.qrels[question.item_id, doc_id] = {
-            "item_id": question.item_id,
-            "doc_id": doc_id,
-            "relevance": 1,
-        }
-        rows.answers[question.item_id, doc_id] = question.answer
+        where = place(self.name, question, lang)
+        rows.add(where, query, answered_by=doc_id, answer=question.answer)
 
     def _doc_id(self, paragraph: Paragraph, lang: str, sentence: int) -> str:
         return f"{self.name}:{lang}:{paragraph.number:04d}.{sentence:02d}"
@@ -110,16 +109,6 @@ def _sentence(paragraph: Paragraph, question: Question) -> int | None:
         if start <= question.start < end:
             return number
     return None
-
-
-def _query(query_id: str, question: Question, lang: str) -> Row:
-    return {
-        "query_id": query_id,
-        "item_id": question.item_id,
-        "lang": lang,
-        "text": question.text,
-        "split": "test",
-    }
 
 
 def _repeated(found: list[Paragraph], lang: str) -> Counter[str]:

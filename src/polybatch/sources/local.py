@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
-from polybatch.files import sha256_of, write_json
+from polybatch.files import refuse_special_files, sha256_of, write_json
 from polybatch.sources.base import Fetch, Parsed, Source
 from polybatch.sources.collected import ALL, Collected
 from polybatch.sources.entries import FIELDS, Entries, Languages
@@ -84,13 +84,7 @@ def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> 
 
 def copy_files(origin: Path, folder: Path, name: str) -> list[dict[str, Any]]:
     """Copy what is in `origin` to `folder/files`; return path, bytes and sha256 of each file."""
-    if not origin.is_dir():
-        raise InputError(
-            f"sources.{name}.folder",
-            f"no folder {origin}",
-            "the folder of your files",
-            "Create it and put the files there",
-        )
+    refuse_special_files(origin, f"sources.{name}.folder")
     found = []
     for path in sorted(origin.rglob("*")):
         inside = path.relative_to(origin)

@@ -2,19 +2,23 @@
 
 Monolingual: questions were written in each language. The corpus is taken whole, or, with `sample`,
 as every passage that was judged (relevant or not) and that many others a language.
+
+A row is a topic, a judgement or a passage. A judgement of 0 keeps its passage in the pool; with
+`sample`, passages that are not drawn are not requested and not counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from polybatch.errors import InputError
 from polybatch.sources.base import Parsed
-from polybatch.sources.hub import HubSource, tab_rows
-from polybatch.sources.records import Columns, records
+from polybatch.sources.hub import HubSource, Streams, tab_rows
+from polybatch.sources.records import records
+from polybatch.sources.rows import halved
 from polybatch.sources.sampling import drawn
-from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED
 
 _QUERIES, _PASSAGES = "miracl/miracl", "miracl/miracl-corpus"
 
@@ -57,25 +61,16 @@ class Miracl(HubSource):
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read questions with a relevant passage, and passages; InputError names file and row."""
         self.check(languages, splits)
-        queries, corpus, qrels = Columns(QUERIES), Columns(CORPUS), Columns(QRELS)
+        tables = Streams(self.name)
         for lang in languages:
-            judged: set[str] = set()
-            for split in splits:
-                answered: set[str] = set()
-                for query, passage, relevance in _judgements(folder, lang, split):
-                    judged.add(passage)
-                    if relevance > 0:
-                        answered.add(query)
-                        qrels.add(f"miracl:{lang}:{query}", f"miracl:{lang}:{passage}", relevance)
-                for _, (query, text) in tab_rows(
-                    folder / "miracl" / _topic("topics", lang, split), 2
-                ):
-                    if query in answered:
-                        name = f"miracl:{lang}:{query}"
-                        queries.add(name, name, lang, text, split)
-            self._passages(folder, lang, judged, corpus)
-        return Parsed(queries.frame(), corpus.frame(), qrels.frame(), Columns(REJECTED).frame(),
-                      self.notes(splits))  # fmt: skip
+            judgements = {split: list(_judgements(folder, lang, split)) for split in splits}
+            judged = {each.passage for found in judgements.values() for each in found}
+            passages = self._passages(folder, lang, judged, tables)
+            for split, found in judgements.items():
+                topics = _topics(folder, lang, split)
+                answered = _judge(tables, (lang, split), found, topics, passages)
+                _ask(tables, (lang, split), topics, answered)
+        return tables.parsed(self.notes(splits))
 
     def notes(self, splits: Sequence[str]) -> tuple[str, ...]:
         """Return how much of the corpus is searched."""
@@ -86,39 +81,129 @@ class Miracl(HubSource):
             "language, so scores are higher than on the whole corpus",
         )
 
-    def _passages(self, folder: Path, lang: str, judged: set[str], corpus: Columns) -> None:
-        """Add the passages of a language, or the judged ones and a sample of the others."""
-        shards = sorted((folder / "miracl-corpus" / _shards(lang)).parent.glob("docs-*.jsonl.gz"))
+    def _passages(self, folder: Path, lang: str, judged: set[str], tables: Streams) -> set[str]:
+        """Add the passages of a language, or the judged ones and a sample of the others.
+
+        Returns the judged passages that are there.
+        """
+        root = folder / "miracl-corpus"
+        shards = sorted((root / _shards(lang)).parent.glob("docs-*.jsonl.gz"))
         sample = self.settings.sample if self.settings else None
         taken: set[str] | None = None
         if sample is not None:
-            others = (name for _, name, *_ in _documents(shards) if name not in judged)
+            others = (each.name for each in _documents(shards) if each.name not in judged)
             taken = judged | drawn(others, sample, f"miracl/{lang}")
-        for _, name, title, text in _documents(shards):
-            if taken is None or name in taken:
-                group = f"miracl:{lang}:{name.partition('#')[0]}"
-                corpus.add(f"miracl:{lang}:{name}", lang, text, title or None, group)
+        there: set[str] = set()
+        for path, row, name, title, text in _documents(shards):
+            if taken is not None and name not in taken:
+                continue
+            file = path.relative_to(root).as_posix()
+            tables.tally.read(file)
+            if halved(name + title + text) or not text.strip():
+                reason = "half a surrogate pair" if text.strip() else "empty text"
+                tables.reject(file, row, reason, lang, name, text)
+                continue
+            tables.tally.kept(file)
+            group = f"miracl:{lang}:{name.partition('#')[0]}"
+            tables.corpus.add(f"miracl:{lang}:{name}", lang, text, title or None, group)
+            if name in judged:
+                there.add(name)
+        return there
 
 
-def _documents(shards: Sequence[Path]) -> Iterator[tuple[str, str, str, str]]:
+class _Document(NamedTuple):
+    path: Path
+    row: int
+    name: str
+    title: str
+    text: str
+
+
+class _Judgement(NamedTuple):
+    row: int
+    query: str
+    passage: str
+    relevance: int
+
+
+def _judge(
+    tables: Streams,
+    where: tuple[str, str],
+    judgements: Sequence[_Judgement],
+    topics: Sequence[tuple[int, str, str]],
+    passages: Container[str],
+) -> set[str]:
+    """Add the judgements of a language and split; return the topics with a relevant passage."""
+    lang, file = where[0], _topic("qrels", *where)
+    asked, answered = {name for _, name, text in topics if text.strip()}, set[str]()
+    known: dict[tuple[str, str], int] = {}
+    for row, query, passage, relevance in judgements:
+        tables.tally.read(file)
+        if passage not in passages or query not in asked:
+            what = "document is not in the corpus" if query in asked else "topic is not there"
+            tables.reject(file, row, f"judged {what}", lang, query, passage)
+        elif (query, passage) not in known:
+            known[query, passage] = relevance
+            tables.tally.kept(file)
+            if relevance > 0:
+                answered.add(query)
+                tables.qrels.add(f"miracl:{lang}:{query}", f"miracl:{lang}:{passage}", relevance)
+        elif known[query, passage] == relevance:
+            tables.tally.merged(file)
+        else:
+            tables.reject(file, row, "judged otherwise before", lang, query, passage)
+    return answered
+
+
+def _ask(
+    tables: Streams,
+    where: tuple[str, str],
+    topics: Sequence[tuple[int, str, str]],
+    answered: Container[str],
+) -> None:
+    """Add the topics of a language and split."""
+    (lang, split), file = where, _topic("topics", *where)
+    known: set[str] = set()
+    for row, query, text in topics:
+        tables.tally.read(file)
+        if query in known or query not in answered or not text.strip():
+            reason = "no relevant passage" if text.strip() else "empty question"
+            reason = "id used before" if query in known else reason
+            tables.reject(file, row, reason, lang, query, text)
+            continue
+        known.add(query)
+        tables.tally.kept(file)
+        name = f"miracl:{lang}:{query}"
+        tables.queries.add(name, name, lang, text, split)
+
+
+def _topics(folder: Path, lang: str, split: str) -> list[tuple[int, str, str]]:
+    found = tab_rows(folder / "miracl" / _topic("topics", lang, split), 2)
+    return [(row, query, text) for row, (query, text) in found]
+
+
+def _documents(shards: Sequence[Path]) -> Iterator[_Document]:
     for path in shards:
         for row, fields in records(path):
-            try:
-                yield f"{path}:{row}", str(fields["docid"]), str(fields["title"]), fields["text"]
-            except KeyError as error:
+            values = [fields.get(name) for name in ("docid", "title", "text")]
+            if not all(isinstance(value, str) for value in values):
                 raise InputError(
-                    f"{path}:{row}", f"no {error}", "docid, title and text", "Fetch it again"
-                ) from error
+                    f"{path}:{row}",
+                    f"{', '.join(type(value).__name__ for value in values)}",
+                    "docid, title and text, each a text",
+                    "Fetch it again",
+                )
+            yield _Document(path, row, *map(str, values))
 
 
-def _judgements(folder: Path, lang: str, split: str) -> Iterator[tuple[str, str, int]]:
+def _judgements(folder: Path, lang: str, split: str) -> Iterator[_Judgement]:
     path = folder / "miracl" / _topic("qrels", lang, split)
     for row, (query, _, passage, relevance) in tab_rows(path, 4):
         if relevance not in ("0", "1"):
             raise InputError(
                 f"{path}:{row}", f"the relevance '{relevance}'", "0 or 1", "Fetch the file again"
             )
-        yield query, passage, int(relevance)
+        yield _Judgement(row, query, passage, int(relevance))
 
 
 def _topic(kind: str, lang: str, split: str) -> str:

@@ -4,6 +4,8 @@
 `polybatch.sentences` finds them, never cutting an answer.
 `test`: question -> paragraph, because the mirror's files have their answers blanked. An item's
 paragraphs and questions come from different files; together they also give monolingual pairs.
+A row is a question with its paragraph: merged where question, paragraph and judgement stand in
+other files already.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polybatch.sentences import spans
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
+from polybatch.sources.base import Document, Parsed, Query, RemoteFile, Rows, Source
 from polybatch.sources.registry import describe, remote_files
-from polybatch.sources.squad import Paragraph, Question, Span, fault, paragraphs, rejected
+from polybatch.sources.squad import Paragraph, Question, Span, fault, paragraphs, place, unused
 
 _TEST_NOTE = (
     "mlqa: the test files have their answers blanked, and are 16 of 49: question -> paragraph "
@@ -80,7 +82,12 @@ class _Reader:
     def parsed(self, found: Iterable[_Found], notes: Sequence[str]) -> Parsed:
         for each in found:
             for question in each.paragraph.questions:
+                self._rows.read(question.file)
                 self._add(each, question)
+            if not each.paragraph.questions:
+                self._rows.read(each.paragraph.file)
+                where = unused("mlqa", each.paragraph, each.context)
+                self._rows.reject(where, "paragraph without a question")
         return self._rows.parsed(notes)
 
     def _add(self, found: _Found, question: Question) -> None:
@@ -94,30 +101,17 @@ class _Reader:
         if self._documents.get((question.item_id, found.context), doc_id) != doc_id:
             reason = reason or "answered otherwise in another file"
         if reason:
-            self._rows.rejected.append(rejected("mlqa", question, found.asked, reason))
+            self._rows.reject(place("mlqa", question, found.asked), reason)
             return
         self._documents[question.item_id, found.context] = doc_id
-        self._rows.queries[query_id] = {
-            "query_id": query_id,
-            "item_id": question.item_id,
-            "lang": found.asked,
-            "text": question.text,
-            "split": found.split,
-        }
-        self._rows.corpus[doc_id] = {
-            "doc_id": doc_id,
-            "lang": found.context,
-            "text": text,
-            "title": found.paragraph.title,
-            "group_id": f"mlqa:{found.context}:{found.paragraph.title or _key(found)}",
-        }
-        self._rows.qrels[question.item_id, doc_id] = {
-            "item_id": question.item_id,
-            "doc_id": doc_id,
-            "relevance": 1,
-        }
-        if found.split == "dev":
-            self._rows.answers[question.item_id, doc_id] = question.answer
+        title = found.paragraph.title
+        group = f"mlqa:{found.context}:{title or _key(found)}"
+        self._rows.add(
+            place("mlqa", question, found.asked),
+            Query(query_id, question.item_id, found.asked, question.text, found.split),
+            Document(doc_id, found.context, text, title, group),
+            answer=question.answer if found.split == "dev" else "",
+        )
 
     def _document(self, found: _Found, question: Question) -> tuple[str, str]:
         """Return id and text: the answer's sentence in `dev`, the paragraph in `test`."""
@@ -152,7 +146,7 @@ def _place(found: _Found) -> tuple[str, str]:
 
 def _key(found: _Found) -> str:
     """Return a paragraph's key: files number them differently, their text is the same."""
-    return hashlib.sha256(found.paragraph.text.encode()).hexdigest()[:12]
+    return hashlib.sha256(found.paragraph.text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _wanted(path: str, languages: Sequence[str], splits: Sequence[str]) -> bool:

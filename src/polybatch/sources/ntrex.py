@@ -1,4 +1,7 @@
-"""NTREX-128: 1,997 news sentences of 123 articles, line-aligned (Federmann et al. 2022)."""
+"""NTREX-128: 1,997 news sentences of 123 articles, line-aligned (Federmann et al. 2022).
+
+A row is a line of a language's file, with the article that the same line of another file names.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,7 @@ class Ntrex(Source):
                     "Fetch it again: `dvc repro --force download@ntrex`",
                 )
             for row, (text, article) in enumerate(zip(found, articles, strict=True), 1):
+                rows.read(path.name)
                 where = (self.name, path.name, row, lang, f"{row:04d}")
                 add(rows, Sentence(*where, text, "test", article.strip()))
         return rows.parsed(self.notes(splits))

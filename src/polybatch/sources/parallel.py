@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polybatch.sources.base import Rows
+from polybatch.sources.base import Document, Place, Query, Rows
 
 NOTE = (
     "queries are sentences of the corpus: cross-lingual scores are the ones to read; monolingual "
@@ -30,6 +30,11 @@ class Sentence:
     split: str
     group: str | None = None
 
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.source, self.file, self.row, self.lang, self.item, self.text)
+
 
 def add(rows: Rows, sentence: Sentence) -> None:
     """Add a sentence as query and document, or reject it where it is empty."""
@@ -39,33 +44,14 @@ def add(rows: Rows, sentence: Sentence) -> None:
         reject(rows, sentence, "empty sentence")
         return
     doc_id = f"{sentence.source}:{sentence.lang}:{sentence.item}"
-    rows.queries[f"{doc_id}?"] = {
-        "query_id": f"{doc_id}?",
-        "item_id": item_id,
-        "lang": sentence.lang,
-        "text": text,
-        "split": sentence.split,
-    }
-    rows.corpus[doc_id] = {
-        "doc_id": doc_id,
-        "lang": sentence.lang,
-        "text": text,
-        "title": None,
-        "group_id": sentence.group and f"{sentence.source}:{sentence.group}",
-    }
-    rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+    group = sentence.group and f"{sentence.source}:{sentence.group}"
+    rows.add(
+        sentence.place,
+        Query(f"{doc_id}?", item_id, sentence.lang, text, sentence.split),
+        Document(doc_id, sentence.lang, text, None, group),
+    )
 
 
 def reject(rows: Rows, sentence: Sentence, reason: str) -> None:
     """Keep a row that cannot be used, with the reason."""
-    rows.rejected.append(
-        {
-            "source": sentence.source,
-            "file": sentence.file,
-            "row": sentence.row,
-            "lang": sentence.lang,
-            "item_id": sentence.item,
-            "reason": reason,
-            "text": sentence.text,
-        }
-    )
+    rows.reject(sentence.place, reason)

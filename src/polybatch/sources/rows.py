@@ -27,6 +27,12 @@ class Place(NamedTuple):
     item_id: str | None
     text: str
 
+    def writable(self) -> Place:
+        """Return this with each half surrogate pair, which is no UTF-8, as its escape."""
+        parts = [value and value.encode("utf-8", "backslashreplace").decode()
+                 for value in (self.item_id, self.text)]  # fmt: skip
+        return self._replace(item_id=parts[0], text=parts[1] or "")
+
 
 class Query(NamedTuple):
     """A row of `polybatch.tables.QUERIES`."""
@@ -205,7 +211,7 @@ class Rows:
         answers: list[Row] = [
             {"item_id": item, "doc_id": doc, "text": text}
             for (item, doc), text in self.answers.items()
-            if (item, doc) in self.qrels and not _halved(text)
+            if (item, doc) in self.qrels and not halved(text)
         ]
         return Parsed(
             table(list(self.queries.values()), QUERIES).sort("query_id"),
@@ -221,7 +227,7 @@ class Rows:
         self, place: Place, query: Query | None, document: Document | None, answer: str
     ) -> str | None:
         """Return why a row cannot stand beside the earlier ones, or None."""
-        if any(_halved(str(value)) for value in (*(query or ()), *(document or ()), answer)):
+        if any(halved(str(value)) for value in (*(query or ()), *(document or ()), answer)):
             return "half a surrogate pair"
         for row, known in (
             (query, self.queries.get(query.query_id) if query else None),
@@ -232,15 +238,12 @@ class Rows:
         return None
 
     def _reject(self, place: Place, reason: str) -> None:
-        self.rejected.append({
-            **place._asdict(), "reason": reason, "item_id": _whole(place.item_id),
-            "text": _whole(place.text),
-        })  # fmt: skip
+        self.rejected.append({**place.writable()._asdict(), "reason": reason})
 
     def _reject_halved(self) -> None:
         """Take out the rows, filled in by hand, that cannot be written as UTF-8."""
         for what, rows in (("queries", self.queries), ("corpus", self.corpus)):
-            for key in [key for key, row in rows.items() if any(map(_halved, _texts(row)))]:
+            for key in [key for key, row in rows.items() if any(map(halved, _texts(row)))]:
                 row = rows.pop(key)
                 place = Place(what, what, None, str(row["lang"]), key, str(row["text"]))
                 self._reject(place, "half a surrogate pair")
@@ -283,11 +286,6 @@ def _texts(row: Row) -> Iterator[str]:
     return (value for value in row.values() if isinstance(value, str))
 
 
-def _whole(text: str | None) -> str | None:
-    """Return a text that can be written as UTF-8: half a surrogate pair as its escape."""
-    return text and text.encode("utf-8", "backslashreplace").decode()
-
-
-def _halved(text: str) -> bool:
+def halved(text: str) -> bool:
     """Tell whether a text cannot be written as UTF-8."""
     return not text.isascii() and any("\ud800" <= mark <= "\udfff" for mark in text)

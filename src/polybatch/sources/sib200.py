@@ -1,6 +1,7 @@
 """SIB-200: FLORES sentences with a topic, aligned by index_id (Adelani et al., arXiv 2309.07445).
 
-The topics are not used: what is taken are the sentences and their alignment.
+The topics are not used: what is taken are the sentences and their alignment. A row is a line below
+the one that names the columns.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Sib200(Source):
 
     def _add(self, rows: Rows, line: str, place: tuple[str, int, str, str]) -> None:
         file, row, lang, split = place
+        rows.read(file)
         index, *rest = line.split("\t")
         text = rest[1] if len(rest) == 2 else line
         sentence = Sentence(self.name, file, row, lang, index, text, split, index)

@@ -1,4 +1,7 @@
-"""SQuAD's JSON, which XQuAD, MLQA and LAReQA share: articles, paragraphs, questions."""
+"""SQuAD's JSON, which XQuAD, MLQA and LAReQA share: articles, paragraphs, questions.
+
+A row of such a file is a question with its paragraph.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Row
+from polybatch.sources.base import Place
 
 Span = tuple[int, int]
 
@@ -36,6 +39,7 @@ class Question:
 class Paragraph:
     """A paragraph; `number` and `article` count from 0. LAReQA's alone have sentences."""
 
+    file: str
     number: int
     article: int
     title: str | None
@@ -48,11 +52,12 @@ class Paragraph:
 def paragraphs(path: Path) -> Iterator[Paragraph]:
     """Yield a file's paragraphs in its order; InputError where it is not of SQuAD's form."""
     try:
-        articles = json.loads(path.read_text(encoding="utf-8"))["data"]
+        articles = _value(json.loads(path.read_text(encoding="utf-8")), "data", list)
         rows, numbers = count(), count()
         for a, article in enumerate(articles):
-            for paragraph in article["paragraphs"]:
-                yield _paragraph(path.name, paragraph, next(numbers), a, article.get("title"), rows)
+            for paragraph in _value(article, "paragraphs", list):
+                title = _value({"title": None} | article, "title", str | None)
+                yield _paragraph(path.name, paragraph, next(numbers), a, title, rows)
     except FileNotFoundError as error:
         raise InputError(
             path,
@@ -60,7 +65,7 @@ def paragraphs(path: Path) -> Iterator[Paragraph]:
             "a file of this source",
             "Run `dvc repro`: the download stage fetches it",
         ) from error
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
             path,
             f"{type(error).__name__} ({error})",
@@ -77,18 +82,31 @@ def _paragraph(
     title: str | None,
     rows: Iterator[int],
 ) -> Paragraph:
-    sentences = tuple(entry.get("sentences", ()))
+    context = _value(entry, "context", str)
+    sentences = tuple(_value(entry, "sentences", list) if "sentences" in entry else ())
     breaks = tuple((int(start), int(end)) for start, end in entry.get("sentence_breaks", ()))
+    if any(not isinstance(text, str) for text in sentences):
+        raise TypeError(f"a sentence that is no text in paragraph {number}")
     if len(sentences) != len(breaks):
         raise ValueError(f"{len(sentences)} sentences, {len(breaks)} sentence_breaks")
-    questions = tuple(_question(file, next(rows), each) for each in entry["qas"])
-    return Paragraph(number, article, title, entry["context"], sentences, breaks, questions)
+    questions = tuple(_question(file, next(rows), each) for each in _value(entry, "qas", list))
+    return Paragraph(file, number, article, title, context, sentences, breaks, questions)
 
 
 def _question(file: str, row: int, entry: dict[str, Any]) -> Question:
-    answer = entry["answers"][0]
-    start = int(answer["answer_start"])
-    return Question(file, row, entry["id"], entry["question"], answer["text"], start)
+    answer = _value(entry, "answers", list)[0]
+    name, text = (_value(entry, key, str) for key in ("id", "question"))
+    start = int(_value(answer, "answer_start", int))
+    return Question(file, row, name, text, _value(answer, "text", str), start)
+
+
+def _value(entry: Any, name: str, kind: Any) -> Any:
+    """Return a field; TypeError if it, or what should have it, is of another type."""
+    if not isinstance(entry, dict):
+        raise TypeError(f"{type(entry).__name__} where an object with '{name}' is expected")
+    if not isinstance(entry[name], kind):
+        raise TypeError(f"'{name}' is {type(entry[name]).__name__}: {str(entry[name])[:40]}")
+    return entry[name]
 
 
 def fault(question: Question, context: str, blanked: bool = False) -> str | None:
@@ -114,14 +132,11 @@ def fault(question: Question, context: str, blanked: bool = False) -> str | None
     return None
 
 
-def rejected(source: str, question: Question, lang: str, reason: str) -> Row:
-    """Return a row of `polybatch.tables.REJECTED`."""
-    return {
-        "source": source,
-        "file": question.file,
-        "row": question.row,
-        "lang": lang,
-        "item_id": question.item_id,
-        "reason": reason,
-        "text": question.text,
-    }
+def place(source: str, question: Question, lang: str) -> Place:
+    """Return where a question stands."""
+    return Place(source, question.file, question.row, lang, question.item_id, question.text)
+
+
+def unused(source: str, paragraph: Paragraph, lang: str) -> Place:
+    """Return where a paragraph stands that no question is about."""
+    return Place(source, paragraph.file, paragraph.number, lang, None, paragraph.text)

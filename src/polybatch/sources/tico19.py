@@ -2,18 +2,24 @@
 
 Translation memories, each English with one language; the units' ids are the same in all of them,
 so that the sentences are parallel across all languages. A document is what a unit's id begins
-with (an article, a web page): 31 of them, by which the data can be split.
+with (an article, a web page): 31 of them, by which the data can be split. A row is a unit's
+sentence in a language that is requested; a unit without one has an empty row. Splits: `wikipedia`
+has the documents from Wikipedia, which other training data is often from, `other` the rest.
 """
 
 from __future__ import annotations
 
+import html
+import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.parallel import NOTE, Sentence, add, reject
 from polybatch.sources.registry import describe, remote_files
-from polybatch.sources.tmx import units
+from polybatch.sources.tmx import Unit, units
 
 _PIVOT = "en"
 _RENAMED = {"es-LA": "es-419"}  # BCP-47 has the region's number for Latin America
@@ -23,7 +29,7 @@ class Tico19(Source):
     """Sentences from PubMed, Wikipedia, Wikinews, Wikivoyage, Wikisource and doctors' talks."""
 
     name = "tico19"
-    splits = ("all",)
+    splits = ("all", "wikipedia", "other")
 
     def __init__(self) -> None:
         describe(self, self.name)
@@ -42,30 +48,31 @@ class Tico19(Source):
         return (f"tico19: {NOTE}",)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
-        """Read sentences; English is taken from the first memory, and differences are counted."""
+        """Read sentences; English ones are merged, or rejected where memories differ."""
         self.check(languages, splits)
         rows, english = Rows(), dict[str, str]()
-        differing: set[str] = set()
         for lang in self._others(languages):
             path, seen = folder / self._paths[lang], set[str]()
-            for row, (unit, texts) in enumerate(units(path), 1):
-                asked = texts.get(self._words[lang], "")
-                sentence = _sentence(path, row, lang, unit, asked)
-                if unit in seen:
-                    reject(rows, sentence, "id used before in this file")
-                    continue
+            words = {_PIVOT: _PIVOT, lang: self._words[lang]}
+            memory = list(units(path))
+            repeated = {each: _repeated(memory, word) for each, word in words.items()}
+            for row, (unit, texts) in enumerate(memory, 1):
+                split = next((each for each in splits if each in ("all", _kind(unit))), None)
+                for each in [each for each in words if split and each in languages]:
+                    rows.read(path.name)
+                    text = " ".join(texts.get(words[each], "").split())
+                    sentence = _sentence(path, row, each, unit, text, split or "all")
+                    if unit in seen:
+                        reject(rows, sentence, "id used before in this file")
+                    elif each == _PIVOT and _differs(english.setdefault(unit, text), text):
+                        reject(rows, sentence, "English worded otherwise in another memory")
+                    elif text in repeated[each]:
+                        reject(rows, sentence, "the same text for different sentences")
+                    else:
+                        first = replace(sentence, text=english[unit])
+                        add(rows, first if each == _PIVOT else sentence)
                 seen.add(unit)
-                original = " ".join(texts.get(_PIVOT, "").split())
-                if english.setdefault(unit, original) != original:
-                    differing.add(unit)
-                elif (
-                    _PIVOT in languages and f"{self.name}:{_PIVOT}:{_item(unit)}" not in rows.corpus
-                ):
-                    add(rows, _sentence(path, row, _PIVOT, unit, original))
-                if lang in languages:
-                    add(rows, sentence)
-        found = f"tico19: English sentences worded otherwise in another file: {len(differing)}"
-        return rows.parsed([*self.notes(splits), *([found] if differing else [])])
+        return rows.parsed(self.notes(splits))
 
     def _others(self, languages: Sequence[str]) -> list[str]:
         """Return the languages whose memory is read: any one where English alone is asked for."""
@@ -82,8 +89,33 @@ def _word(path: str) -> str:
     return Path(path).name.removeprefix("all.en-").removesuffix(".tmx.zip")
 
 
-def _sentence(path: Path, row: int, lang: str, unit: str, text: str) -> Sentence:
-    return Sentence("tico19", path.name, row, lang, _item(unit), text, "all", _document(unit))
+def _sentence(path: Path, row: int, lang: str, unit: str, text: str, split: str) -> Sentence:
+    return Sentence("tico19", path.name, row, lang, _item(unit), text, split, _document(unit))
+
+
+def _kind(unit: str) -> str:
+    """Return the split of a unit.
+
+    Example:
+        >>> _kind("wiki_13:2300"), _kind("Wikipedia_handpicked_4:1"), _kind("Wikinews_2:1101")
+        ('wikipedia', 'wikipedia', 'other')
+    """
+    return "wikipedia" if unit.startswith(("wiki_", "Wikipedia_")) else "other"
+
+
+def _repeated(memory: Sequence[Unit], word: str) -> set[str]:
+    """Return the texts that a memory has for several units: at most one of these can be right.
+
+    French has 166 sentences of a conversation and of an article once more, in the place of others.
+    """
+    counts = Counter(" ".join(texts.get(word, "").split()) for _, texts in memory)
+    return {text for text, count in counts.items() if text and count > 1}
+
+
+def _differs(text: str, other: str) -> bool:
+    """Tell whether texts differ in more than marks: memories quote and escape differently."""
+    letters = (re.sub(r"[\W_]+", "", html.unescape(each)).casefold() for each in (text, other))
+    return len(set(letters)) > 1
 
 
 def _document(unit: str) -> str:

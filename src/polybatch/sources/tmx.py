@@ -6,6 +6,8 @@ every entity that could grow or reach out, is refused; and no more is unpacked t
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,7 +17,12 @@ from xml.parsers import expat
 from polybatch.errors import InputError
 
 _LIMIT = 64 << 20  # bytes unpacked of one memory; TICO-19's largest has 2.6 million
+_BROKEN = (
+    *(OSError, ValueError, LookupError, RuntimeError, EOFError, OverflowError, struct.error),
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError),
+)
 _CODES = ("bpt", "ept", "it", "ph", "ut")  # elements of TMX that hold markup, not language
+_PARENTS = {"seg": "tuv", "tuv": "tu", "tu": "body"}
 Unit = tuple[str, dict[str, str]]
 
 
@@ -27,7 +34,7 @@ def units(path: Path) -> Iterator[Unit]:
     reader = _Reader()
     try:
         reader.parser.Parse(_content(path), True)
-    except (expat.ExpatError, ValueError, KeyError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:
         raise InputError(
             f"{path}:{reader.parser.CurrentLineNumber}",
             f"{type(error).__name__} ({error})",
@@ -48,7 +55,7 @@ def _content(path: Path) -> bytes:
             if len(content) > _LIMIT:
                 raise ValueError(f"more than {_LIMIT} bytes in {names[0]}")
             return content
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except _BROKEN as error:
         raise InputError(
             path,
             f"{type(error).__name__} ({error})",
@@ -68,28 +75,33 @@ class _Reader:
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._end
         self.parser.CharacterDataHandler = self._text
-        self._lang, self._codes, self._seg = "", 0, False
+        self._open: list[str] = []
+        self._lang, self._codes = "", 0
 
     def _refuse(self, *_: object) -> None:
         raise ValueError("a document type declaration")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if (parent := _PARENTS.get(name)) and parent not in self._open[-1:]:
+            raise ValueError(f"<{name}> outside <{parent}>")
+        self._open.append(name)
         if name == "tu":
             self.units.append((attributes["tuid"], {}))
         elif name == "tuv":
             self._lang = attributes.get("xml:lang") or attributes["lang"]
         elif name == "seg":
-            self._seg = True
-            self.units[-1][1].setdefault(self._lang, "")
+            unit, texts = self.units[-1]
+            if self._lang in texts:
+                raise ValueError(f"two sentences in {self._lang} in the unit {unit}")
+            texts[self._lang] = ""
         elif name in _CODES:
             self._codes += 1
 
     def _end(self, name: str) -> None:
-        if name == "seg":
-            self._seg = False
-        elif name in _CODES:
+        self._open.pop()
+        if name in _CODES:
             self._codes -= 1
 
     def _text(self, text: str) -> None:
-        if self._seg and not self._codes:
+        if "seg" in self._open and not self._codes:
             self.units[-1][1][self._lang] += text

@@ -1,7 +1,8 @@
 """TyDi QA's gold passage task (Clark et al., TACL 2020): question -> gold passage, one language.
 
 `dev` has nine languages, its answers blanked in the mirror's files; `train` three. Questions were
-written by people who had not seen the answer, not translated: nothing is parallel.
+written by people who had not seen the answer, not translated: nothing is parallel. A row is a
+question with its passage.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
+from polybatch.sources.base import Document, Parsed, Query, RemoteFile, Rows, Source
 from polybatch.sources.registry import describe, remote_files
-from polybatch.sources.squad import Paragraph, Question, fault, paragraphs, rejected
+from polybatch.sources.squad import Paragraph, Question, fault, paragraphs, place, unused
 
 _NOTE = (
     "tydiqa: questions are not parallel, each is in one language; dev files have their answers "
@@ -50,7 +51,11 @@ class Tydiqa(Source):
             lang, split = _lang(file.path), _split(file.path)
             for paragraph in paragraphs(folder / file.path):
                 for question in paragraph.questions:
+                    rows.read(question.file)
                     _add(rows, paragraph, question, lang, split)
+                if not paragraph.questions:
+                    rows.read(paragraph.file)
+                    rows.reject(unused(self.name, paragraph, lang), "paragraph without a question")
         return rows.parsed(self.notes(splits))
 
 
@@ -64,23 +69,13 @@ def _add(rows: Rows, paragraph: Paragraph, question: Question, lang: str, split:
     if f"{item_id}?" in rows.queries:
         reason = reason or "question used before with this passage"
     if reason:
-        rows.rejected.append(rejected("tydiqa", question, lang, reason))
+        rows.reject(place("tydiqa", question, lang), reason)
         return
-    rows.queries[f"{item_id}?"] = {
-        "query_id": f"{item_id}?",
-        "item_id": item_id,
-        "lang": lang,
-        "text": question.text,
-        "split": split,
-    }
-    rows.corpus[doc_id] = {
-        "doc_id": doc_id,
-        "lang": lang,
-        "text": paragraph.text,
-        "title": paragraph.title,
-        "group_id": doc_id,
-    }
-    rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+    rows.add(
+        place("tydiqa", question, lang),
+        Query(f"{item_id}?", item_id, lang, question.text, split),
+        Document(doc_id, lang, paragraph.text, paragraph.title, doc_id),
+    )
 
 
 def _lang(path: str) -> str:

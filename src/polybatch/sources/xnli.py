@@ -3,6 +3,7 @@
 The rows of all languages are translations of one another, line by line. Of the three hypotheses of
 a premise the entailed one is taken: the hypothesis asks, the premise answers. Only `dev` has labels
 in the mirror's files; without one nobody knows what follows from what, so `test` is no split here.
+A row is a line labelled `entailment`; the other lines are no pairs and are not counted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
+from polybatch.sources.base import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.records import lines
 from polybatch.sources.registry import describe, remote_files
 
@@ -60,25 +61,15 @@ def _read(rows: Rows, path: Path, split: str, lang: str) -> None:
                 f"premise, hypothesis and one of {', '.join(_LABELS)}; tabs separate them",
                 "Fetch the file again: `dvc repro --force` of its download stage",
             )
-        if cells[2] == "entailment":
-            _add(rows, f"xnli:{split}:{number:05d}", lang, cells[1], cells[0])
-
-
-def _add(rows: Rows, item_id: str, lang: str, asked: str, answer: str) -> None:
-    doc_id, number = f"{item_id}:{lang}", int(item_id.rpartition(":")[2])
-    split = item_id.split(":")[1]
-    if not asked or not answer:
-        rows.rejected.append(
-            {
-                "source": "xnli", "file": f"{split}-{lang}.tsv", "row": number, "lang": lang,
-                "item_id": item_id, "reason": "empty text", "text": asked or answer,
-            }
-        )  # fmt: skip
-        return
-    rows.queries[f"{doc_id}?"] = {
-        "query_id": f"{doc_id}?", "item_id": item_id, "lang": lang, "text": asked, "split": split,
-    }  # fmt: skip
-    rows.corpus[doc_id] = {
-        "doc_id": doc_id, "lang": lang, "text": answer, "title": None, "group_id": item_id,
-    }  # fmt: skip
-    rows.qrels[item_id, doc_id] = {"item_id": item_id, "doc_id": doc_id, "relevance": 1}
+        if cells[2] != "entailment":
+            continue
+        rows.read(path.name)
+        answer, question, _ = cells
+        item_id = f"xnli:{split}:{number:05d}"
+        doc_id = f"{item_id}:{lang}"
+        place = Place("xnli", path.name, number, lang, item_id, question or answer)
+        if not question or not answer:
+            rows.reject(place, "empty text")
+            continue
+        query = Query(f"{doc_id}?", item_id, lang, question, split)
+        rows.add(place, query, Document(doc_id, lang, answer, None, item_id))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,10 +11,9 @@ import polars as pl
 
 from polybatch.errors import InputError
 from polybatch.names import safe_id
-from polybatch.sources.entries import NOT_REQUESTED
-from polybatch.sources.records import Broken, Columns, open_rows
+from polybatch.sources.records import Broken, Columns, no_fields, open_rows
 from polybatch.sources.rows import Parsed, Tally
-from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED
+from polybatch.tables import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 
 _JUDGEMENT = ("query-id", "corpus-id", "score")
 _SCORE = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
@@ -89,7 +87,7 @@ class BeirTables:
         self._notes += [f"{self._name}: {file}: {note}" for note in opened.notes]
         self._tally.read(file, 0)
         if opened.columns is not None and (gone := set(needed) - set(opened.columns)):
-            raise _no_fields(path, 1, opened.columns, needed, sorted(gone)[0])
+            raise no_fields(path, 1, opened.columns, needed, sorted(gone)[0])
         for count, row in enumerate(opened.rows):
             self._tally.read(file)
             if isinstance(row, Broken):
@@ -98,7 +96,7 @@ class BeirTables:
             number, fields = row
             bad = [name for name in needed if not isinstance(fields.get(name), str)]
             if bad and not count:
-                raise _no_fields(path, number, tuple(fields), needed, bad[0])
+                raise no_fields(path, number, tuple(fields), needed, bad[0])
             if bad:
                 self._reject(file, number, lang, "", f"no text in '{bad[0]}'", str(fields)[:200])
             else:
@@ -197,18 +195,4 @@ def _file(folder: Path, name: str) -> Path:
         f"no such file (there: {', '.join(there) or 'nothing'})",
         "corpus.jsonl, queries.jsonl and qrels/<split>.tsv",
         "Put it there, or name another split",
-    )
-
-
-def _no_fields(
-    path: Path, row: int, there: Sequence[str], needed: Sequence[str], gone: str
-) -> InputError:
-    close = difflib.get_close_matches(gone, there, n=1)
-    mean = f"Did you mean '{close[0]}'? " if close else ""
-    tabs = "; tabs separate columns" if needed == _JUDGEMENT else ""
-    return InputError(
-        f"{path.name}:{row}",
-        f"no text in '{gone}' (there: {', '.join(there) or 'nothing'})",
-        f"{', '.join(needed[:-1])} and {needed[-1]} in every row",
-        f"{mean}Write these names{tabs}",
     )

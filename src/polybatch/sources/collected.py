@@ -252,8 +252,14 @@ class Collected:
             f"sources.{self._name}",
             f"no row in {', '.join(missing)} ({'; '.join(said)})",
             f"rows in each of {', '.join(self._languages.requested)}",
-            "Check the codes in your files, or remove the language from params.yaml",
+            self._cure(),
         )
+
+    def _cure(self) -> str:
+        """Return what to do about a language without rows."""
+        if any(word.startswith("split ") for word in self._found):
+            return f"Write the words of your column split, not {', '.join(self._splits)}, as splits"
+        return "Check the codes in your files, or remove the language from params.yaml"
 
     def _read_as(self) -> list[str]:
         """Return a note for each word that was read as another."""

@@ -269,19 +269,27 @@ def taken(mine: Path, work: Path, languages: list[str]) -> Parsed:
 
 def test_the_users_folder_is_read_by_name_folder_and_row(mine: Path, tmp_path: Path) -> None:
     found = taken(mine, tmp_path / "raw", ["sw", "pt-BR"])
-    assert found.corpus.rows() == [
-        ("text:pt-BR:pt-BR/a.txt:000001", "pt-BR", "Um.", None, "text:pt-BR/a.txt"),
-        ("text:sw:notes.sw.txt:000001", "sw", "Moja mbili.", None, "text:notes.sw.txt"),
-        ("text:sw:notes.sw.txt:000005", "sw", "Tatu.", None, "text:notes.sw.txt"),
-        ("text:sw:rows.jsonl:000001", "sw", "Nne.", "Namba", None),
+    texts = found.corpus.select("lang", "text", "title").sort("lang", "text").rows()
+    assert texts == [
+        ("pt-BR", "Um.", None),
+        ("sw", "Moja mbili.", None),
+        ("sw", "Nne.", "Namba"),
+        ("sw", "Tatu.", None),
     ]
-    assert found.notes == ("text: texts in yo, not asked for: 1",)
+    groups = dict(found.corpus.select("text", "group_id").rows())
+    assert groups["Moja mbili."] == groups["Tatu."] != groups["Um."]
+    assert groups["Nne."] is None
+    assert found.notes == ("text: ignored.csv is not read; only .txt and .jsonl are",)
     assert found.rejected.select("file", "row", "reason").rows() == [
-        ("rows.jsonl", 4, "lang is no BCP-47 code"),
+        ("rows.jsonl", 3, "not requested: language 'yo'"),
+        ("rows.jsonl", 4, "'Swahili' is no language code; did you mean 'sw'?"),
         ("rows.jsonl", 5, "no text"),
-        ("rows.jsonl", 6, "no JSON object"),
-        ("rows.jsonl", 7, "no JSON"),
+        ("rows.jsonl", 6, "a JSON list, not an object"),
+        ("rows.jsonl", 7, "no JSON (Expecting property name enclosed in double quotes)"),
     ]
+    before = found.corpus.rows()
+    (mine / "notes.sw.txt").rename(mine / "z.sw.txt")
+    assert taken(mine, tmp_path / "again", ["sw", "pt-BR"]).corpus.rows() == before
     settings = DatasetSettings("text", "text", ("sw", "pt-BR"), ("all",), "all", 0.0)
     dataset = build("mine", settings, found)
     assert (dataset.queries.height, dataset.corpus.height) == (0, 4)

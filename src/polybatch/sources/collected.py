@@ -121,18 +121,18 @@ class Collected:
         if not entry.answer:
             self._waiting.add(item, entry.file, entry.row, lang, entry.question, new)
             return
-        new |= self._document(entry, lang)
-        if item and self._judgement(item, text_id(lang, entry.answer)) and not new:
+        document = text_id(lang, entry.answer)
+        new |= self._document(document, item, entry, lang)
+        if item and self._judgement(item, document) and not new:
             if not entry.question:
                 self._waiting.add(item, entry.file, entry.row, lang, None, True)
                 return
             new = True
         (self._tally.kept if new else self._tally.merged)(entry.file)
 
-    def _document(self, entry: Entry, lang: str) -> bool:
+    def _document(self, name: str, item: str, entry: Entry, lang: str) -> bool:
         """Add a document; False if it is there. Groups that share it become one."""
-        name, group = text_id(lang, entry.answer), entry.group or safe_id(entry.item_id)
-        key = _digest(name)
+        group, key = entry.group or item, _digest(name)
         if key in self._documents:
             if group and group != (known := self._group_of.setdefault(key, group)):
                 one, other = sorted((self._root(known), self._root(group)))
@@ -273,7 +273,6 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _digest(*texts: str) -> bytes:
-    """Return 16 bytes that no other texts have."""
-    lengths = ",".join(str(len(text)) for text in texts)
-    return hashlib.blake2b("".join((lengths, *texts)).encode(), digest_size=16).digest()
+def _digest(*words: str) -> bytes:
+    """Return 16 bytes that no other words have; of several, none has white space."""
+    return hashlib.blake2b(" ".join(words).encode(), digest_size=16).digest()

@@ -96,6 +96,8 @@ class Entries:
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._unseen = dict(mapped)
         self._there: set[str] = set()
+        about = ("item_id", "title", "group", "split")
+        self._about = [(field, self._column(field)) for field in about]
         self.both: Counter[str] = Counter()
         """Rows of each file that have an answer and a document; the document is not read."""
 
@@ -112,14 +114,14 @@ class Entries:
                 self._layouts[names] = layout
         if first and not layout.texts:
             raise self._no_columns(file, row, names)
-        about = {field: _text(fields, self._column(field))
-                 for field in ("item_id", "title", "group", "split")}  # fmt: skip
+        about = {field: _text(fields, column) for field, column in self._about}
         said = False
         for lang, columns in layout.texts.items():
-            texts = {field: _text(fields, columns.get(field, "")) for field in _TEXTS}
+            texts = {field: _text(fields, column) for field, column in columns.items()}
             if any(text or fault for text, fault in texts.values()):
                 said = True
-                self.both[file] += bool(texts["answer"][0] and texts["document"][0])
+                if "document" in texts and "answer" in texts:
+                    self.both[file] += bool(texts["answer"][0] and texts["document"][0])
                 code = (lang, "") if lang else _text(fields, self._column("lang"))
                 yield _entry(file, row, about | texts | {"lang": code})
         if not said:

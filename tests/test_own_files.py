@@ -52,6 +52,7 @@ def reasons(found: Parsed) -> list[tuple[str, int, str]]:
 # How files are written ---------------------------------------------------------------------------
 
 TWO = {"a": "Where?", "b": "When?"}
+HEAD_JSON = '{"item_id": "a", "lang": "en", "question": "Q", "answer": "A"}\n'
 ROWS = "a,en,Where?,Here.\nb,en,When?,Now.\n"
 
 
@@ -106,6 +107,13 @@ def test_quotation_marks_that_are_text_swallow_no_question(tmp_path: Path) -> No
     assert found.notes == (
         "local: x.tsv: quotation marks are read as text (row 2 begins a field with one)",
     )
+
+
+def test_a_quoted_tab_is_no_empty_column_behind_the_others(tmp_path: Path) -> None:
+    text = TABS + 'a\ten\t"a\ttab"\t\na\tsw\t\tWhere?\n'
+    assert questions(read(tmp_path, {"x.tsv": text}, ("en", "sw"))) == {"a": "a\ttab"}
+    text = TABS + 'a\ten\t"Where?\tHere.\t\nb\ten\t5"\tThere.\t\n'
+    assert questions(read(tmp_path, {"x.tsv": text})) == {"a": '"Where?', "b": '5"'}
 
 
 def test_quoted_tabs_and_lines_of_a_tsv_are_read(tmp_path: Path) -> None:
@@ -344,6 +352,23 @@ def test_every_line_of_a_beir_folder_is_counted(tmp_path: Path) -> None:
         ("qrels/test.tsv", 6, 1, 1, 4),
         ("queries.jsonl", 5, 1, 1, 3),
     ]
+
+
+def test_half_a_surrogate_pair_in_a_name_can_be_printed(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, {"x.jsonl": '{"\\ud800ang": "sw", "text": "Tano"}\n'}, name="text")
+    assert "Did you mean '\\ud800ang'" in str(caught.value)
+    str(caught.value).encode()
+    twice = HEAD_JSON + '{"\\ud800": 1, "\\ud800": 2}\n'
+    assert reasons(read(tmp_path, {"x.jsonl": twice})) == [
+        ("x.jsonl", 2, "the key '\\ud800' twice")
+    ]
+
+
+def test_bytes_that_are_not_utf8_in_a_broken_gz(tmp_path: Path) -> None:
+    packed = gzip.compress((HEAD + ROWS).encode() + b"\xff\n" * 5_000)[:-9]
+    with pytest.raises(InputError, match=r"broken \.gz|not UTF-8"):
+        read(tmp_path, {"x.csv.gz": packed})
 
 
 # Domain text -------------------------------------------------------------------------------------

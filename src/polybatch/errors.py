@@ -17,9 +17,15 @@ class InputError(Exception):
     """
 
     def __init__(self, where: object, found: str, expected: str, do: str) -> None:
-        self.where, self.found, self.expected, self.do = str(where), found, expected, do
-        stop = "" if do.endswith(("?", ".")) else "."
-        super().__init__(f"{where}: found {found}, expected {expected}. {do}{stop}")
+        # half a surrogate pair, which a file can hold, could be neither logged nor written
+        self.where, self.found, self.expected, self.do = (
+            part.encode("utf-8", "backslashreplace").decode()
+            for part in (str(where), found, expected, do)
+        )
+        stop = "" if self.do.endswith(("?", ".")) else "."
+        super().__init__(
+            f"{self.where}: found {self.found}, expected {self.expected}. {self.do}{stop}"
+        )
 
 
 class InputErrorList(Exception):

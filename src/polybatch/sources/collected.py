@@ -203,9 +203,9 @@ class Collected:
 
     def _reject(self, entry: Entry, lang: str | None, reason: str) -> None:
         self._tally.rejected(entry.file)
-        text, item = (
+        text, item, reason = (
             value.encode("utf-8", "backslashreplace").decode()
-            for value in (entry.question or entry.answer, entry.item_id)
+            for value in (entry.question or entry.answer, entry.item_id, reason)
         )
         sound = reason.startswith(NOT_REQUESTED)
         self._rejected.add(self._name, entry.file, entry.row, lang, item or None, reason,

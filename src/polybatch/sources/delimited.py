@@ -102,17 +102,22 @@ def _quoting(path: Path, form: _Form) -> tuple[_Form, list[str]]:
     first: dict[str, int] = {}  # the first row of each kind
     for number, line in _body(path, form):
         cells = line.rstrip("\r\n").split("\t")
-        if form.cells(cells) is None:
-            first.setdefault("odd", number)
+        if len(cells) != form.width:
+            first.setdefault("odd" if form.cells(cells) is None else "surplus", number)
         if '"' in line:
             for kind in map(_marks, cells):
                 first.setdefault(kind, number)
     if "open" not in first:
         names = f"marks around a whole field are not part of its text (row {first.get('whole')})"
         return form, [names] if first.get("whole", form.begin) != form.begin else []
-    if "odd" in first:
-        _check_quoted(path, form, first["odd"])
-        return form, []
+    if first.keys() & {"odd", "surplus"}:
+        mistake = _mistake_if_quoted(path, form)
+        if mistake is None:
+            return form, []
+        if "odd" in first:
+            also = f"{mistake.found} (with marks read as text, row {first['odd']} has too few or"
+            raise InputError(mistake.where, f"{also} too many fields)", mistake.expected,
+                             mistake.do)  # fmt: skip
     if "doubled" in first:
         raise refused(path, first["open"], "a quotation mark that opens a field and does not close "
                       f"it, while row {first['doubled']} has marks around a field",
@@ -122,15 +127,15 @@ def _quoting(path: Path, form: _Form) -> tuple[_Form, list[str]]:
     return replace(form, quoted=False), [note]
 
 
-def _check_quoted(path: Path, form: _Form, odd: int) -> None:
-    """Refuse a file that is neither whole rows with marks as text nor, as here, in quotes."""
+def _mistake_if_quoted(path: Path, form: _Form) -> InputError | None:
+    """Return why a file cannot be read as one whose fields are in quotes; None if it can."""
     try:
         for number, row in _quoted(path, form):
             if not _blank(row) and form.cells(row) is None:
-                raise _odd(path, number, row, form)
+                return _odd(path, number, row, form)
     except InputError as error:
-        also = f"{error.found} (with marks read as text, row {odd} has too few or too many fields)"
-        raise InputError(error.where, also, error.expected, error.do) from error
+        return error
+    return None
 
 
 def _marks(cell: str) -> str:
@@ -225,14 +230,15 @@ def _looks_like_rows(held: Sequence[str], form: _Form, seen: set[str]) -> bool:
     with white space behind them; few of them say little, so a value of earlier rows has to be
     there.
     """
-    if held[0].rstrip("\r\n").count(form.separator) + 1 != form.width:
+    plain = [line.rstrip("\r\n").split(form.separator) for line in held]
+    if form.separator == "\t":
+        return form.width > 1 and all(form.cells(cells) is not None for cells in plain)
+    if len(plain[0]) != form.width or form.width < 2:
         return False
     for line in held[1:]:
         cells = next(csv.reader([line.rstrip("\r\n")], delimiter=form.separator))
-        if len(cells) != form.width or form.width < 2:
+        if len(cells) != form.width:
             return False
-        if form.separator == "\t":
-            continue
         known = any(f"{at} {cell}" in seen for at, cell in enumerate(cells))
         if any(cell[:1].isspace() for cell in cells[1:]) or not (known or form.width > 3):
             return False

@@ -189,7 +189,10 @@ def _pieces(stream: io.TextIOWrapper, path: Path, newline: str) -> Iterator[str]
         if stream.encoding == "utf-16":
             raise refused(path, number + 1, "broken UTF-16", "text in UTF-8",
                           "Save it as UTF-8 ('CSV UTF-8' in Excel)") from error  # fmt: skip
-        raise _undecodable(path, newline) from error
+        try:
+            raise _undecodable(path, newline) from error
+        except (EOFError, zlib.error, gzip.BadGzipFile) as broken:
+            raise _not_whole(path, number + 1, broken) from error
 
 
 def _not_whole(path: Path, number: int, error: Exception) -> InputError:
@@ -248,7 +251,7 @@ def _objects(path: Path) -> Iterator[Record | Broken]:
         if isinstance(found, str):
             if first or not line.endswith(("\n", "\r")):
                 raise _no_jsonl(path, number, text, found, first)
-            yield Broken(number, found, text)
+            yield Broken(number, found.encode("utf-8", "backslashreplace").decode(), text)
         else:
             yield number, found
         first = False

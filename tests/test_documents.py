@@ -20,16 +20,6 @@ PAGES = [
     *(f"docs/decisions/{path.name}" for path in sorted((ROOT / "docs/decisions").glob("*.md"))),
 ]
 PROGRAMS = ("make", "dvc", "python", "polybatch", "prefect", "torchrun", "git", "pip")
-    "make",
-    "dvc",
-    "python",
-    "polybatch",
-    "prefect",
-    "torchrun",
-    "git",
-    "pip",
-    "ir_measures",
-)
 BIN = Path(sys.executable).parent
 QUIET = {"DO_NOT_TRACK": "1", "DVC_NO_ANALYTICS": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 

@@ -231,3 +231,13 @@ def test_a_table_that_does_not_fit_is_told_with_the_cure(tmp_path: Path) -> None
     assert path.read_bytes() == old
     with pytest.raises(InputError, match="No space left"), library_writes(path):
         frame.write_parquet("/dev/full")
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    for write in (whole_file, whole_folder, whole_together):
+        with (
+            pytest.raises(InputError, match=r"results/x: .*permission for this file"),
+            write(tmp_path / "results" / "x"),
+        ):
+            pass

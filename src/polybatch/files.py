@@ -213,11 +213,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _temporary_for(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{path.name}.partial-*"):
-        owner = stale.name.split(".partial-")[1].split("-")[0]
-        if not _alive(owner):
-            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for stale in path.parent.glob(f".{path.name}.partial-*"):
+            owner = stale.name.split(".partial-")[1].split("-")[0]
+            if not _alive(owner):
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    except OSError as error:
+        raise _told(path, error) from error
     return path.with_name(f".{path.name}.partial-{os.getpid()}")
 
 

@@ -401,3 +401,11 @@ def test_the_registry_says_of_each_file_what_the_mirror_says() -> None:
     for name in ("ntrex", "sib200", "tico19", "afriqa"):
         for file in remote_files(name).values():
             assert manifest[name, file.path] == (file.url, file.sha256, file.bytes)
+
+
+def test_a_line_of_deep_json_is_rejected_and_the_others_are_read(tmp_path: Path) -> None:
+    good = json.dumps({"lang": "sw", "text": "Moja."})
+    (tmp_path / "x.jsonl").write_text(f"{good}\n{'[' * 20_000}\n{good}\n")
+    found = SOURCES["text"].read(tmp_path, ["sw"], ["all"])
+    assert found.corpus.height == 2
+    assert found.rejected.select("row", "reason").rows() == [(2, "no JSON")]

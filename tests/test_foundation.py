@@ -157,6 +157,17 @@ def test_a_table_of_another_shape_or_a_cut_one_is_refused(tmp_path: Path) -> Non
         read_dataset(tmp_path)
 
 
+def test_a_table_whose_footer_leads_beyond_its_end_is_refused(tmp_path: Path) -> None:
+    """Polars panics there, which is no Exception: found by tests/fuzz.py."""
+    write_dataset(_dataset(), tmp_path)
+    path = tmp_path / "corpus.parquet"
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    path.write_bytes(whole[:4] + whole[-footer:])
+    with pytest.raises(InputError, match="no readable Parquet"):
+        read_dataset(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [

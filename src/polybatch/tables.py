@@ -59,6 +59,10 @@ Rejected: nothing of it stands in a table; it is among the REJECTED rows of its 
 """
 
 
+# A panic of polars, as damaged sizes in a footer cause, is not an Exception.
+_UNREADABLE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Questions, documents and which answers which.
@@ -98,7 +102,7 @@ def read_notes(path: Path) -> dict[str, str]:
     """Return the notes that `write_table` put into a Parquet file."""
     try:
         found = pl.read_parquet_metadata(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from error
     return {key: value for key, value in found.items() if key != "ARROW:schema"}
 
@@ -121,7 +125,7 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
     """Read Parquet and hold it against `schema` (names and types, in that order)."""
     try:
         frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from error
     if frame.schema != schema:
         raise InputError(
@@ -200,7 +204,7 @@ def check_dataset(dataset: Dataset) -> None:
     )
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
+def _unreadable(path: Path, error: BaseException) -> InputError:
     return InputError(
         path,
         f"no readable Parquet ({type(error).__name__})",

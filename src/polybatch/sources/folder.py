@@ -144,7 +144,7 @@ def _jsonl(path: Path) -> Iterator[_Text]:
 def _of_line(row: int, line: str) -> _Text:
     try:
         entry: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _Text(row, "", line, fault="no JSON")
     if not isinstance(entry, dict):
         return _Text(row, "", line, fault="no JSON object")

@@ -97,7 +97,7 @@ class Beir(Source):
 
 
 _FOUND = pl.Schema({"file": pl.String, "row": pl.Int64})
-_JUDGED = pl.Schema({**QRELS, "query_id": pl.String, "lang": pl.String, "split": pl.String})
+_JUDGED = pl.Schema({**QRELS, **dict.fromkeys(("query_id", "lang", "split"), pl.String)})
 
 
 class _Tables:
@@ -147,8 +147,8 @@ class _Tables:
         self._check(queries, corpus)
         # Of the item's judgements in several languages each names its own document.
         return Parsed(
-            *(frame.select(schema.names()) for frame, schema in
-              ((queries, QUERIES), (corpus, CORPUS), (qrels, QRELS))),
+            queries.select(QUERIES.names()), corpus.select(CORPUS.names()),
+            qrels.select(QRELS.names()),
             self._rejected.frame(), tuple(self._notes), tally=self._tally.frame(),
         )  # fmt: skip
 

@@ -1,169 +1,301 @@
-"""Every command in README.md and docs is run by a test, or it is said here why not."""
+"""Every command of the documents is run here, or stands below with the reason why not.
+
+A command that a document shows and no table below has, fails. What is not run is still held
+against the program: its options must be in the help, its target in the Makefile, its preset there.
+`make test-documents` also runs what takes longer: DVC on the whole graph, flows, a work pool.
+"""
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from documents import ROOT, blocks, commands
+from ruamel.yaml import YAML
+from small_encoders import minilm
+from test_cli import _dataset, _folder, _write
+from toy_flow import ENVIRONMENT, make_toy
 
-ROOT = Path(__file__).parents[1]
-PAGES = [
-    *("README.md", "CONTRIBUTING.md", "models/README.md", "data/README.md", "inputs/README.md"),
-    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
-    *(f"docs/decisions/{path.name}" for path in sorted((ROOT / "docs/decisions").glob("*.md"))),
+from polybatch.config import load
+from polybatch.tables import write_dataset
+
+SLOW = pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="`make test-documents`")
+FAQ = [command for command in commands() if command.startswith("cat > inputs/faq/")]
+
+HERE = [
+    *("python -m flows.check", "python -m flows.graph", "python -m flows.alerts --accept"),
+    *("dvc metrics show", "dvc metrics diff", "dvc plots show", "dvc dag --mermaid"),
+    "make register",
+    *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("metrics", "plots", "params")),
+    *("dvc metrics diff mono hybrid", "dvc exp show --drop 'results/metrics/.*'"),
+    *("polybatch compare mono hybrid", "polybatch compare A B", "polybatch compare A B --json"),
+    *("polybatch runs hybrid --out runs --pair 'sw>en'", "polybatch runs STRATEGY"),
+    "polybatch runs STRATEGY --out FOLDER [--pair 'sw>en'] [--depth N]",
+    "ir_measures sw_en.qrels.gz sw_en.run.gz AP nDCG@10",
+    *("polybatch stage NAME", "make repro PRESET=name", "dvc repro train@hybrid-0"),
+    *("python -m polybatch.sources.example inputs/faq/example.csv", "mkdir -p inputs/faq"),
+    *(*FAQ, "dvc add inputs/faq"),
+    "python -m polybatch.sources.catalogue docs/sources.md",
+    *("python -m polybatch.expectations", "python -m polybatch.schema params.schema.json"),
+    *("git init", "git add --all", "git commit -m Begin"),
 ]
-PROGRAMS = ("make", "dvc", "python", "polybatch", "prefect", "torchrun", "git", "pip")
-BIN = Path(sys.executable).parent
-QUIET = {"DO_NOT_TRACK": "1", "DVC_NO_ANALYTICS": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+"""Run in this order in a copy of the repository, whose committed results are those of a study."""
 
-TESTED = {
-    # first words of a command: the test that runs it
-    "make repro PRESET": "test_pipeline.py::test_a_preset_replaces_params_and_loses_nothing",
-    "make repro": "test_pipeline.py::test_a_study_ends_with_a_table_of_strategies",
-    "make serve": "test_serve.py::test_a_scheduled_run_fires",
-    "make register": "test_register.py::test_dvc_compares_strategies_by_tag_and_by_experiment",
-    "make versions": "test_versions.py::test_other_arithmetic_with_the_same_number_is_found",
-    "make test-flows": "test_flow_end_to_end.py::test_a_parallel_flow_writes_what_dvc_repro_writes",
-    "make test-recovery": "test_recovery.py::test_real_stages_killed_again_and_again_end",
-    "make test-ray": "test_ray.py::test_",
-    "dvc repro": "test_pipeline.py::test_nothing_runs_twice_and_the_views_of_dvc_work",
-    "dvc --wait-for-lock repro": "test_flow.py::test_what_changed_runs_and_what_did_not_is_cached",
-    "dvc metrics": "test_register.py::test_dvc_compares_strategies_by_tag_and_by_experiment",
-    "dvc plots show": "test_pipeline.py::test_the_plots_of_dvc_open_without_a_network",
-    "dvc add": "test_own_files.py::test_own_files_travel_and_nothing_is_computed_again",
-    "dvc push": "test_travel.py::test_what_one_clone_pushed_another_does_not_compute",
-    "dvc pull": "test_travel.py::test_what_one_clone_pushed_another_does_not_compute",
-    "dvc remote add": "test_travel.py::test_what_one_clone_pushed_another_does_not_compute",
-    "dvc status": "test_versions.py::test_",
-    "python -m flows.study": "test_flow_end_to_end.py::test_a_parallel_flow_writes",
-    "python -m flows.serve": "test_serve.py::test_a_scheduled_run_fires",
-    "python -m flows.alerts": "test_flow.py::test_what_fell_is_told_by_file_event_and_webhook",
-    "python -m flows.check": "test_own_files.py::test_a_source_without_a_folder_is_named",
-    "python -m flows.graph": "test_flow_docs.py::test_the_picture_is_drawn_from_dvc_yaml",
-    "python -m flows.preset": "test_preset.py::test_an_untouched_file_is_replaced",
-    "python -m polybatch.schema": "test_config.py::test_",
-    "python -m polybatch.expectations": "test_expectations.py::test_",
-    "python -m polybatch.sources.catalogue": "test_expectations.py::test_the_page_of_sources_is",
-    "polybatch compare": "test_cli.py::test_markdown_and_latex_show_the_same_numbers",
-    "polybatch runs": "test_cli.py::test_runs_of_a_pair_and_of_all",
-    "polybatch stage": "test_pipeline.py::test_a_study_ends_with_a_table_of_strategies",
-    "torchrun": "test_training.py::test_",
+TOY = [
+    "dvc remote add --default store s3://bucket/polybatch",
+    "dvc remote add --default store /mnt/share/polybatch",
+    *("dvc repro", "dvc --wait-for-lock repro -s STAGE", "dvc repro -f STAGE", "git diff dvc.lock"),
+    *("git add dvc.lock results .dvc/config", 'git commit -m "Run the study"'),
+    *("git push --follow-tags", "dvc push --run-cache", "dvc push", "git clone", "dvc pull"),
+    *("dvc gc --workspace", "dvc gc", "dvc exp run -S", "dvc remote modify --local"),
+]
+"""Run in this order in a study whose stages are one line of shell."""
+
+LONG = [
+    *("python -m flows.study", "python -m flows.study --workers 2"),
+    "python -m flows.study --strategy hybrid --strategy mono",
+    "python -m flows.study --workers 2 --pull --register",
+    "prefect work-pool create polybatch --type process",
+    "prefect work-pool set-concurrency-limit polybatch 1",
+    *("prefect deploy --all", "prefect deployment run study/nightly"),
+]
+"""Run in this order in the toy study with POLYBATCH_SLOW; otherwise only their options are read."""
+
+SLOWER = {
+    *("dvc metrics diff", "dvc plots show", "dvc dag --mermaid", "dvc metrics diff mono hybrid"),
+    *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("plots", "params")),
+    *("dvc exp show --drop 'results/metrics/.*'", "python -m polybatch.expectations"),
+    *("dvc repro train@hybrid-0", "dvc add inputs/faq", "dvc exp run -S", "dvc gc"),
+    *("dvc repro -f STAGE", "dvc gc --workspace", "dvc push", "dvc pull", "git clone"),
+    *("prefect deploy --all", "prefect deployment run study/nightly"),
+    "torchrun --nproc-per-node 4 -m stages.train --strategy hybrid",
 }
-RUN = {
-    # whole commands that are run here, in the repository
-    "dvc dag --mermaid",
-    "python -m polybatch.sources.example inputs/faq/example.csv",
-}
+"""Of those above and below, what takes seconds: with POLYBATCH_SLOW."""
+
 NOT_RUN = {
-    # first words of a command: why no test runs it; the options of those with a program are checked
-    "make test": "it is what runs this",
-    "make bench": "minutes with nothing else running",
-    "make fuzz": "its short version is a test",
-    "make clean": "removes what was built here",
-    "dvc plots diff": "draws what `dvc plots show` draws, of two revisions",
-    "dvc params diff": "a view of DVC's",
-    "dvc exp": "views of DVC's; experiments are tested with metrics diff",
-    "dvc gc": "removes cached files here",
-    "dvc remote modify": "needs a remote with credentials",
-    "prefect": "needs a server that stays",
-    "git": "not ours",
-    "pip": "installs",
-    "make PYTHON": "sets up a virtual environment",
-    "python benchmarks/identification.py": "measures; `make bench`",
-    "python -c": "an example of another program",
+    "make repro": "eight minutes; tests/test_pipeline.py runs its stages on a small study",
+    "make repro PRESET=local": "minutes; tests/test_local.py runs what it is about",
+    "make repro PRESET=mlqa-r": "40 minutes",
+    "make repro PRESET=tune-mlqa": "50 minutes",
+    "make repro PRESET=xquad-r": "50 minutes",
+    "make repro PRESET=<study>": "50 minutes",
+    "POLYBATCH_MIRROR=/path/to/mirror make repro PRESET=xquad-r": "a mirror, 50 minutes",
+    "make test": "runs these tests",
+    "make bench": "minutes; benchmarks/RESULTS.md has what it printed",
+    "make versions": "tests/test_versions.py runs what it runs",
+    "make versions BUMP=1": "it changes versions.yaml",
+    "make serve": "never ends; tests/test_serve.py serves",
+    "make test-ray": "installs Ray",
+    "make test-recovery": "half an hour; tests/test_recovery.py is its short version",
+    "pre-commit install --hook-type pre-commit --hook-type pre-push": "it changes git's hooks",
+    "prefect worker start --pool polybatch": "never ends",
+    "torchrun --nproc-per-node 4 -m stages.train --strategy hybrid": "four processes; "
+    "tests/test_big_batches.py trains in two",
+    "dvc exp push": "needs a git server",
 }
+NO_PROGRAM = {
+    "ray list tasks": "Ray is an extra; of its own documentation",
+    "unset PREFECT_API_URL": "of the shell",
+}
+MEANT = {
+    **{"polybatch compare A B": "polybatch compare mono hybrid"},
+    **{"polybatch runs STRATEGY": "polybatch runs hybrid --out f1"},
+    "polybatch stage NAME": "polybatch stage settings",
+    "make repro PRESET=name": "python -m flows.preset local",
+    "dvc repro train@hybrid-0": "dvc stage list --name-only | grep -x train@hybrid-0",
+    "dvc remote modify --local": "dvc remote modify --local store url /mnt/share/other",
+    "git clone": "git clone -q . ../clone",
+    "git commit -m Begin": "git commit --allow-empty -m Begin",
+    "dvc gc --workspace": "dvc gc --workspace --force",
+    "dvc gc": "dvc gc --all-commits --force",
+    "dvc exp run -S": "dvc exp run -S study.focus=mono",
+    "make repro PRESET=<study>": "make repro PRESET=medical",
+}
+"""What a document leaves open, closed."""
+STANDS_FOR = {"STRATEGY": "hybrid", "FOLDER": "f2", "STAGE": "train@hybrid", " A B": " mono hybrid"}
+AGAIN = {"dvc remote add --default store": "-f"}  # the documents name alternatives
 
 
-def _commands(page: str) -> set[str]:
-    """Return the commands of a page: lines of fenced blocks, and inline code, without comments."""
-    path = ROOT / page
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    blocks = re.findall(r"^```(?:sh|bash|console)?\n(.*?)^```", text, flags=re.S | re.M)
-    rest = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
-    inline = [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", rest)]
-    lines = [line for block in blocks for line in block.splitlines()]
-    found = set()
-    for line in [*lines, *inline, *re.findall(r"^    (\S.*)$", rest, flags=re.M)]:
-        for part in re.split(r"\s+&&\s+", re.sub(r"\s+#\s.*$", "", line.strip())):
-            plain = re.sub(r"^(?:[A-Z_]+=\S+\s+)+", "", part.strip()).replace(".venv/bin/", "")
-            word, _, arguments = plain.partition(" ")
-            if word in PROGRAMS and arguments:
-                found.add(plain)
-    return found
+def cases(table: list[str] | dict[str, str]) -> list[Any]:
+    """Return the commands of a table as parameters of a test, named by their first lines."""
+    return [
+        pytest.param(command, id=command.splitlines()[0], marks=[SLOW] if command in SLOWER else [])
+        for command in table
+    ]
 
 
-EVERY = sorted({command for page in PAGES for command in _commands(page)})
+def meant(command: str, share: Path | None = None) -> str:
+    """Return the command as it can be run: examples in place of names in capitals."""
+    command = MEANT.get(command, command)
+    for word, example in STANDS_FOR.items():
+        command = command.replace(word, example)
+    for start, option in AGAIN.items():
+        command = command.replace(start, f"{start.rpartition(' ')[0]} {option} store")
+    command = re.sub(r"\[(--[a-z]+ [^]]+)\]", r"\1", command).replace("--depth N", "--depth 5")
+    return command.replace("/mnt/share", str(share)) if share else command
 
 
-def _first(command: str, table: object) -> str | None:
-    starts = [words for words in table if f"{command} ".startswith((f"{words} ", f"{words}="))]  # type: ignore[attr-defined]
-    return max(starts, key=len, default=None)
+def shell(command: str, folder: Path, share: Path) -> None:
+    """Run a command in sh, with this environment's programs first; it has to succeed."""
+    own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "HOME": str(share)}
+    own |= {"PREFECT_HOME": str(share / "prefect"), "GIT_CONFIG_GLOBAL": "/dev/null"}
+    run = meant(command, share).replace("make ", "make -o .venv/.installed ")
+    done = subprocess.run(
+        ["sh", "-c", run], cwd=folder, env=ENVIRONMENT | own, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{run}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
-def test_there_are_commands() -> None:
-    assert len(EVERY) > 40
+@pytest.fixture(scope="module")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("share")
 
 
-@pytest.mark.parametrize("command", EVERY)
-def test_every_command_is_run_by_a_test_or_said_why_not(command: str) -> None:
-    if command in RUN:
-        return
-    tested, not_run = _first(command, TESTED), _first(command, NOT_RUN)
-    assert tested or not_run, f"`{command}`: write a test that runs it, or say here why not"
-    if tested:
-        name, _, test = TESTED[tested].partition("::")
-        assert f"def {test}" in (ROOT / "tests" / name).read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, share: Path) -> Path:
+    """The repository as a clone, with vectors of two strategies that nobody trained."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in listed:
+        if (ROOT / name).exists() and not (ROOT / name).is_dir():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
+    (folder / ".venv").symlink_to(sys.prefix)
+    for command in ("git init -q", "git add --all", "git commit -qm begin"):
+        shell(command, folder, share)
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("resamples: 10000", "resamples: 100"))
+    write_dataset(_dataset(), _folder(folder / "data/valid/cldr-test"))
+    for strategy, noise in (("mono", 1.0), ("hybrid", 0.6)):
+        _write(folder, strategy, noise, _dataset())
+    shell("git add --all && git commit -qm study", folder, share)
+    return folder
 
 
-@pytest.mark.parametrize("command", sorted(RUN & set(EVERY)))
-def test_these_are_run_here(command: str, tmp_path: Path) -> None:
-    words = shlex.split(command.replace("inputs/faq/", f"{tmp_path}/"))
-    environment = os.environ | QUIET | {"PATH": f"{BIN}:{os.environ['PATH']}"}
-    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def test_make_knows_every_target_that_is_named() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for command in EVERY:
-        if found := re.match(r"make ([a-z-]+)", command):
-            assert f"\n{found[1]}:" in makefile, command
-
-
-def test_every_module_that_is_named_exists() -> None:
-    for command in EVERY:
-        if found := re.match(r"python -m ((?:flows|polybatch)[.\w]*)", command):
-            assert importlib.util.find_spec(found[1]), command
-
-
-@pytest.mark.parametrize("command", [c for c in EVERY if c.startswith("prefect ")])
-def test_prefect_knows_every_option_that_is_named(command: str) -> None:
-    words = shlex.split(command)
-    verbs = [word for word in words[1:3] if re.fullmatch("[a-z-]+", word) and word[0] != "-"]
-    shown = subprocess.run(
-        [str(BIN / "prefect"), *verbs, "--help"],
-        env=os.environ | QUIET | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory, share: Path) -> Path:
+    """A study of seconds, with a git remote."""
+    folder = make_toy(tmp_path_factory.mktemp("study"), ("mono", "hybrid"))
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    (folder / "flows").symlink_to(ROOT / "flows")
+    (folder / "results").mkdir()
+    shell(
+        f"git init -q --bare {share}/origin && git remote add origin {share}/origin", folder, share
     )
-    assert shown.returncode == 0, shown.stderr
-    for option in re.findall(r"--[a-z-]+", command):
-        assert option in shown.stdout, f"{option} of `{command}`"
+    shell("git push -q --set-upstream origin main", folder, share)
+    return folder
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_python_in_documents_is_python_and_what_it_imports_exists(page: str) -> None:
-    path = ROOT / page
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    for block in re.findall(r"^```python\n(.*?)^```", text, flags=re.S | re.M):
-        for node in ast.walk(ast.parse(block)):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                module = importlib.import_module(node.module)
-                assert all(hasattr(module, name.name) for name in node.names)
+def test_every_command_has_its_decision_and_every_decision_a_command() -> None:
+    decided = [*HERE, *TOY, *LONG, *NOT_RUN, *NO_PROGRAM]
+    assert len(decided) == len(set(decided))
+    shown = commands()
+    assert {name: files for name, files in shown.items() if name not in decided} == {}
+    assert set(decided) - set(shown) == set()
+
+
+@pytest.mark.parametrize("command", cases(HERE))
+def test_it_runs_in_a_clone(command: str, here: Path, share: Path) -> None:
+    there = "runs/cldr-test" if command.startswith("ir_measures") else "."
+    shell(command, here / there, share)
+
+
+@pytest.mark.parametrize("command", cases(TOY))
+def test_it_runs_in_a_small_study(command: str, toy: Path, share: Path) -> None:
+    pulled = command == "dvc pull"
+    shell(command, toy.parent / "clone" if pulled else toy, share)
+
+
+@SLOW
+@pytest.mark.parametrize("command", LONG)
+def test_it_runs_and_takes_its_time(command: str, toy: Path, share: Path) -> None:
+    shell(command, toy, share)
+
+
+@pytest.mark.parametrize("command", cases([*LONG, *NOT_RUN]))
+def test_what_is_not_run_names_what_there_is(command: str) -> None:
+    words = shlex.split(meant(command))
+    words = words[1:] if "=" in words[0] else words
+    if words[0] == "make":
+        subprocess.run(
+            ["make", "-n", "-o", ".venv/.installed", *words[1:]],
+            cwd=ROOT, check=True, capture_output=True,
+        )  # fmt: skip
+        for preset in [word.partition("=")[2] for word in words if word.startswith("PRESET=")]:
+            assert (ROOT / "presets" / f"{preset}.yaml").is_file()
+        return
+    options = [at for at, word in enumerate(words) if word.startswith("-") and word != "-m"]
+    own = "-m stages" in command and words.index("-m")  # torchrun's program has options of its own
+    for at in options:
+        start = ["python", *words[own : own + 2]] if own and at > own else words[: options[0]]
+        pattern = rf"(?<![\w-]){re.escape(words[at])}(?![\w-])"
+        assert re.search(pattern, help_of(tuple(start))), f"{shlex.join(start)}: no {words[at]}"
+    if not options:
+        help_of(tuple(words[:3]))
+
+
+@cache
+def help_of(words: tuple[str, ...]) -> str:
+    """Return the help of a program and its subcommands, the longest that it knows."""
+    own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "COLUMNS": "200"}
+    for end in range(len(words), 0, -1):
+        done = subprocess.run(
+            [*words[:end], "--help"], cwd=ROOT, env=ENVIRONMENT | own,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            return done.stdout
+    raise AssertionError(f"{shlex.join(words)} knows no --help")
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(new, dict):
+        return new
+    return {**(old or {}), **{name: _merged((old or {}).get(name), new[name]) for name in new}}
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in blocks() if b.language == "yaml"], ids=lambda b: b.file
+)
+def test_params_of_a_document_are_read(block: Any, tmp_path: Path) -> None:
+    yaml = YAML(typ="safe")
+    text = re.sub(r"<commit[^>]*>", "a" * 40, block.text)
+    shown = yaml.load(re.sub(r"^(\s*)# (columns:.*)", r"\1\2", text, flags=re.MULTILINE))
+    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    if "sources" in shown:
+        params["sources"], params["datasets"] = {}, {}
+        (tmp_path / "inputs/faq").mkdir(parents=True)
+    if block.file == "docs/bring-your-own.md":
+        params["dapt"]["texts"] = list(shown["datasets"])[:1]
+    with (tmp_path / "params.yaml").open("w", encoding="utf-8") as stream:
+        YAML().dump(_merged(params, shown), stream)
+    load(tmp_path / "params.yaml")
+
+
+def test_the_readmes_python_runs_beside_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minilm(tmp_path / "models/hybrid/0")
+    monkeypatch.chdir(tmp_path)
+    programs = [block for block in blocks() if block.language == "python"]
+    assert [block.file for block in programs] == ["README.md"]
+    scope: dict[str, Any] = {}
+    exec(programs[0].text, scope)
+    assert scope["vectors"].shape == (2, 384)
+
+
+def test_every_block_is_of_a_language_that_is_tried() -> None:
+    known = {"", "sh", "python", "yaml", "mermaid", "text"}
+    assert {block.language for block in blocks()} <= known

@@ -6,6 +6,7 @@ import contextlib
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,7 @@ from polybatch.files import (
     whole_folder,
     whole_together,
     write_json,
+    write_text,
 )
 from polybatch.languages import LanguagePair, is_language
 from polybatch.tables import (
@@ -252,3 +254,10 @@ def test_a_folder_that_cannot_be_made_is_told_with_the_cure(tmp_path: Path) -> N
             write(tmp_path / "results" / "x"),
         ):
             pass
+
+
+def test_files_written_by_many_threads_into_one_folder_are_all_there(tmp_path: Path) -> None:
+    """A run a language is written side by side: no thread may trip over another's permissions."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: write_text(tmp_path / f"{n}.txt", "x"), range(400)))
+    assert len(list(tmp_path.iterdir())) == 400

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,7 +191,8 @@ def follow_umask(path: Path) -> None:
     Libraries write through temporary files that only their owner may read.
     """
     folder = path if path.is_dir() else path.parent
-    probe = folder / f".permissions-{os.getpid()}"
+    # a probe of its own for every thread: several write into one folder
+    probe = folder / f".permissions-{os.getpid()}-{threading.get_ident()}"
     probe.touch()
     mode = probe.stat().st_mode & 0o777
     probe.unlink()

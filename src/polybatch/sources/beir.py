@@ -97,7 +97,7 @@ class Beir(Source):
 
 
 _FOUND = pl.Schema({"file": pl.String, "row": pl.Int64})
-_JUDGED = pl.Schema({**QRELS, **dict.fromkeys(("query_id", "lang", "split"), pl.String)})
+_JUDGED = pl.Schema({**QRELS, **dict.fromkeys(("query_id", "lang", "split"), pl.String())})
 
 
 class _Tables:

@@ -154,7 +154,7 @@ def _counted(rows: list[Row], form: Form) -> tuple[int, int]:
     return read, read - len(kept)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), _FORMS)
 def test_every_row_of_every_form_is_accounted_for(data: st.DataObject, form: Form) -> None:
     rows = _first(form.layout) + data.draw(_rows(form.layout))
@@ -199,7 +199,6 @@ OK = "a,en,Q,A\n"
         ),
         ({"x.csv": HEAD + f"a,en,Q,{LONG}\n"}, ["Q"], [LONG.strip()], []),
         ({"x.csv": (HEAD + OK).replace("\n", "\r")}, ["Q"], ["A"], []),
-        ({"x.csv": "sep=,\n" + HEAD + OK}, ["Q"], ["A"], []),
         ({"x.csv": "sep=;\n" + (HEAD + OK).replace(",", ";")}, ["Q"], ["A"], []),
         ({"x.tsv": (TSV + OK.replace(",", "\t")).replace("\n", "\t\n")}, ["Q"], ["A"], []),
         ({"x.tsv": TSV + OK.replace(",", "\t").replace("\n", "\t\n")}, ["Q"], ["A"], []),

@@ -13,7 +13,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -55,7 +55,7 @@ class Form(NamedTuple):
     kind: str
     separator: str
     end: str
-    quoting: int | None
+    quoting: Literal[0, 1] | None
     packed: bool
 
     @property
@@ -79,7 +79,7 @@ _FORMS = st.builds(
     st.sampled_from(["csv", "tsv", "jsonl"]),
     st.sampled_from([",", ";", "\t"]),
     st.sampled_from(["\n", "\r\n", "\r"]),
-    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, None]),
+    st.sampled_from((0, 1, None)),  # csv.QUOTE_MINIMAL, csv.QUOTE_ALL
     st.booleans(),
 ).filter(lambda form: form.quoting is not None or form.separator == "\t")
 
@@ -154,15 +154,14 @@ def _counted(rows: list[Row], form: Form) -> tuple[int, int]:
     return read, read - len(kept)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), _FORMS)
 def test_every_row_of_every_form_is_accounted_for(data: st.DataObject, form: Form) -> None:
     rows = _first(form.layout) + data.draw(_rows(form.layout))
     with tempfile.TemporaryDirectory() as folder:
         found = _read(Path(folder), {form.name: _written(rows, form)}, LANGUAGES)
     file, read, kept, merged, rejected = found.tally.row(0)
-    assert file == form.name
-    assert (read, rejected) == _counted(rows, form)
+    assert (file, read, rejected) == (form.name, *_counted(rows, form))
     assert read == kept + merged + rejected
     assert found.rejected.height == rejected
     assert found.rejected["reason"].str.len_chars().min() != 0
@@ -171,6 +170,7 @@ def test_every_row_of_every_form_is_accounted_for(data: st.DataObject, form: For
 def test_all_forms_of_a_table_are_read_alike(tmp_path: Path) -> None:
     seen = set()
     rows = [*_first("long"), {"item_id": "y", "lang": "en", "question": '"Open', "answer": "p, q"}]
+    kinds: tuple[tuple[str, str, Literal[0, 1] | None], ...]
     kinds = ((".csv", ",", 0), (".csv", ";", 1), (".tsv", "\t", 0), (".tsv", "\t", None))
     for number, ((kind, separator, quoting), end, packed) in enumerate(
         itertools.product((*kinds, (".jsonl", "", 0)), ("\n", "\r\n", "\r"), (False, True))
@@ -182,8 +182,6 @@ def test_all_forms_of_a_table_are_read_alike(tmp_path: Path) -> None:
         seen.add(str((found.queries.rows(), found.corpus.rows(), found.qrels.rows())))
     assert len(seen) == 1
 
-
-# Small files -------------------------------------------------------------------------------------
 
 TSV = HEAD.replace(",", "\t")
 LONG = "word " * 30_000
@@ -201,7 +199,6 @@ OK = "a,en,Q,A\n"
         ),
         ({"x.csv": HEAD + f"a,en,Q,{LONG}\n"}, ["Q"], [LONG.strip()], []),
         ({"x.csv": (HEAD + OK).replace("\n", "\r")}, ["Q"], ["A"], []),
-        ({"x.csv": "sep=,\n" + HEAD + OK}, ["Q"], ["A"], []),
         ({"x.csv": "sep=;\n" + (HEAD + OK).replace(",", ";")}, ["Q"], ["A"], []),
         ({"x.tsv": (TSV + OK.replace(",", "\t")).replace("\n", "\t\n")}, ["Q"], ["A"], []),
         ({"x.tsv": TSV + OK.replace(",", "\t").replace("\n", "\t\n")}, ["Q"], ["A"], []),

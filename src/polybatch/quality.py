@@ -15,12 +15,9 @@ from polybatch.duplicates import MERGED
 from polybatch.errors import InputError
 from polybatch.names import unusable_id
 from polybatch.settings import ValidationSettings
-from polybatch.tables import REJECTED, Dataset
+from polybatch.tables import NOT_REQUESTED, REJECTED, Dataset
 
 Rule = Callable[[ValidationSettings], pl.Expr]
-
-NOT_REQUESTED = "not requested"
-"""How the reason of a sound row begins whose language or split the dataset leaves out."""
 
 _CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]"  # C0 without tab and line ends, DEL, C1
 

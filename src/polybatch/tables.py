@@ -43,6 +43,9 @@ REJECTED = pl.Schema(
         "text": pl.String,
     }
 )
+NOT_REQUESTED = "not requested"
+"""How the reason begins of rejected rows that are sound, in languages or splits left out."""
+
 TALLY = pl.Schema(
     {
         "file": pl.String,

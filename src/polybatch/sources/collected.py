@@ -15,10 +15,10 @@ import polars as pl
 
 from polybatch.errors import InputError
 from polybatch.names import safe_id
-from polybatch.sources.entries import NOT_REQUESTED, Entry, Languages
+from polybatch.sources.entries import Entry, Languages
 from polybatch.sources.records import Columns
 from polybatch.sources.rows import Parsed, Tally
-from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED
+from polybatch.tables import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 
 ALL = "all"
 UNANSWERED = "a question whose item has no answer"

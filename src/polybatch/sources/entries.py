@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 
 from polybatch.errors import InputError
 from polybatch.languages import canonical, language_mistake, nearest, same_language
+from polybatch.tables import NOT_REQUESTED
 
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
-NOT_REQUESTED = "not requested"
-"""How the reason begins of a sound row in a language or split that is not asked for."""
-
 _TEXTS = ("question", "answer", "document")
 _WIDE = re.compile(rf"({'|'.join(_TEXTS)})_(.+)")
 _KINDS = {bool: "true or false", dict: "an object", list: "a list"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import difflib
 import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +125,18 @@ def records(path: Path) -> Iterator[Record]:
         if isinstance(row, Broken):
             raise refused(path, row.row, row.reason, "a row that can be read", "Correct the row")
         yield row
+
+
+def no_fields(
+    path: Path, row: int, there: Sequence[str], needed: Sequence[str], gone: str
+) -> InputError:
+    """Return the error of a file whose rows lack one of the fields that are `needed`."""
+    close = difflib.get_close_matches(gone, there, n=1)
+    mean = f"Did you mean '{close[0]}'? " if close else ""
+    tabs = "; tabs separate columns" if ".tsv" in path.suffixes else ""
+    found = f"no text in '{gone}' (there: {', '.join(there)[:500] or 'nothing'})"
+    expected = f"{', '.join(needed[:-1])} and {needed[-1]} in every row"
+    return refused(path, row, found, expected, f"{mean}Write these names{tabs}")
 
 
 def refused(path: Path, row: int, found: str, expected: str, do: str) -> InputError:
@@ -249,8 +262,10 @@ def _fields(text: str) -> dict[str, Any] | str:
     """Return the object that a line is, or why it is none."""
     try:
         value = _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
-        return f"no JSON ({error})"
+    except json.JSONDecodeError as error:
+        return f"no JSON ({error.msg})"
+    except RecursionError:
+        return "no JSON (too many brackets in brackets)"
     if not isinstance(value, dict):
         return f"a JSON {type(value).__name__}, not an object"
     return f"the key '{value.key}' twice" if isinstance(value, _Repeated) else value

@@ -4,9 +4,11 @@
 # make bench                 speed and memory, side by side with what one would use instead
 # make serve                 a Prefect server on this machine, and the study on its schedule
 # make register              every strategy as a tag strategy/<name> and a DVC experiment
+# make fuzz [INPUTS=3000]     mutated inputs over all readers: each is read or refused, none is lost
 # make test-recovery         kill and cut the power forty times; the results stay the same
 # make test-ray               the flow's stages on a real Ray, started here (installs requirements-ray.lock)
 # make test-flows            the flow end to end on a tiny study, parallel against sequential
+# make test-documents        every command of the documents, also those that take minutes
 # make clean                 remove what was built (the DVC cache and .venv stay; see clean-all)
 
 PYTHON ?= python3
@@ -20,7 +22,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro versions test lint bench serve register test-recovery test-flows test-ray clean clean-all
+.PHONY: repro versions test lint bench serve register test-recovery test-flows test-ray test-documents fuzz clean clean-all
 
 repro: $(VENV)/.installed
 ifdef PRESET
@@ -64,6 +66,13 @@ test-ray: $(VENV)/.installed
 
 test-flows: $(VENV)/.installed
 	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest -s tests/test_flow_end_to_end.py
+
+fuzz: $(VENV)/.installed
+	@echo "polybatch: mutated inputs over all readers"
+	@$(BIN)/python tests/fuzz.py --inputs $(or $(INPUTS),3000) --seed $(or $(SEED),0)
+
+test-documents: $(VENV)/.installed
+	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest tests/test_documents.py
 
 clean:
 	rm -rf data/raw data/valid data/batches data/index models/* build dist

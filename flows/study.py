@@ -34,7 +34,7 @@ from prefect.states import Completed, Failed
 from flows.alerts import raise_alerts, webhook_of
 from flows.artifacts import show_results
 from flows.check import check_params, remarks
-from flows.command import Stages, title
+from flows.command import StageFailed, Stages, title
 from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
 from flows.register import register
 from flows.repository import check
@@ -77,7 +77,12 @@ def bring_up_to_date(address: str, plan: Plan, stages: Stages) -> State:
         logger.info("%s", line)
         progress.see(line)
 
-    outcome = stages.run(address, tell)
+    try:
+        outcome = stages.run(address, tell)
+    except StageFailed as error:
+        if plan.graph[address].network:  # Prefect tries again what raises
+            raise
+        return Failed(message=str(error))
     if outcome.how == "unchanged":
         return Completed(name="Cached", message="what it depends on was made again, the same")
     changes = lock_changes(plan.before.get(address), locked_stages(stages.root).get(address))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from polybatch.errors import InputError
 from polybatch.settings import DatasetSettings, SourceSettings
 from polybatch.sources import SOURCES, source_of
 from polybatch.sources.base import Parsed, RemoteFile
+from polybatch.sources.collected import text_id
 from polybatch.sources.lines import decoded, lines
 from polybatch.sources.registry import remote_files
 from polybatch.sources.tmx import units
@@ -130,10 +132,25 @@ def test_tico19_is_parallel_across_its_memories(tmp_path: Path) -> None:
         "tico19:sw:PubMed_1:0001": "moja",
     }
     assert set(found.corpus["group_id"]) == {"tico19:PubMed_1", "tico19:wiki_2"}
-    assert found.rejected.select("lang", "item_id", "reason").rows() == [
-        ("sw", "wiki_2:0002", "empty sentence")
+    assert found.rejected.select("file", "lang", "item_id", "reason").rows() == [
+        ("all.en-sw.tmx.zip", "en", "PubMed_1:0001", "English worded otherwise in another memory"),
+        ("all.en-sw.tmx.zip", "sw", "wiki_2:0002", "empty sentence"),
     ]
-    assert "tico19: English sentences worded otherwise in another file: 1" in found.notes
+
+
+def test_tico19_sentences_of_several_units_are_rejected_as_one_at_most_is_right(
+    tmp_path: Path,
+) -> None:
+    texts = ["un", "deux", "un ", "trois"]
+    body = "".join(unit(f"CMU_1:{n}", "fr", f"number {n}", t) for n, t in enumerate(texts, 1))
+    memory(tmp_path, "fr", body)
+    found = SOURCES["tico19"].read(tmp_path, ["en", "fr"], ["all"])
+    assert found.corpus.filter(lang="fr")["text"].to_list() == ["deux", "trois"]
+    assert found.rejected.select("row", "lang", "reason").rows() == [
+        (1, "fr", "the same text for different sentences"),
+        (3, "fr", "the same text for different sentences"),
+    ]
+    assert found.tally.row(0) == ("all.en-fr.tmx.zip", 8, 6, 0, 2)
 
 
 def test_english_alone_is_read_from_one_memory() -> None:
@@ -267,18 +284,17 @@ def taken(mine: Path, work: Path, languages: list[str]) -> Parsed:
     return SOURCES["text"].read(work, languages, ["all"])
 
 
-def test_the_users_folder_is_read_by_name_folder_and_row(mine: Path, tmp_path: Path) -> None:
+def test_the_users_folder_is_read_by_content(mine: Path, tmp_path: Path) -> None:
     found = taken(mine, tmp_path / "raw", ["sw", "pt-BR"])
-    texts = found.corpus.select("lang", "text", "title").sort("lang", "text").rows()
-    assert texts == [
-        ("pt-BR", "Um.", None),
-        ("sw", "Moja mbili.", None),
-        ("sw", "Nne.", "Namba"),
-        ("sw", "Tatu.", None),
-    ]
-    groups = dict(found.corpus.select("text", "group_id").rows())
-    assert groups["Moja mbili."] == groups["Tatu."] != groups["Um."]
-    assert groups["Nne."] is None
+    file = f"text:{text_id('sw', 'Moja mbili.')}"  # a file is a group, named after its first text
+    assert found.corpus.rows() == sorted(
+        [
+            (text_id("pt-BR", "Um."), "pt-BR", "Um.", None, f"text:{text_id('pt-BR', 'Um.')}"),
+            (text_id("sw", "Moja mbili."), "sw", "Moja mbili.", None, file),
+            (text_id("sw", "Tatu."), "sw", "Tatu.", None, file),
+            (text_id("sw", "Nne."), "sw", "Nne.", "Namba", None),
+        ]
+    )
     assert found.notes == ("text: ignored.csv is not read; only .txt and .jsonl are",)
     assert found.rejected.select("file", "row", "reason").rows() == [
         ("rows.jsonl", 3, "not requested: language 'yo'"),
@@ -287,6 +303,7 @@ def test_the_users_folder_is_read_by_name_folder_and_row(mine: Path, tmp_path: P
         ("rows.jsonl", 6, "a JSON list, not an object"),
         ("rows.jsonl", 7, "no JSON (Expecting property name enclosed in double quotes)"),
     ]
+    assert found.tally.rows()[2] == ("rows.jsonl", 6, 1, 0, 5)
     before = found.corpus.rows()
     (mine / "notes.sw.txt").rename(mine / "z.sw.txt")
     assert taken(mine, tmp_path / "again", ["sw", "pt-BR"]).corpus.rows() == before
@@ -366,7 +383,6 @@ def fetched(tmp_path: Path) -> Fetched:
     [
         ("ntrex", ["sw", "yo", "en"], ["test"], 1997, 123),  # as its README says
         ("sib200", ["sw", "bem", "zh"], ["train", "dev", "test"], 1004, 1004),  # 701 + 99 + 204
-        ("tico19", ["en", "rw", "es-419"], ["all"], 3071, 31),  # grep -c '<tu ' of any memory
     ],
 )
 def test_parallel_sentences_are_whole(
@@ -377,6 +393,27 @@ def test_parallel_sentences_are_whole(
     assert found.queries["item_id"].n_unique() == each
     assert found.corpus["group_id"].n_unique() == groups
     assert found.rejected.is_empty()
+
+
+@real
+def test_tico19_is_whole_but_for_sentences_that_stand_twice(fetched: Fetched) -> None:
+    """Sentences counted in the XML with regular expressions: 3,071 units in any memory."""
+    found = fetched("tico19", ["en", "fr", "rw", "es-419"], ["all"])
+    assert found.queries["item_id"].n_unique() == 3069  # one sentence twice in all of them
+    for lang, word in (("fr", "fr"), ("rw", "rw"), ("es-419", "es-LA"), ("en", "en")):
+        other = "rw" if word == "en" else word
+        path = Path(MIRROR or "") / f"tico19/data/TM/all.en-{other}.tmx.zip"
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read(archive.namelist()[0]).decode()
+        pattern = rf'xml:lang="{word}"[^>]*>.*?<seg>(.*?)</seg>'
+        segments = Counter(" ".join(each.split()) for each in re.findall(pattern, text, re.S))
+        once = [segment for segment, count in segments.items() if count == 1]
+        assert segments.total() == 3071
+        assert found.corpus.filter(lang=lang).height == len(once)
+        rows = (3071 - len(once)) * (3 if word == "en" else 1)  # English is in each memory
+        assert found.rejected.filter(lang=lang).height == rows
+    assert found.rejected.filter(lang="fr").height == 332
+    assert set(found.rejected["reason"]) == {"the same text for different sentences"}
 
 
 @real
@@ -409,3 +446,14 @@ def test_the_registry_says_of_each_file_what_the_mirror_says() -> None:
     for name in ("ntrex", "sib200", "tico19", "afriqa"):
         for file in remote_files(name).values():
             assert manifest[name, file.path] == (file.url, file.sha256, file.bytes)
+
+
+def test_a_line_of_deep_json_is_rejected_and_the_others_are_read(tmp_path: Path) -> None:
+    one, two = (json.dumps({"lang": "sw", "text": text}) for text in ("Moja.", "Mbili."))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "x.jsonl").write_text(f"{one}\n{'[' * 20_000}\n{two}\n")
+    found = taken(folder, tmp_path / "raw", ["sw"])
+    assert found.corpus.height == 2
+    assert found.rejected["row"].to_list() == [2]
+    assert "JSON" in found.rejected["reason"][0]

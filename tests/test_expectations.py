@@ -179,7 +179,8 @@ def test_the_stage_writes_tables_rejected_rows_report_and_pages(
     assert sorted(set(rejected["reason"])) == [
         "control character",
         "its item has a text of an evaluation dataset",
-        "text of evaluation dataset held, faq.csv:52:en?",
+        "not requested: split 'test'",
+        "text of evaluation dataset held, i25:en",
     ]
     summary = json.loads(Path("results/validation.json").read_text(encoding="utf-8"))
     assert summary["datasets"]["ours"]["leaks"] == 1
@@ -273,8 +274,8 @@ def test_a_small_faq_with_two_questions_an_answer_runs_and_its_split_stays(
         read_table(Path(f"data/valid/{name}/rejected.parquet"), REJECTED)
         for name in ("ours", "held")
     ]
-    assert [each.height for each in rejected] == [40 - items, items]  # half of 80 answers
-    assert pl.concat(rejected)["reason"].str.starts_with("merged with ").all()
+    # equal answers of a language have one id from the reader on: nothing is left to merge
+    assert [each.height for each in rejected] == [0, 0]
     report = Path("results/validation.md").read_text(encoding="utf-8")
     assert "held has few items" in report
     assert re.search(r"drawn as one: \d+ \(i\d+ \+ i\d+;", report)

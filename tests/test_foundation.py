@@ -6,6 +6,7 @@ import contextlib
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,7 @@ from polybatch.files import (
     whole_folder,
     whole_together,
     write_json,
+    write_text,
 )
 from polybatch.languages import LanguagePair, is_language
 from polybatch.tables import (
@@ -157,6 +159,24 @@ def test_a_table_of_another_shape_or_a_cut_one_is_refused(tmp_path: Path) -> Non
         read_dataset(tmp_path)
 
 
+def test_a_table_with_a_damaged_footer_is_refused_or_read(tmp_path: Path) -> None:
+    """Some sizes in it make polars panic, which is no Exception: found by tests/fuzz.py."""
+    write_dataset(_dataset(), tmp_path)
+    path = tmp_path / "corpus.parquet"
+    whole = path.read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    refused = 0
+    for place in range(len(whole) - footer, len(whole) - 8):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x40
+        path.write_bytes(damaged)
+        try:
+            read_dataset(tmp_path)
+        except InputError:
+            refused += 1
+    assert refused > 100
+
+
 @pytest.mark.parametrize(
     ("name", "change", "says"),
     [
@@ -231,3 +251,20 @@ def test_a_table_that_does_not_fit_is_told_with_the_cure(tmp_path: Path) -> None
     assert path.read_bytes() == old
     with pytest.raises(InputError, match="No space left"), library_writes(path):
         frame.write_parquet("/dev/full")
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    for write in (whole_file, whole_folder, whole_together):
+        with (
+            pytest.raises(InputError, match=r"results/x: .*permission for this file"),
+            write(tmp_path / "results" / "x"),
+        ):
+            pass
+
+
+def test_files_written_by_many_threads_into_one_folder_are_all_there(tmp_path: Path) -> None:
+    """A run a language is written side by side: no thread may trip over another's permissions."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: write_text(tmp_path / f"{n}.txt", "x"), range(400)))
+    assert len(list(tmp_path.iterdir())) == 400

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,19 @@ def test_the_example_of_the_documentation_works_by_copy_and_paste(tmp_path: Path
     found = _read(tmp_path / "inputs" / "faq", tuple(settings["languages"]))
     assert (found.queries.height, found.corpus.height, found.qrels.height) == (6, 8, 6)
     assert found.rejected.is_empty()
+
+
+def test_a_gz_with_a_wrong_byte_that_is_cut_as_well_is_refused(tmp_path: Path) -> None:
+    packed = gzip.compress(HEAD.encode() + b"a,en,Q,caf\xe9 " + b"x" * 99, mtime=0)
+    folder = _own(tmp_path, "x.csv.gz", packed[:-5])
+    with pytest.raises(InputError, match=r"x\.csv\.gz:\d+: found a broken \.gz"):
+        _read(folder, ("en",))
+
+
+def test_a_header_of_very_many_columns_is_refused_soon(tmp_path: Path) -> None:
+    names = ",".join(f"c{i}" for i in range(100_000))
+    folder = _own(tmp_path, "x.csv", f"item_id,{names},c7\n")
+    begun = time.process_time()
+    with pytest.raises(InputError, match=r"x\.csv:1: found the column 'c7' twice"):
+        _read(folder, ("en",))
+    assert time.process_time() - begun < 3

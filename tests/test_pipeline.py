@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
@@ -294,6 +296,28 @@ def test_a_killed_training_ends_with_the_same_bytes(again: Workspace) -> None:
     assert "resuming from checkpoint-" in done.stdout
     assert again.bytes_of("models/hybrid/0") == whole
     assert not list((again.folder / "models/.resume").glob("*"))
+
+
+def test_a_terminal_gets_whole_lines_and_each_of_them_once(again: Workspace) -> None:
+    for stage, option in (("train", ["--strategy", "hybrid"]), ("dapt", ["--seed", "0"])):
+        mine, theirs = pty.openpty()
+        program = [sys.executable, "-m", f"stages.{stage}", *option]
+        child = subprocess.Popen(
+            program, cwd=again.folder, env=_environment(), stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        told = b""
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while piece := os.read(mine, 4096):
+                told += piece
+        os.close(mine)
+        assert child.wait() == 0, told
+        lines = [line.strip() for line in told.decode().replace("\x1b[0m", "").split("\r\n")]
+        assert not [line for line in lines if "\r" in line or "\x1b" in line], lines
+        steps = [line for line in lines if "step " in line]
+        assert len(steps) == {"train": 6, "dapt": 2}[stage]
+        assert len({step.split(",")[0] for step in steps}) == len(steps)
+        assert not [line for line in lines if line.startswith("{")]
 
 
 def _small_files() -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,7 +191,8 @@ def follow_umask(path: Path) -> None:
     Libraries write through temporary files that only their owner may read.
     """
     folder = path if path.is_dir() else path.parent
-    probe = folder / f".permissions-{os.getpid()}"
+    # a probe of its own for every thread: several write into one folder
+    probe = folder / f".permissions-{os.getpid()}-{threading.get_ident()}"
     probe.touch()
     mode = probe.stat().st_mode & 0o777
     probe.unlink()
@@ -213,11 +215,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _temporary_for(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{path.name}.partial-*"):
-        owner = stale.name.split(".partial-")[1].split("-")[0]
-        if not _alive(owner):
-            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for stale in path.parent.glob(f".{path.name}.partial-*"):
+            owner = stale.name.split(".partial-")[1].split("-")[0]
+            if not _alive(owner):
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    except OSError as error:
+        raise _told(path, error) from error
     return path.with_name(f".{path.name}.partial-{os.getpid()}")
 
 

@@ -33,4 +33,6 @@ def _without_titles(part: Any) -> Any:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m polybatch.schema PATH")
     Path(sys.argv[1]).write_text(schema_text(), encoding="utf-8")

@@ -62,6 +62,10 @@ Rejected: nothing of it stands in a table; it is among the REJECTED rows of its 
 """
 
 
+# A panic of polars, as damaged sizes in a footer cause, is not an Exception.
+_UNREADABLE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Questions, documents and which answers which.
@@ -101,7 +105,7 @@ def read_notes(path: Path) -> dict[str, str]:
     """Return the notes that `write_table` put into a Parquet file."""
     try:
         found = pl.read_parquet_metadata(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from error
     return {key: value for key, value in found.items() if key != "ARROW:schema"}
 
@@ -124,7 +128,7 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
     """Read Parquet and hold it against `schema` (names and types, in that order)."""
     try:
         frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from error
     if frame.schema != schema:
         raise InputError(
@@ -203,7 +207,7 @@ def check_dataset(dataset: Dataset) -> None:
     )
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
+def _unreadable(path: Path, error: BaseException) -> InputError:
     return InputError(
         path,
         f"no readable Parquet ({type(error).__name__})",

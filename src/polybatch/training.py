@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -348,7 +347,7 @@ def _trainer(
         bf16=training.precision == "bf16",
         fp16=training.precision == "fp16",
         dataloader_drop_last=True,
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,  # its bar would print every logged step once more, as a dictionary
         report_to=[],
         seed=seed,
         remove_unused_columns=False,

@@ -18,8 +18,9 @@ from polybatch.tables import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 _JUDGEMENT = ("query-id", "corpus-id", "score")
 _SCORE = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
 _FOUND = pl.Schema({"file": pl.String, "row": pl.Int64})
-_IN = pl.Schema({"query_id": pl.String, "lang": pl.String, "split": pl.String})
-_JUDGED = pl.Schema({**QRELS, **_IN})
+_JUDGED = pl.Schema(
+    [*QRELS.items(), ("query_id", pl.String), ("lang", pl.String), ("split", pl.String)]
+)
 
 
 class BeirTables:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -24,6 +24,7 @@ ALL = "all"
 UNANSWERED = "a question whose item has no answer"
 _MOST = 1_000_000  # rejected rows: more say that the files are not what they should be
 _WORDS = 1_000  # codes and splits that are counted
+_NAMED = 5  # groups named in a note, and members of each
 _SHOWN = 200  # characters of a rejected row that is only not requested
 _WAITING = pl.Schema({"item_id": pl.String, "file": pl.String, "row": pl.Int64,
                       "lang": pl.String, "text": pl.String, "new": pl.Boolean})  # fmt: skip
@@ -102,8 +103,8 @@ class Collected:
         qrels = qrels.join(whole, on="item_id", how="semi").sort("item_id", "doc_id")
         corpus = self._grouped(self._corpus.frame()).sort("doc_id")
         self._refuse_missing(whole, corpus, notes)
-        return Parsed(whole, corpus, qrels, self._rejected.frame(),
-                      (*notes, *self._read_as()), tally=self._tally.frame())  # fmt: skip
+        said = (*notes, *self._read_as(), *self._joined())
+        return Parsed(whole, corpus, qrels, self._rejected.frame(), said, tally=self._tally.frame())
 
     def _see(self, word: str) -> None:
         if word in self._found or len(self._found) < _WORDS:
@@ -152,6 +153,17 @@ class Collected:
         while group != root:
             self._groups[group], group = root, self._groups[group]
         return root
+
+    def _joined(self) -> Iterator[str]:
+        """Say which groups share a document, since a split keeps these together."""
+        groups: dict[str, list[str]] = {}
+        for group in self._groups:
+            groups.setdefault(self._root(group), []).append(group)
+        if groups:
+            named = [" + ".join([root, *groups[root]][:_NAMED]) for root in sorted(groups)]
+            shown = "; ".join(named[:_NAMED]) + ("; …" if len(named) > _NAMED else "")
+            what = f"{self._name}: groups that share a document, drawn as one"
+            yield f"{what}: {len(groups)} ({shown})"
 
     def _grouped(self, corpus: pl.DataFrame) -> pl.DataFrame:
         """Give each document the least name of the groups that shared documents join."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -280,7 +281,7 @@ def _odd(
 
 def _header(path: Path, row: Sequence[str], form: _Form) -> tuple[str, ...]:
     names = tuple(cell.strip().strip("\ufeff").strip() for cell in row)
-    if twice := sorted({name for name in names if name and names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if name and count > 1):
         raise refused(path, form.begin, f"the column '{twice[0]}' twice", "each name once",
                       "Rename one")  # fmt: skip
     return names

@@ -222,14 +222,14 @@ def _nearly(field: str, name: str) -> bool:
     """Tell whether a column is most likely a misspelling of a field.
 
     Example:
-        >>> [_nearly("answer", name) for name in ("Answer", "anser", "answer_id", "notes")]
+        >>> [_nearly("answer", name) for name in ("Answer", "anwser", "answer_id", "notes")]
         [True, True, False, False]
     """
     if _folded(field) == _folded(name):
         return True
     if field not in ("item_id", *_TEXTS) or name.startswith(f"{field}_"):
         return False
-    return difflib.SequenceMatcher(None, field, name).ratio() > 0.84
+    return difflib.SequenceMatcher(None, field, name).ratio() > 0.8
 
 
 def _text(fields: Mapping[str, Any], column: str) -> tuple[str, str]:

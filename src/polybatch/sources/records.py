@@ -23,6 +23,7 @@ _BOMB = 200  # times its own size that a .gz may unpack to, above _SMALL charact
 _SMALL = 100_000_000
 _EMPTY = 1_000_000  # empty lines in a row
 _CHUNK = 100_000  # rows held as Python objects
+_CUT = (EOFError, zlib.error, gzip.BadGzipFile)  # of a .gz that is not whole
 
 Record = tuple[int, dict[str, Any]]
 """Row (the line it begins on, from 1) and fields."""
@@ -170,7 +171,7 @@ def _text(path: Path, newline: str, errors: str = "strict") -> io.TextIOWrapper:
     try:
         start = stream.read(2)
         stream.seek(0)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except _CUT as error:
         raise _not_whole(path, 1, error) from error
     wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     encoding = "utf-16" if wide else "utf-8"
@@ -183,7 +184,7 @@ def _pieces(stream: io.TextIOWrapper, path: Path, newline: str) -> Iterator[str]
         while line := stream.readline(LONGEST + 1):
             number += 1
             yield line
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except _CUT as error:
         raise _not_whole(path, number + 1, error) from error
     except UnicodeDecodeError as error:
         if stream.encoding == "utf-16":
@@ -191,8 +192,8 @@ def _pieces(stream: io.TextIOWrapper, path: Path, newline: str) -> Iterator[str]
                           "Save it as UTF-8 ('CSV UTF-8' in Excel)") from error  # fmt: skip
         try:
             raise _undecodable(path, newline) from error
-        except (EOFError, zlib.error, gzip.BadGzipFile) as broken:
-            raise _not_whole(path, number + 1, broken) from error
+        except _CUT as cut:  # looking for the line reads on, to where the .gz ends
+            raise _not_whole(path, number + 1, cut) from cut
 
 
 def _not_whole(path: Path, number: int, error: Exception) -> InputError:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import polars as pl
-
 from polybatch.config import load
 from polybatch.download import Fetcher
 from polybatch.settings import SourceSettings
@@ -110,20 +108,6 @@ def _own(name: str, languages: tuple[str, ...], split: str) -> Callable[[Path], 
         return source.read(raw, languages, (split,))
 
     return read
-
-
-def _text_folder(folder: Path) -> Parsed:
-    """Read, and count the JSONL rows: that reader has no tally."""
-    found = _own("text", ("en", "sw"), "all")(folder)
-    lines = (folder / "x.jsonl").read_bytes().decode().removeprefix("\ufeff").split("\n")
-    rows = sum(bool(line.strip()) for line in lines)
-    kept = sum(":x.jsonl:" in name for name in found.corpus["doc_id"])
-    others = sum(int(note.rpartition(" ")[2]) for note in found.notes)
-    halves = found.rejected.filter(pl.col("file") == "corpus")["item_id"].to_list()
-    rejected = found.rejected.filter(pl.col("file") == "x.jsonl").height
-    rejected += sum(":x.jsonl:" in str(name) for name in halves)
-    assert rows == kept + others + rejected, f"{rows} rows: {kept}, {others}, {rejected}"
-    return found
 
 
 def _published(name: str, languages: list[str], split: str) -> Callable[[Path], Parsed]:
@@ -248,7 +232,7 @@ READERS: dict[str, Reader] = {
     for gz in ("", ".gz")
 } | {
     "beir": Reader(_beir, _own("beir", ("en",), "test"), 12),
-    "text": Reader(_texts, _text_folder),
+    "text": Reader(_texts, _own("text", ("en", "sw"), "all")),
     "tico19 (zip, tmx)": Reader(
         lambda: _places("tico19", ["en", "sw"], "all", zipped(tmx()), ".zip"),
         _published("tico19", ["en", "sw"], "all"),

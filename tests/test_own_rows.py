@@ -160,7 +160,7 @@ def read(*found: Written) -> Parsed:
         return source_of("local", REQUESTED, ("all",)).read(raw, REQUESTED, ("all",))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(files())
 def test_rows_read_are_those_kept_merged_and_rejected(file: Written) -> None:
     count, rejected = slow_count(file.said)

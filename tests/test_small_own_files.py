@@ -76,7 +76,7 @@ ROWS = "a,en,Where?,Here.\nb,en,When?,Now.\n"
         ("x.tsv", TABS + ROWS.replace(",", "\t").replace("\n", "\t\n"), ""),
         ("x.tsv", TABS + ROWS.replace(",", "\t") + 'c\txx\t"\t\n', "marks are read as text (row 4"),
         ("X.CSV", HEAD + ROWS, ""),
-        ("x.csv.gz", gzip.compress((HEAD + ROWS).encode()), ""),
+        ("x.csv.gz", gzip.compress((HEAD + ROWS).encode(), mtime=0), ""),
         (
             "x.jsonl",
             '{"item_id": "a", "lang": "en", "question": "Where?", "answer": "Here.", "x": NaN}\r\n'

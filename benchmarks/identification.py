@@ -8,7 +8,7 @@ Reads, of every language that the mirror has, questions and sentences of at most
 
 from __future__ import annotations
 
-import sys
+import argparse
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,8 +44,13 @@ def queries_of(source: Source, mirror: Path) -> pl.DataFrame:
 
 def main() -> None:
     """Measure on a mirror, if one is named, and print the shares."""
-    if len(sys.argv) > 1:
-        questions = {name: queries_of(SOURCES[name], Path(sys.argv[1])) for name in _SOURCES}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mirror", nargs="?", type=Path, help="measure again on this mirror")
+    mirror = parser.parse_args().mirror
+    if mirror:
+        questions = {name: queries_of(SOURCES[name], mirror) for name in _SOURCES}
+        if lacking := [name for name, rows in questions.items() if rows.is_empty()]:
+            parser.error(f"{mirror} has no questions of {', '.join(lacking)}; nothing is written")
         write_json(Path(polybatch.__file__).with_name("identify.json"), measure(questions))
     for lang, sources in measured().items():
         shares = (f"{name} {share:.3f} of {texts:.0f}" for name, (texts, share) in sources.items())

@@ -100,7 +100,7 @@ def test_bf16_follows_fp32_and_leaves_fp32_weights(tmp_path: Path) -> None:
         settings = dataclasses.replace(SETTINGS, precision=precision)
         work, curves = tmp_path / f"{precision}-r", tmp_path / f"{precision}-c"
         summary = train(encoder, plan(4), settings, lengths, 0, work, curves)
-        losses[precision] = summary.last_loss
+        losses[precision] = (summary.first_loss, summary.last_loss)
         assert {value.dtype for value in encoder.parameters()} == {torch.float32}
         features = features_of(encoder, ["word1"], 8, "")
         assert encoder(features)["token_embeddings"].dtype == torch.float32

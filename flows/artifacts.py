@@ -9,9 +9,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 
+_STEP = re.compile(r"\bstep (\d+)/(\d+)\b")
 _PAGES = ("results/report.html", "results/expectations/index.html")
+
+
+class Progress:
+    """A progress artifact that follows `step 20/400` in a stage's lines, whole percents only."""
+
+    def __init__(self, address: str) -> None:
+        self.address, self.percent = address, -1
+        self.artifact: Any = None
+
+    def see(self, line: str) -> None:
+        """Follow a line of the stage: one that names a step moves the artifact."""
+        found = _STEP.search(line)
+        if not found:
+            return
+        done, of = int(found[1]), int(found[2])
+        percent = 100 * done // max(of, 1)
+        if percent == self.percent:
+            return
+        self.percent = percent
+        if self.artifact is None:
+            key = re.sub("[^a-z0-9]+", "-", f"progress-{self.address}")
+            self.artifact = create_progress_artifact(float(percent), key, line)
+        else:
+            update_progress_artifact(self.artifact, float(percent), line)
 
 
 def show_results(root: Path, stages: Mapping[str, str]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -24,7 +23,6 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
@@ -32,7 +30,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
 from flows.alerts import raise_alerts, webhook_of
-from flows.artifacts import show_results
+from flows.artifacts import Progress, show_results
 from flows.check import check_params, remarks
 from flows.command import StageFailed, Stages, title
 from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
@@ -45,7 +43,6 @@ from polybatch.config import Config
 from polybatch.errors import InputError, InputErrorList
 from polybatch.utf8 import use_utf8
 
-_STEP = re.compile(r"\bstep (\d+)/(\d+)\b")
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
 
 
@@ -71,7 +68,7 @@ def bring_up_to_date(address: str, plan: Plan, stages: Stages) -> State:
     logger = get_run_logger()
     upstream = ", ".join(plan.graph[address].upstream)
     logger.info("%s: %s", address, plan.reasons.get(address) or f"after {upstream}")
-    progress = _Progress(address)
+    progress = Progress(address)
 
     def tell(line: str) -> None:
         logger.info("%s", line)
@@ -89,29 +86,6 @@ def bring_up_to_date(address: str, plan: Plan, stages: Stages) -> State:
     if outcome.how == "cached":
         return Completed(name="Cached", message=f"outputs from DVC's cache ({changes})")
     return Completed(message=f"ran: {changes}")
-
-
-class _Progress:
-    """A progress artifact that follows `step 20/400` in a stage's lines, whole percents only."""
-
-    def __init__(self, address: str) -> None:
-        self.address, self.percent = address, -1
-        self.artifact: Any = None
-
-    def see(self, line: str) -> None:
-        found = _STEP.search(line)
-        if not found:
-            return
-        done, of = int(found[1]), int(found[2])
-        percent = 100 * done // max(of, 1)
-        if percent == self.percent:
-            return
-        self.percent = percent
-        if self.artifact is None:
-            key = re.sub("[^a-z0-9]+", "-", f"progress-{self.address}")
-            self.artifact = create_progress_artifact(float(percent), key, line)
-        else:
-            update_progress_artifact(self.artifact, float(percent), line)
 
 
 @flow(name="study")

@@ -216,8 +216,7 @@ def test_it_runs_in_a_clone(command: str, here: Path, share: Path) -> None:
 
 @pytest.mark.parametrize("command", cases(TOY))
 def test_it_runs_in_a_small_study(command: str, toy: Path, share: Path) -> None:
-    pulled = command == "dvc pull"
-    shell(command, toy.parent / "clone" if pulled else toy, share)
+    shell(command, toy.parent / "clone" if command == "dvc pull" else toy, share)
 
 
 @SLOW

@@ -131,9 +131,38 @@ def test_tico19_is_parallel_across_its_memories(tmp_path: Path) -> None:
     }
     assert set(found.corpus["group_id"]) == {"tico19:PubMed_1", "tico19:wiki_2"}
     assert found.rejected.select("lang", "item_id", "reason").rows() == [
-        ("sw", "wiki_2:0002", "empty sentence")
+        ("en", "PubMed_1:0001", "English worded otherwise in another memory"),
+        ("sw", "wiki_2:0002", "empty sentence"),
     ]
-    assert "tico19: English sentences worded otherwise in another file: 1" in found.notes
+    assert found.tally.rows() == [
+        ("all.en-es-LA.tmx.zip", 4, 4, 0, 0),
+        ("all.en-sw.tmx.zip", 4, 1, 1, 2),  # the second memory's English "c" is the first's
+    ]
+
+
+def test_tico19_rejects_a_text_that_stands_for_several_units(tmp_path: Path) -> None:
+    english = ("a fever", "a receptor", "a &amp;gt; b")
+    pairs = zip(english, ("fièvre", "Fièvre ", "a > b"), strict=True)
+    body = [unit(f"wiki_2:{n}", "fr", *pair) for n, pair in enumerate(pairs)]
+    memory(tmp_path, "fr", "".join(body).replace("Fièvre", "fièvre"))
+    quoted = (unit(f"wiki_2:{n}", "sw", text, f"moja {n}") for n, text in enumerate(english))
+    memory(tmp_path, "sw", "".join(quoted).replace("&amp;gt;", '"&gt;"'))
+    found = SOURCES["tico19"].read(tmp_path, ["en", "fr", "sw"], ["all"])
+    assert found.rejected.select("lang", "item_id", "reason").rows() == [
+        ("fr", "wiki_2:0000", "the same text for different sentences"),
+        ("fr", "wiki_2:0001", "the same text for different sentences"),
+    ]
+    assert Counter(found.corpus["lang"]) == {"en": 3, "fr": 1, "sw": 3}
+
+
+def test_wikipedia_is_a_split_of_tico19(tmp_path: Path) -> None:
+    names = ("wiki_1:1", "Wikipedia_handpicked_4:2", "Wikinews_2:3", "PubMed_1:4", "Wikivoyage_1:5")
+    memory(tmp_path, "sw", "".join(unit(name, "sw", f"e {name}", f"s {name}") for name in names))
+    source = SOURCES["tico19"]
+    for splits, held in ((["wikipedia"], 2), (["other"], 3), (["wikipedia", "other"], 5)):
+        found = source.read(tmp_path, ["sw"], splits)
+        assert found.tally["read"].to_list() == [held]
+        assert set(found.queries["split"]) == set(splits)
 
 
 def test_english_alone_is_read_from_one_memory() -> None:
@@ -358,7 +387,6 @@ def fetched(tmp_path: Path) -> Fetched:
     [
         ("ntrex", ["sw", "yo", "en"], ["test"], 1997, 123),  # as its README says
         ("sib200", ["sw", "bem", "zh"], ["train", "dev", "test"], 1004, 1004),  # 701 + 99 + 204
-        ("tico19", ["en", "rw", "es-419"], ["all"], 3071, 31),  # grep -c '<tu ' of any memory
     ],
 )
 def test_parallel_sentences_are_whole(
@@ -369,6 +397,20 @@ def test_parallel_sentences_are_whole(
     assert found.queries["item_id"].n_unique() == each
     assert found.corpus["group_id"].n_unique() == groups
     assert found.rejected.is_empty()
+
+
+@real
+def test_tico19_is_whole_but_for_repeated_translations(fetched: Fetched) -> None:
+    """3,071 units of 31 documents (grep -c '<tu '); 332 French texts in two (sort | uniq -D)."""
+    found = fetched("tico19", ["en", "fr", "rw", "es-419"], ["all"])
+    assert Counter(found.rejected["lang"]) == {"fr": 332, "es-419": 17, "rw": 14, "en": 3 * 2}
+    assert set(found.rejected["reason"]) == {"the same text for different sentences"}
+    assert Counter(found.corpus["lang"]) == {
+        "en": 3071 - 2, "fr": 3071 - 332, "rw": 3071 - 14, "es-419": 3071 - 17,
+    }  # fmt: skip
+    assert found.corpus["group_id"].n_unique() == 31
+    places = Counter(row.split(":")[0] for row in found.rejected.filter(lang="fr")["item_id"])
+    assert places.most_common(2) == [("PubMed_8", 193), ("Wikipedia_handpicked_4", 88)]
 
 
 @real

@@ -28,7 +28,7 @@ from polybatch.errors import InputError
 from polybatch.files import sha256_of, write_json
 from polybatch.sources.base import Fetch, Parsed, Place, Source, Tally
 from polybatch.sources.records import Columns, lines
-from polybatch.tables import ANSWERS, CORPUS, QRELS, QUERIES, REJECTED
+from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -82,8 +82,14 @@ class Streams:
 
     def parsed(self, notes: Sequence[str]) -> Parsed:
         """Return the tables, in the order in which rows were added."""
-        frames = (each.frame() for each in (self.queries, self.corpus, self.qrels, self._rejected))
-        return Parsed(*frames, tuple(notes), ANSWERS.to_frame(), self.tally.frame())
+        return Parsed(
+            self.queries.frame(),
+            self.corpus.frame(),
+            self.qrels.frame(),
+            self._rejected.frame(),
+            tuple(notes),
+            tally=self.tally.frame(),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,41 @@
 # make repro [PRESET=name]   set up if needed, then run the study of params.yaml (or of a preset)
 # make test                  set up if needed, then lint, types and tests
+# make versions [BUMP=1]     do stages still give the results of versions.yaml? record it, or bump numbers
 # make bench                 speed and memory, side by side with what one would use instead
 # make serve                 a Prefect server on this machine, and the study on its schedule
 # make register              every strategy as a tag strategy/<name> and a DVC experiment
+# make fuzz [INPUTS=3000]     mutated inputs over all readers: each is read or refused, none is lost
 # make test-recovery         kill and cut the power forty times; the results stay the same
 # make test-ray               the flow's stages on a real Ray, started here (installs requirements-ray.lock)
 # make test-flows            the flow end to end on a tiny study, parallel against sequential
+# make test-documents        every command of the documents, also those that take minutes
 # make clean                 remove what was built (the DVC cache and .venv stay; see clean-all)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONUTF8 := 1
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test lint bench serve register test-recovery test-flows test-ray clean clean-all
+.PHONY: repro versions test lint bench serve register test-recovery test-flows test-ray test-documents fuzz clean clean-all
 
 repro: $(VENV)/.installed
 ifdef PRESET
 	@$(BIN)/python -m flows.preset $(PRESET)
 endif
+	@$(BIN)/python -m flows.check
 	@echo "polybatch: running what is not up to date (dvc repro)"
 	@$(BIN)/dvc repro
 	@echo "polybatch: done; the comparison is in results/compare.md"
+
+versions: $(VENV)/.installed
+	@echo "polybatch: a tiny study, held against versions.yaml (a minute)"
+	@$(BIN)/python tests/proof.py $(if $(BUMP),--bump)
 
 test: lint
 	@echo "polybatch: tests"
@@ -57,6 +66,13 @@ test-ray: $(VENV)/.installed
 
 test-flows: $(VENV)/.installed
 	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest -s tests/test_flow_end_to_end.py
+
+fuzz: $(VENV)/.installed
+	@echo "polybatch: mutated inputs over all readers"
+	@$(BIN)/python tests/fuzz.py --inputs $(or $(INPUTS),3000) --seed $(or $(SEED),0)
+
+test-documents: $(VENV)/.installed
+	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest tests/test_documents.py
 
 clean:
 	rm -rf data/raw data/valid data/batches data/index models/* build dist

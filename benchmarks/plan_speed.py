@@ -84,14 +84,20 @@ def _seconds(work: object, repeats: int = 3) -> float:
 
 
 def main() -> None:
-    small, settings = parallel(2_000), BatchSettings(100, 64, 1.0, match_budget=False)
+    small, settings = (
+        parallel(2_000),
+        BatchSettings(100, 64, 1.0, match_budget=False, exposure="pairs"),
+    )
     ours = _seconds(lambda: plan_batches([small], "hybrid", HYBRID, settings, 0))
     theirs = _seconds(lambda: obvious(small, 100, 64))
     print(
         f"2,000 items, 100 batches: ours {ours:.2f} s, the obvious way {theirs:.2f} s,"
         f" ratio {ours / theirs:.2f}"
     )
-    large, settings = parallel(100_000), BatchSettings(1_000, 64, 1.0, match_budget=False)
+    large, settings = (
+        parallel(100_000),
+        BatchSettings(1_000, 64, 1.0, match_budget=False, exposure="pairs"),
+    )
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     seconds = _seconds(lambda: plan_batches([large], "hybrid", HYBRID, settings, 0))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -11,3 +11,5 @@ for _name, _value in {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
 }.items():
     os.environ.setdefault(_name, _value)
+if os.environ.get("PREFECT_API_URL") == "":  # set to nothing is not set, but Prefect's events fail
+    del os.environ["PREFECT_API_URL"]

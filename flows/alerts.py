@@ -4,7 +4,8 @@
 
 `results/last-good.json` holds the last result of a whole study that raised no alert; until a drop
 is mended or accepted it stays as it is, so an alert does not silence itself by the next night.
-Told every time in `results/alerts.md`, as a Prefect event, and by webhook if params name one.
+Reported every time in `results/alerts.md`, as a Prefect event, and by webhook if there is one:
+`notify.webhook` of params.yaml, or POLYBATCH_WEBHOOK, where a token does not get into git.
 """
 
 from __future__ import annotations
@@ -15,23 +16,24 @@ import csv
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect.events import emit_event
 
+from flows import webhook
 from flows.scores import metrics_of, strategy_of
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
+from polybatch.files import write_text
 from polybatch.settings import NotifySettings
+from polybatch.utf8 import use_utf8
+from polybatch.webhooks import check_webhook, host_of
 
 LAST_GOOD, ALERTS = Path("results/last-good.json"), Path("results/alerts.md")
 EVENT = "polybatch.strategy.dropped"
-_SECONDS = 10  # that a webhook has to answer
 
 Scores = dict[str, dict[str, float]]  # strategy -> "dataset setting" -> main measure
 
@@ -44,8 +46,15 @@ class Good:
     lows: Scores
 
 
-def raise_alerts(root: Path, config: Config, stale: list[str]) -> list[str]:
-    """Compare, write results/alerts.md, tell the event and the webhook; return one line a drop.
+class Alerts(NamedTuple):
+    """One line a drop, and what became of the webhook: empty if nothing was posted."""
+
+    lines: list[str]
+    webhook: str
+
+
+def raise_alerts(root: Path, config: Config, stale: list[str]) -> Alerts:
+    """Compare, post, write results/alerts.md, emit the events; return what was raised.
 
     `stale`: stages that failed or did not run; their strategies' metrics are old ones and are
     left out, and then nothing becomes the last good result.
@@ -55,16 +64,28 @@ def raise_alerts(root: Path, config: Config, stale: list[str]) -> list[str]:
     good = _last_good(root, config.notify.measure)
     drops = compare(good, now, config.notify.drop)
     lines = [_line(drop, config.notify.measure) for drop in drops]
-    _write(root / ALERTS, _page(lines, stale, bool(good.scores), config.notify))
+    sent = _post(config, lines, drops) if lines else ""
+    write_text(root / ALERTS, _page(lines, stale, bool(good.scores), config.notify, sent))
     if not lines and not stale and now:
         accept(root, config)
     for drop in drops:
         name = drop["strategy"]
         resource = {"prefect.resource.id": f"polybatch.strategy.{name}"}
         emit_event(EVENT, resource | {"prefect.resource.name": str(name)}, payload=drop)
-    if lines and config.notify.webhook:
-        lines = [*lines, *_post(config.notify.webhook, config.study.name, lines, drops)]
-    return lines
+    return Alerts(lines, sent)
+
+
+def webhook_of(config: Config) -> str | None:
+    """Return the checked address that alerts are posted to; the environment goes before params.
+
+    Raises:
+        InputError: no address of http or https; the message repeats nothing of it.
+    """
+    given = os.environ.get(webhook.VARIABLE)
+    url = given or config.notify.webhook
+    if url:
+        check_webhook(webhook.VARIABLE if given else "params.yaml notify.webhook", url)
+    return url
 
 
 def read_scores(root: Path, config: Config) -> Scores:
@@ -139,7 +160,7 @@ def accept(root: Path, config: Config) -> None:
         "scores": read_scores(root, config),
         "lows": read_lows(root, config),
     }
-    _write(root / LAST_GOOD, json.dumps(value, indent=2, sort_keys=True) + "\n")
+    write_text(root / LAST_GOOD, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
 def _last_good(root: Path, measure: str) -> Good:
@@ -167,36 +188,34 @@ def _line(drop: Mapping[str, Any], measure: str) -> str:
     )
 
 
-def _page(lines: list[str], stale: list[str], compared: bool, notify: NotifySettings) -> str:
-    told = ["# Alerts", ""]
-    told += [f"- {line}" for line in lines]
-    told += [f"- not up to date, its old result is left out: {address}" for address in stale]
+def _page(
+    lines: list[str], stale: list[str], compared: bool, notify: NotifySettings, sent: str
+) -> str:
+    page = ["# Alerts", ""]
+    page += [f"- {line}" for line in lines]
+    page += [f"- not up to date, its old result is left out: {address}" for address in stale]
     if not lines and not stale:
-        told.append("None." if compared else "None: there was no earlier result to compare with.")
+        page.append("None." if compared else "None: there was no earlier result to compare with.")
     rule = f"{notify.measure} below the interval of the last good result"
     if notify.drop is not None:
         rule = f"{notify.measure} more than {notify.drop:g} below the last good result"
-    told += ["", f"An alert: {rule} (`{LAST_GOOD}`), on any dataset and setting."]
+    page += ["", f"An alert: {rule} (`{LAST_GOOD}`), on any dataset and setting."]
     if lines:
-        told.append("If the fall is wanted: `python -m flows.alerts --accept`.")
-    return "\n".join(told) + "\n"
+        page.append("If the fall is wanted: `python -m flows.alerts --accept`.")
+    page += ["", f"Webhook: {sent}."] if sent else []
+    return "\n".join(page) + "\n"
 
 
-def _post(url: str, study: str, lines: list[str], drops: list[dict[str, Any]]) -> list[str]:
-    body = json.dumps({"study": study, "text": "\n".join(lines), "drops": drops}).encode()
-    try:
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=_SECONDS):
-            return []
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        return [f"notify.webhook: {url} did not take the alert ({error}); it is in {ALERTS}"]
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def _post(config: Config, lines: list[str], drops: list[dict[str, Any]]) -> str:
+    """Post the alert if there is a webhook; return what became of it, without the address."""
+    url = webhook_of(config)
+    if not url:
+        return ""
+    content = {"study": config.study.name, "text": "\n".join(lines), "drops": drops}
+    failure = webhook.post(url, json.dumps(content).encode())
+    if failure:
+        return f"{host_of(url)} did not take the alert: {failure}"
+    return f"{host_of(url)} took the alert"
 
 
 def main() -> int:
@@ -204,6 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m flows.alerts")
     parser.add_argument("--accept", action="store_true", help="what is here now is good")
     asked, root = parser.parse_args(), Path.cwd()
+    use_utf8()
     try:
         config = load(root / "params.yaml")
         if asked.accept:

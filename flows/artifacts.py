@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact
 
-_LINKS = {
-    "report": "results/report.html",
-    "data-docs": "results/expectations/index.html",
-}
+_PAGES = ("results/report.html", "results/expectations/index.html")
 
 
 def show_results(root: Path, stages: Mapping[str, str]) -> None:
@@ -30,9 +28,19 @@ def show_results(root: Path, stages: Mapping[str, str]) -> None:
         _markdown("comparison", [text], "All strategies side by side")
     _validation(root / "results" / "validation.json")
     _budgets(root / "results" / "training")
-    for name, place in _LINKS.items():
-        if (root / place).is_file():
-            create_link_artifact((root / place).resolve().as_uri(), key=name, link_text=place)
+    alerts = root / "results" / "alerts.md"
+    if alerts.is_file():
+        _markdown("alerts", [alerts.read_text(encoding="utf-8")], "What fell, and who was told")
+    _pages(root)
+
+
+def _pages(root: Path) -> None:
+    """Tell how to open the HTML pages: a browser follows no file:// link of an http page."""
+    there = [root / page for page in _PAGES if (root / page).is_file()]
+    if there:
+        lines = [f"On {socket.gethostname()}, where the flow ran:", "", "```sh"]
+        lines += [f"python -m webbrowser {page.resolve().as_uri()}" for page in there]
+        _markdown("reports", [*lines, "```"], "How to open the pages of results/")
 
 
 def _validation(path: Path) -> None:

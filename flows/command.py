@@ -118,7 +118,7 @@ def environment(root: Path, threads: int | None) -> dict[str, str]:
     """Return the environment of a stage; `threads` keeps its libraries from taking every core."""
     here = str(Path(sys.executable).parent)
     path = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
-    given = {"PATH": path, "PYTHONUNBUFFERED": "1", MARK: str(root)}
+    given = {"PATH": path, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", MARK: str(root)}
     limits = {} if threads is None else dict.fromkeys(_THREADS, str(threads))
     return os.environ | limits | given
 

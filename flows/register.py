@@ -25,12 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from flows.graph import LOCK
+from flows.repository import check, git
 from flows.scores import metrics_of
-from flows.workspace import check, git
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
+from polybatch.utf8 import use_utf8
 
 TAG, WHO = "strategy/", "polybatch"
 PARAMS, METRICS = "params.yaml", "results/metrics.json"
@@ -132,9 +134,20 @@ def _focused(root: Path, name: str) -> bytes:
     yaml.width = 1000
     params = yaml.load((root / PARAMS).read_text(encoding="utf-8"))
     params["study"]["focus"] = name
+    # An address that is in no commit may be a secret, and experiments are pushed.
+    committed = git(root, "show", f"HEAD:./{PARAMS}")
+    params["notify"]["webhook"] = _webhook_in(committed) if committed else None
     stream = io.StringIO()
     yaml.dump(params, stream)
     return stream.getvalue().encode()
+
+
+def _webhook_in(params: str) -> str | None:
+    try:
+        content = YAML(typ="safe").load(params)
+        return content["notify"]["webhook"] or None
+    except (YAMLError, KeyError, TypeError):
+        return None
 
 
 def _whole(root: Path) -> Files:
@@ -225,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Register and say what was done."""
     parser = argparse.ArgumentParser(prog="python -m flows.register")
     parser.add_argument("--strategy", action="append", metavar="NAME", default=[])
+    use_utf8()
     try:
         print(f"register: {register(Path.cwd(), parser.parse_args(arguments).strategy)}")
     except (InputError, InputErrorList) as error:

@@ -27,11 +27,12 @@ from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import server
-from flows.alerts import EVENT
+from flows.alerts import EVENT, webhook_of
+from flows.repository import check
 from flows.study import study
-from flows.workspace import check
 from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
+from polybatch.utf8 import use_utf8
 
 NIGHTLY = {"pull": True, "register_strategies": True}
 """The flow's parameters in a scheduled run."""
@@ -82,10 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m flows.serve")
     parser.add_argument("--every", type=float, metavar="SECONDS", help="instead of schedule.cron")
     asked = parser.parse_args(arguments)
+    use_utf8()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         check(Path.cwd())
         config = load(Path("params.yaml"))
+        webhook_of(config)
         schedule = schedule_of(config, asked.every)
         with ExitStack() as stack:
             url = PREFECT_API_URL.value()

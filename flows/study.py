@@ -31,18 +31,20 @@ from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
-from flows.alerts import raise_alerts
+from flows.alerts import raise_alerts, webhook_of
 from flows.artifacts import show_results
-from flows.command import Stages, title
+from flows.check import check_params, remarks
+from flows.command import StageFailed, Stages, title
 from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
 from flows.register import register
+from flows.repository import check
 from flows.runners import Runners, runners
 from flows.server import answers, settle
-from flows.workspace import Busy, alone, check, mend, notes
-from polybatch.config import Config, load
+from flows.workspace import Busy, alone, mend, notes
+from polybatch.config import Config
 from polybatch.errors import InputError, InputErrorList
+from polybatch.utf8 import use_utf8
 
-PARAMS = "params.yaml"
 _STEP = re.compile(r"\bstep (\d+)/(\d+)\b")
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
 
@@ -75,7 +77,12 @@ def bring_up_to_date(address: str, plan: Plan, stages: Stages) -> State:
         logger.info("%s", line)
         progress.see(line)
 
-    outcome = stages.run(address, tell)
+    try:
+        outcome = stages.run(address, tell)
+    except StageFailed as error:
+        if plan.graph[address].network:  # Prefect tries again what raises
+            raise
+        return Failed(message=str(error))
     if outcome.how == "unchanged":
         return Completed(name="Cached", message="what it depends on was made again, the same")
     changes = lock_changes(plan.before.get(address), locked_stages(stages.root).get(address))
@@ -116,12 +123,14 @@ def study(
 ) -> State:
     """Bring the workspace's study up to date, compare with the last good one, tell what fell."""
     logger, root = get_run_logger(), Path.cwd()
-    check(root)
-    config = load(root / PARAMS)
-    workers = workers or config.study.workers
     try:
+        check(root)
+        config = check_params(root)
+        webhook_of(config)
+        workers = workers or config.study.workers
         with alone(root, config.flow.overlap) as lock:
-            for line in [*mend(root), *notes(root), *too_many(config, workers)]:
+            hints = [*notes(root), *remarks(root, config), *too_many(config, workers)]
+            for line in [*mend(root), *hints]:
                 logger.warning(line)
             if pull:
                 logger.info(fetch(root))
@@ -132,6 +141,8 @@ def study(
             return _conclude(root, config, states, register_strategies)
     except Busy as busy:
         return Completed(name="Skipped", message=str(busy))
+    except (InputError, InputErrorList) as error:
+        return Failed(message=str(error))
 
 
 def too_many(config: Config, workers: int) -> list[str]:
@@ -246,7 +257,7 @@ def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: 
     waiting = [at for at, state in states.items() if not state.is_final()]
     ran = [at for at, state in states.items() if state.name == "Completed"]
     alerts = raise_alerts(root, config, sorted({*failed, *waiting}))
-    for line in alerts:
+    for line in [*alerts.lines, *([f"webhook: {alerts.webhook}"] if alerts.webhook else [])]:
         logger.warning(line)
     show_results(root, {at: _say(state) for at, state in states.items()})
     settle(list(states.values()))
@@ -256,7 +267,7 @@ def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: 
         told = "; ".join(_cause(at, state) for at, state in failed.items())
         left = f" Not run: {', '.join(waiting)}." if waiting else ""
         return Failed(message=f"{told}.{left} {len(states) - len(failed) - len(waiting)} fine.")
-    fell = f"; {len(alerts)} alerts, see results/alerts.md" if alerts else ""
+    fell = f"; {len(alerts.lines)} alerts, see results/alerts.md" if alerts.lines else ""
     return Completed(message=f"{len(ran)} stages ran, {len(states) - len(ran)} cached{fell}")
 
 
@@ -279,12 +290,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pull", action="store_true", help="fetch from the DVC remote first")
     parser.add_argument("--register", action="store_true", help="then register every strategy")
     asked = parser.parse_args(arguments)
+    use_utf8()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         if asked.workers is not None and asked.workers < 1:
             raise InputError("--workers", str(asked.workers), "1 or more", "Change the number")
         check(Path.cwd())
-        load(Path(PARAMS))
+        webhook_of(check_params(Path.cwd()))
         if asked.strategy:
             with Repo(".") as repo:
                 choose(read_graph(repo), asked.strategy)

@@ -12,12 +12,11 @@ import fcntl
 import json
 import logging
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 import psutil
 from ruamel.yaml import YAML
@@ -25,7 +24,8 @@ from ruamel.yaml.error import YAMLError
 
 from flows.command import MARK
 from flows.graph import LOCK
-from polybatch.errors import InputError
+from flows.repository import git
+from polybatch.files import storage_error
 
 log = logging.getLogger("polybatch")
 _WAIT = 1.0  # seconds between two looks at a lock that another flow holds
@@ -33,32 +33,6 @@ _WAIT = 1.0  # seconds between two looks at a lock that another flow holds
 
 class Busy(Exception):
     """Another flow works in this workspace, and params say to skip."""
-
-
-def check(root: Path) -> None:
-    """Refuse a folder that no flow can work in."""
-    if not (root / "dvc.yaml").is_file():
-        raise InputError(root, "no dvc.yaml", "the repository's root", "Change into it")
-    if not (root / ".dvc").is_dir():
-        raise InputError(root, "no .dvc", "a DVC workspace", "Run `dvc init`")
-    if git(root, "rev-parse", "--git-dir") is None:
-        raise InputError(
-            root,
-            "no git repository",
-            "a git repository: DVC keeps versions in it",
-            "Clone the project, or run `git init && git add --all && git commit -m Begin`",
-        )
-
-
-def git(root: Path, *arguments: str) -> str | None:
-    """Return what git answers, or None if it fails."""
-    try:
-        answer = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError as error:
-        raise InputError("git", "no such program", "git", "Install git") from error
-    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 def notes(root: Path) -> list[str]:
@@ -83,9 +57,7 @@ def notes(root: Path) -> list[str]:
 @contextmanager
 def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
     """Yield the descriptor of the workspace's lock, held; Busy if another has it and we skip."""
-    path = root / ".dvc" / "tmp" / "study.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as stream:
+    with _open_lock(root / ".dvc" / "tmp" / "study.lock") as stream:
         said = False
         while True:
             try:
@@ -104,6 +76,14 @@ def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
         stream.write(f"process {os.getpid()}")
         stream.flush()
         yield stream.fileno()
+
+
+def _open_lock(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise storage_error(path, error.strerror or str(error)) from error
 
 
 def mend(root: Path) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from polybatch.config import Config
 from polybatch.encoders import load_encoder, save_checkpoint
 from polybatch.files import whole_folder
-from stages.common import START, run
+
+from .common import START, run
 
 
 def base(config: Config, _: str) -> str:

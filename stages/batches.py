@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from polybatch.config import Config
+from polybatch.exposure import exposure
 from polybatch.files import whole_folder, write_json
 from polybatch.laws import check_plan
 from polybatch.plans import plan_batches, plan_texts
 from polybatch.settings import Trial
 from polybatch.tables import read_dataset, write_table
-from stages.common import BATCHES, RESULTS, VALID, run_trial
+
+from .common import BATCHES, RESULTS, VALID, run_trial
 
 
 def batches(config: Config, trial: Trial) -> str:
@@ -16,12 +18,15 @@ def batches(config: Config, trial: Trial) -> str:
     datasets = [read_dataset(VALID / name) for name in config.used_for("train")]
     strategy = config.strategies[trial.strategy]
     settings = config.batches_of(trial.strategy)
-    plan = plan_batches(datasets, trial.strategy, strategy, settings, trial.seed)
-    check_plan(plan.table, datasets, settings, strategy)
+    budgets = config.budgets
+    plan = plan_batches(datasets, trial.strategy, strategy, settings, trial.seed, budgets)
+    check_plan(plan.table, datasets, settings, strategy, budgets)
+    texts = plan_texts(plan.table, datasets)
     with whole_folder(BATCHES / trial.path) as folder:
         write_table(plan.table, folder / "plan.parquet")
-        write_table(plan_texts(plan.table, datasets), folder / "texts.parquet")
-    write_json(RESULTS / "plans" / f"{trial.path}.json", plan.summary)
+        write_table(texts, folder / "texts.parquet")
+    summary = plan.summary | exposure(plan.table, texts)
+    write_json(RESULTS / "plans" / f"{trial.path}.json", summary)
     return f"{plan.table.height} pairs planned"
 
 

@@ -15,10 +15,11 @@ from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import storage_error, write_json
 from polybatch.settings import Trial
+from polybatch.utf8 import use_utf8
 
 PARAMS = Path("params.yaml")
-RAW, VALID, STARTS, BATCHES, INDEX = (
-    Path("data") / name for name in ("raw", "valid", "starts", "batches", "index")
+RAW, VALID, SETTINGS, STARTS, BATCHES, INDEX = (
+    Path("data") / name for name in ("raw", "valid", "settings", "starts", "batches", "index")
 )
 MODELS, RESULTS = Path("models"), Path("results")
 TIMING = RESULTS / "timing"  # neither in git nor in DVC: the same work, other seconds
@@ -40,7 +41,8 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
     `argument` names the one option (`strategy`, `source`) whose value is the key. A mistake of
     the user's, or of a file, ends with its message and exit code 1, without a traceback.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}")
+    use_utf8()
+    parser = argparse.ArgumentParser(prog=f"polybatch stage {name}")
     if argument:
         parser.add_argument(f"--{argument}", required=True)
     key = getattr(parser.parse_args(), argument) if argument else ""
@@ -52,7 +54,8 @@ def run_trial(name: str, stage: Callable[[Config, Trial], str]) -> None:
 
     Without `--seed`, the seed is the first one of params.yaml.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}")
+    use_utf8()
+    parser = argparse.ArgumentParser(prog=f"polybatch stage {name}")
     parser.add_argument("--strategy", required=True)
     parser.add_argument("--seed", type=int, help="default: the first of study.seeds")
     given = parser.parse_args()

@@ -17,16 +17,23 @@ from polybatch.compare import (
 from polybatch.config import Config
 from polybatch.contamination import zero_shot
 from polybatch.evaluation import SCORES
+from polybatch.exposure import budget
 from polybatch.files import whole_file, write_json, write_text
 from polybatch.resampling import Resampling
-from polybatch.sections import bias_section, significance_section, study_views, view_sections
+from polybatch.sections import (
+    bias_section,
+    exposure_section,
+    significance_section,
+    study_views,
+    view_sections,
+)
 from polybatch.seeds import mean_numbers, mean_scores, seeds_section, spread_over_seeds
 from polybatch.significance import assess
 from polybatch.tables import read_notes, read_table
-from stages.common import RESULTS, run
+
+from .common import RESULTS, run
 
 _ROW = ("strategy", "dataset", "setting", "measure")
-_BUDGET = ("pairs", "distinct_pairs", "query_tokens", "document_tokens")
 
 
 def compare(config: Config, _: str) -> str:
@@ -94,11 +101,14 @@ def _sections(config: Config, sure: pl.DataFrame, seeds: pl.DataFrame) -> dict[s
         name: mean_numbers([_json("bias", name, f"{seed}.json") for seed in config.study.seeds])
         for name in config.strategies
     }
+    seed = config.study.seeds[0]
+    plans = {name: _json("plans", name, f"{seed}.json") for name in config.strategies}
     return {
         "How sure the differences are": significance_section(
             sure, headline, config.evaluation.confidence
         ),
         "How much is chance of training": seeds_section(seeds, headline, baseline),
+        "What each strategy was asked": exposure_section(plans),
         "Language bias": bias_section(bias),
         "Which languages gain or lose": view_sections(sure, headline, baseline),
     }
@@ -108,20 +118,14 @@ def _json(*parts: str) -> Any:
     return json.loads(RESULTS.joinpath(*parts).read_text(encoding="utf-8"))
 
 
-def _budget(config: Config, name: str) -> dict[str, int]:
+def _budget(config: Config, name: str) -> dict[str, int | str]:
     """Return what training with the first seed saw; other seeds see as many steps and pairs."""
     seed = str(config.study.seeds[0])
     plan = _json("plans", name, f"{seed}.json")
-    training = _json("training", name, seed, "summary.json")
-    steps = {"steps": training["steps"]} if training["steps"] else {}
-    return (
-        steps
-        | {key: training[key] for key in _BUDGET if training["steps"]}
-        | ({"items": plan["distinct"]["items"]} if training["steps"] else {})
-    )
+    return budget(plan, _json("training", name, seed, "summary.json"))
 
 
-def _adaptation(config: Config, start: str) -> dict[str, int]:
+def _adaptation(config: Config, start: str) -> dict[str, int | str]:
     if start != "dapt":
         return {}
     told = _json("adaptation", str(config.study.seeds[0]), "summary.json")
@@ -152,10 +156,10 @@ def _signature(config: Config) -> dict[str, object]:
 
 def _adapted(config: Config) -> dict[str, object]:
     """Return what the study adapted on, if it did, and what its summary notes."""
-    if config.dapt is None:
+    if config.adaptation is None:
         return {}
     told = _json("adaptation", str(config.study.seeds[0]), "summary.json")
-    how = f"{config.dapt.objective} on {', '.join(config.dapt.texts)}"
+    how = f"{config.adaptation.objective} on {', '.join(config.adaptation.texts)}"
     return {"adapted by": "; ".join([how, *told["notes"]])}
 
 

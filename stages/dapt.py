@@ -1,6 +1,6 @@
 """Adapt the encoder to domain text: from models/start/base to models/start/dapt/<seed>.
 
-In a study without a `dapt` section, the folder holds a note that says so, and nothing is trained.
+Where no strategy starts from it, the folder holds a note that says so, and nothing is trained.
 `torchrun --nproc-per-node N -m stages.dapt` shares every batch among N processes.
 """
 
@@ -14,22 +14,23 @@ from polybatch.files import whole_folder, write_json, write_text
 from polybatch.settings import AdaptationSettings
 from polybatch.tables import read_dataset
 from polybatch.texts import domain_text
-from stages.common import MODELS, RESULTS, START, VALID, known, log, run
+
+from .common import MODELS, RESULTS, START, VALID, known, log, run
 
 _CURVES = RESULTS / "adaptation"
-_NOTE = "No strategy of this study starts from adapted weights: params.yaml says dapt: null.\n"
+_NOTE = "No strategy of this study starts from adapted weights.\n"
 
 
 def dapt(config: Config, seed: str) -> str:
     """Adapt as params.yaml says and write checkpoint, loss curve and budget."""
     known(dict.fromkeys(map(str, config.study.seeds)), seed, "seed")
-    settings = config.dapt
+    settings = config.adaptation
     if settings is None:
         with whole_folder(START / "dapt" / seed) as folder:
             write_text(folder / "NOTE.txt", _NOTE)
         with whole_folder(_CURVES / seed) as folder:
             write_json(folder / "summary.json", None)
-        return "nothing to adapt, params.yaml says dapt: null"
+        return "nothing to adapt, as no strategy starts from dapt"
     return _adapt(config, settings, int(seed))
 
 

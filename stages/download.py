@@ -7,9 +7,11 @@ from pathlib import Path
 
 from polybatch.config import Config
 from polybatch.download import Fetcher
-from polybatch.files import whole_folder
+from polybatch.files import refuse_special_files, whole_folder
+from polybatch.settings import NO_FOLDER
 from polybatch.sources import source_of
-from stages.common import RAW, known, run
+
+from .common import RAW, known, run
 
 
 def download(config: Config, key: str) -> str:
@@ -17,6 +19,8 @@ def download(config: Config, key: str) -> str:
     known(dict(config.sources), key, "source")
     settings = config.sources[key]
     source = source_of(key, settings.languages, settings.splits).of(settings)
+    if settings.folder not in (None, NO_FOLDER):
+        refuse_special_files(Path(settings.folder), f"sources.{key}.folder")
     mirror = os.environ.get("POLYBATCH_MIRROR")
     fetcher = Fetcher(Path(mirror) if mirror else None, RAW / ".resume" / key, before=RAW / key)
     with whole_folder(RAW / key) as folder:

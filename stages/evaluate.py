@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 
 from polybatch.alignment import alignment_and_uniformity
@@ -9,12 +11,13 @@ from polybatch.bias import TOP_DOCUMENTS, language_bias
 from polybatch.config import Config
 from polybatch.errors import InputError
 from polybatch.evaluation import Scores, evaluate, refuse_missing
-from polybatch.files import whole_file, whole_folder, write_json
+from polybatch.files import whole_together, write_json
 from polybatch.search import EncodedQueries, load_index, load_queries
 from polybatch.settings import Trial
 from polybatch.tables import Dataset, read_dataset, revision_of, write_table
 from polybatch.trec import write_runs
-from stages.common import INDEX, RESULTS, VALID, log, run_trial
+
+from .common import INDEX, RESULTS, VALID, log, run_trial
 
 _HEATMAP_MEASURE = "AP"
 
@@ -24,24 +27,27 @@ def evaluate_strategy(config: Config, trial: Trial) -> str:
     scored: list[Scores] = []
     bias: dict[str, object] = {}
     revisions: dict[str, str] = {}
-    with whole_folder(RESULTS / "runs" / trial.path) as folder:
+    runs = RESULTS / "runs" / trial.path
+    with whole_together(runs) as place:
+        folder = place(runs)
         for name in config.used_for("evaluate"):
             dataset = read_dataset(VALID / name)
             scores, queries = _score(config, trial, dataset)
             refuse_missing(dataset, scores.per_query)
-            (folder / name).mkdir()
+            (folder / name).mkdir(parents=True)
             shown = scores.runs.filter(pl.col("rank") <= config.evaluation.run_depth)
             write_runs(dataset, shown, folder / name, str(trial))
             scored.append(scores)
             bias[name] = _bias(dataset, scores, queries)
             revisions[name] = revision_of(dataset)
             log.info("%s: judged and left-out queries %s", name, scores.counts[name])
-    per_query = pl.concat([scores.per_query for scores in scored])
-    write_table(per_query, RESULTS / "scores" / f"{trial.path}.parquet", revisions)
-    _write_heatmap(pl.concat([scores.heatmap for scores in scored]), trial)
-    summary = {name: values for scores in scored for name, values in scores.summary.items()}
-    write_json(RESULTS / "metrics" / f"{trial.path}.json", summary)
-    write_json(RESULTS / "bias" / f"{trial.path}.json", bias)
+        per_query = pl.concat([scores.per_query for scores in scored])
+        write_table(per_query, place(RESULTS / "scores" / f"{trial.path}.parquet"), revisions)
+        heatmap = pl.concat([scores.heatmap for scores in scored])
+        _write_heatmap(heatmap, place(RESULTS / "languages" / f"{trial.path}.csv"))
+        summary = {name: values for scores in scored for name, values in scores.summary.items()}
+        write_json(place(RESULTS / "metrics" / f"{trial.path}.json"), summary)
+        write_json(place(RESULTS / "bias" / f"{trial.path}.json"), bias)
     return f"{per_query.height} scores"
 
 
@@ -71,10 +77,10 @@ def _refuse_other(folder: object, encoded: list[str], there: list[str]) -> None:
         )
 
 
-def _write_heatmap(heatmap: pl.DataFrame, trial: Trial) -> None:
+def _write_heatmap(heatmap: pl.DataFrame, path: Path) -> None:
     rows = heatmap.filter(measure=_HEATMAP_MEASURE).rename({"value": _HEATMAP_MEASURE})
-    with whole_file(RESULTS / "languages" / f"{trial.path}.csv") as temporary:
-        rows.drop("measure").write_csv(temporary)
+    with path.open("wb") as stream:
+        rows.drop("measure").write_csv(stream)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from polybatch.search import EncodedQueries, build_index, save_index, save_queri
 from polybatch.settings import EncoderSettings, Trial
 from polybatch.tables import Dataset, read_dataset
 from polybatch.vectors import Float32
-from stages.common import INDEX, MODELS, VALID, log, run_trial
+
+from .common import INDEX, MODELS, VALID, log, run_trial
 
 Encode = Callable[[list[str], Literal["query", "document"]], tuple[Float32, int]]
 

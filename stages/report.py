@@ -22,7 +22,8 @@ from polybatch.settings import Trial
 from polybatch.significance import SIGNIFICANCE
 from polybatch.tables import read_dataset, read_table
 from polybatch.trec import read_run
-from stages.common import RAW, RESULTS, TIMING, VALID, run
+
+from .common import RAW, RESULTS, TIMING, VALID, run
 
 _MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 5 MB
 _HEAT = "AP"  # the measure of results/languages
@@ -81,7 +82,8 @@ def _plots(
     trade_offs = {name: trade_off(sure, measure, name, names) for name in datasets}
     languages = {name: pl.read_csv(RESULTS / "languages" / name / f"{seed}.csv") for name in names}
     losses = {name: _loss(RESULTS / "training" / name / seed) for name in names}
-    adapted = {config.dapt.objective: _loss(RESULTS / "adaptation" / seed)} if config.dapt else {}
+    settings = config.adaptation
+    adapted = {settings.objective: _loss(RESULTS / "adaptation" / seed)} if settings else {}
     return {
         "measure": measure,
         "focus": config.study.focus,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from polybatch.config import Config
 from polybatch.files import sha256_of_folder, whole_folder, write_json
-from stages.common import START, STARTS, known, run
+
+from .common import START, STARTS, known, run
 
 
 def start(config: Config, strategy: str) -> str:

@@ -27,7 +27,8 @@ from polybatch.machine import (
 )
 from polybatch.settings import Trial
 from polybatch.training import Plan, train
-from stages.common import BATCHES, MODELS, RESULTS, STARTS, log, run_trial
+
+from .common import BATCHES, MODELS, RESULTS, STARTS, log, run_trial
 
 
 def train_strategy(config: Config, trial: Trial) -> str:

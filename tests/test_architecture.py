@@ -1,13 +1,19 @@
-"""Who may import whom, and: a stage's deps in dvc.yaml are the files it really imports."""
+"""Who may import whom, and which stages a file belongs to."""
 
 from __future__ import annotations
 
 import ast
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from polybatch.code_digest import stage_files
 from polybatch.config import load
 
 ROOT = Path(__file__).parents[1]
@@ -22,18 +28,16 @@ ONLY_IN = {
     "torch": {"training.py", "rows.py", "machine.py", "adaptation", "encoders"},
     "sentence_transformers": {"training.py", "rows.py", "machine.py", "adaptation", "encoders"},
 }
-READS = {
-    "src/polybatch/expectations.py": "src/polybatch/suites",
-    "src/polybatch/sources/registry.py": "src/polybatch/sources/registry.json",
-    "src/polybatch/html/page.py": "src/polybatch/html/assets",
-    "src/polybatch/sources/cldr.py": "src/polybatch/sources/cldr_templates",
-}
 FORBIDDEN = {
     "src": {"prefect", "dvc", "stages", "flows"},
     "stages": {"prefect"},
     "flows": {"torch", "stages"},
 }
-FLOWS_READ = {"polybatch", "polybatch.config", "polybatch.errors", "polybatch.settings"}
+FLOWS_READ = {
+    "polybatch",
+    *(f"polybatch.{name}" for name in ("config", "errors", "files", "settings")),
+    *(f"polybatch.{name}" for name in ("utf8", "versions", "webhooks")),
+}
 """All that flows may import of polybatch: params.yaml has one reader, and users one error."""
 
 
@@ -43,55 +47,63 @@ def _imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            assert path.parent.name == "stages", f"{path}: relative import"
+            names.add(f"stages.{node.module}")
         elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{path}: relative import"
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return names
-
-
-def _files(name: str) -> list[Path]:
-    """Return the files that importing a dotted name of ours runs (packages included)."""
-    base = PACKAGE.parent if name.split(".")[0] == "polybatch" else ROOT
-    parts, found = name.split("."), []
-    for depth in range(1, len(parts) + 1):
-        path = base.joinpath(*parts[:depth])
-        found += [
-            file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()
-        ]
-    return found
-
-
-def _closure(start: Path) -> set[str]:
-    seen: set[Path] = set()
-    queue = [start]
-    while queue:
-        path = queue.pop()
-        if path not in seen:
-            seen.add(path)
-            for name in _imports(path):
-                if name.split(".")[0] in ("polybatch", "stages"):
-                    queue += _files(name)
-    found = {str(path.relative_to(ROOT)) for path in seen} - {"stages/__init__.py"}
-    return found | {READS[file] for file in found if file in READS}
-
-
-def _deps(stage: str) -> set[str]:
-    definition = GRAPH["stages"][stage]
-    return {
-        dep
-        for dep in definition.get("do", definition)["deps"]
-        if dep.startswith(("src/", "stages/"))
-    }
 
 
 def test_the_graph_has_one_box_a_stage_file() -> None:
     assert sorted(GRAPH["stages"]) == STAGES
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_the_deps_of_a_stage_are_the_files_it_imports(stage: str) -> None:
-    assert _deps(stage) == _closure(ROOT / "stages" / f"{stage}.py")
+def test_the_graph_names_no_source_file() -> None:
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    assert not re.search(r"^\s*- (src|stages|flows)/", text, re.MULTILINE)
+    assert len(text.splitlines()) <= 280
+
+
+def test_the_code_of_a_stage_is_what_python_loads_for_it() -> None:
+    """The truth is another: the modules that an interpreter holds after importing the stage."""
+    program = (
+        "import importlib, json, sys; importlib.import_module(f'polybatch_stages.{sys.argv[1]}');"
+        "print(json.dumps([m.__file__ for n, m in sys.modules.items()"
+        " if n.split('.')[0] in ('polybatch', 'polybatch_stages')]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    for stage in ("start", "evaluate"):
+        answer = subprocess.run(
+            [sys.executable, "-c", program, stage],
+            capture_output=True, text=True, check=True, env=environment,
+        )  # fmt: skip
+        loaded = {Path(file) for file in json.loads(answer.stdout)}
+        assert loaded <= stage_files(stage)
+
+
+@pytest.mark.parametrize(
+    ("file", "stages"),
+    [
+        ("encoders/checkpoints.py", {"base", "dapt", "train", "index"}),
+        ("measures.py", {"evaluate", "compare", "report"}),
+        ("plans.py", {"batches"}),
+        ("sources/registry.json", {"download", "validate"}),
+        ("sources/cldr_templates/sw.yaml", {"download", "validate"}),
+        ("suites/queries.json", {"validate"}),
+        ("html/assets/report.js", {"report"}),
+        ("errors.py", set(STAGES)),
+    ],
+)
+def test_a_file_belongs_to_the_stages_that_import_it(file: str, stages: set[str]) -> None:
+    assert {name for name in STAGES if PACKAGE / file in stage_files(name)} == stages
+
+
+def test_every_data_file_of_the_package_belongs_to_a_stage() -> None:
+    files = {each for each in PACKAGE.rglob("*") if each.is_file() and each.suffix != ".pyc"}
+    data = {each for each in files if each.suffix != ".py"} - {PACKAGE / "py.typed"}
+    assert data <= {each for name in STAGES for each in stage_files(name)}
 
 
 @pytest.mark.parametrize("folder", sorted(FORBIDDEN))

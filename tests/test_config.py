@@ -81,8 +81,8 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("  max_rejected: 0.05", "  max_rejectd: 0.05", "validation.max_rejectd", "max_rejected"),
         ("near_duplicate: 1.0", "near_duplicate: 0.2", "validation.near_duplicate", "between"),
         (
-            "    splits: [train, test]\n",
-            "    splits: [train, test]\n    folder: ../elsewhere\n",
+            "folder: inputs/none    # none of mine",
+            "folder: ../elsewhere",
             "sources.cldr.folder",
             "below inputs/",
         ),
@@ -97,6 +97,51 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
             "encoder.query_prompt",
             "'query: '",
         ),
+        ("  hybrid:\n", "  hybrid-0.5:\n", "strategies.hybrid-0.5", "Write 'hybrid-0-5'"),
+        ("  hybrid:\n", "  Hybrid:\n", "strategies.Hybrid", "Write 'hybrid'"),
+        ("  hybrid:\n", "  start:\n", "strategies.start", "Write 'start-strategy'"),
+        ("  cldr-test:\n", "  cldr.test:\n", "datasets.cldr.test", "Write 'cldr-test'"),
+        ("  cldr:\n", "  cldr-v1.2:\n", "sources.cldr-v1.2", "Write 'cldr-v1-2'"),
+        ("languages: [ar,", "languages: [mul,", "sources.cldr.languages", "several languages"),
+        ("languages: [ar,", "languages: [qaa,", "sources.cldr.languages", "private use"),
+        ("languages: [ar,", "languages: [iw,", "sources.cldr.languages", "Write 'he'"),
+        ("languages: [ar,", "languages: [AR,", "sources.cldr.languages", "Write 'ar'"),
+        ("languages: [ar,", "languages: [tl, fil,", "sources.cldr.languages", "of one language"),
+        ("min_rows: 64", "min_rows: 0", "validation.min_rows", "between 1 and"),
+        ("min_rows: 64", "min_rows: few", "validation.min_rows", "a whole number"),
+        ("min_rows: 64", "min_rows: [1, 2]", "validation.min_rows", "a whole number"),
+        ("min_rows: 64", "min_rows: {train: 8}", "validation.min_rows.evaluate", "nothing"),
+        ("min_rows: 64", "min_rows: {train: 8, test: 8}", "validation.min_rows.test", "unknown"),
+        (
+            "min_rows: 64",
+            "min_rows: {train: 0, evaluate: 1}",
+            "validation.min_rows.train",
+            "between 1 and",
+        ),
+        ("languages: [ar, de", "languages: [arab, de", "sources.cldr.languages", "'ar'"),
+        ("RR@10", "MRR@10", "evaluation.measures", "Did you mean 'RR@10'"),
+        ("[AP,", "[MAP,", "evaluation.measures", "Did you mean 'AP'"),
+        ("nDCG@10", "ndcg@10", "evaluation.measures", "Did you mean 'nDCG@10'"),
+        ("nDCG@10", "nDCG", "evaluation.measures", "Did you mean 'nDCG@10'"),
+        ("R@100]", "Recall@5]", "evaluation.measures", "Did you mean 'R@5'"),
+        ("R@100]", "R@0]", "evaluation.measures", "k being a number"),
+        ("measure: AP ", "measure: MAP ", "notify.measure", "Did you mean 'AP'"),
+        ('"0 3 * * *"', '"0 3 * *"', "schedule.cron", "4 fields"),
+        ('"0 3 * * *"', '"99 3 * * *"', "schedule.cron", "minute"),
+        ('"0 3 * * *"', '"0 0 30 2 *"', "schedule.cron", "never fires"),
+        ('"0 3 * * *"', '"0 0 31 4,6 *"', "schedule.cron", "never fires"),
+        ('"0 3 * * *"', '"0 0 32 4 *"', "schedule.cron", "Bad day-of-month"),
+        ('"0 3 * * *"', '"0 0 1 foo *"', "schedule.cron", "Bad month"),
+        ('"0 3 * * *"', '"every night"', "schedule.cron", "2 fields"),
+        ("timezone: UTC", "timezone: Afrika/Lagos", "schedule.timezone", "'Africa/Lagos'"),
+        ("baseline: mono", "baseline: mno", "study.baseline", "Did you mean 'mono'"),
+        ("learning_rate: 2e-4", "learning_rate: '2e-4'", "training.learning_rate", "a number"),
+        ("match_budget: false", "match_budget: no", "batches.match_budget", "true or false"),
+        ("match_budget: false", "match_budget: 0", "batches.match_budget", "true or false"),
+        ("threads: 2", "threads: 2.0", "study.threads", "a whole number"),
+        ("threads: 2", "threads: true", "study.threads", "a whole number"),
+        ("threads: 2", "threads:", "study.threads", "a whole number"),
+        ("drop: null", "drop: much", "notify.drop", "a number, or null"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(
@@ -106,6 +151,54 @@ def test_a_mistake_is_told_with_its_place(
     assert told
     assert says in told[0]
     assert "params.yaml:" in told[0]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [".", "..", "", "/", "/tmp", "data", "models/x", "inputs/../data", "results", "~", "./data"],
+)
+def test_a_folder_that_dvc_does_not_watch_is_refused(tmp_path: Path, folder: str) -> None:
+    text = _edit(("    folder: inputs/none    # none of mine\n", f"    folder: '{folder}'\n"))
+    assert "below inputs/" in _mistakes(tmp_path, text)[0]
+
+
+def _without_adaptation(section: str) -> str:
+    begin, end = DEFAULT.index("\ndapt:") + 1, DEFAULT.index("\nevaluation:") + 1
+    rows, after = DEFAULT.index("  dapt:\n"), DEFAULT.index("\n# How flows run")
+    return DEFAULT[:begin] + section + DEFAULT[end:rows] + DEFAULT[after:]
+
+
+def test_no_section_dapt_is_the_same_as_null(tmp_path: Path) -> None:
+    absent = load(_at(tmp_path, _without_adaptation("")))
+    assert absent.dapt is None
+    assert absent == load(_at(tmp_path, _without_adaptation("dapt: null\n")))
+    without = DEFAULT[: DEFAULT.index("\ndapt:")] + DEFAULT[DEFAULT.index("\nevaluation:") :]
+    assert "strategies that start from it" in _mistakes(tmp_path, without)[0]
+
+
+def test_a_section_that_no_strategy_starts_from_adapts_nothing(tmp_path: Path) -> None:
+    section = DEFAULT[DEFAULT.index("\ndapt:") + 1 : DEFAULT.index("\nevaluation:") + 1]
+    unused = load(_at(tmp_path, _without_adaptation(section)))
+    assert unused.dapt == load(_at(tmp_path, DEFAULT)).dapt
+    assert unused.adaptation is None
+    matched = _without_adaptation(section).replace("match_budget: false", "match_budget: true")
+    assert "no strategy starts from dapt" in _mistakes(tmp_path, matched)[0]
+
+
+def test_mistakes_stand_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = _edit(("seeds: [0]", "seeds: 0"), ("drop: null", "drop: x"), ("[AP,", "[MAP,"))
+    lines = [int(line.split(":")[1].split()[0]) for line in _mistakes(tmp_path, text)]
+    assert lines == sorted(lines)
+    assert len(lines) >= 3
+
+
+def test_the_case_of_names_with_dots_names_them_all(tmp_path: Path) -> None:
+    text = _edit(("  hybrid:\n", "  hybrid-0.5:\n"), ("  cldr-test:\n", "  cldr.test:\n"))
+    found = [line for line in _mistakes(tmp_path, text) if "the name" in line]
+    assert [line.split(": ")[0].split()[-1] for line in found] == [
+        "datasets.cldr.test",
+        "strategies.hybrid-0.5",
+    ]
 
 
 def test_all_mistakes_are_told_together_whatever_their_kind(tmp_path: Path) -> None:
@@ -174,7 +267,8 @@ def test_every_number_that_decides_a_result_has_to_stand_in_the_file() -> None:
         settings.ValidationSettings,
     ):
         for field in dataclasses.fields(kind):
-            assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
+            if field.name != "folder":  # decides what DVC watches, and no result
+                assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
 
 
 def _at(tmp_path: Path, text: str) -> Path:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -272,6 +274,59 @@ def test_a_mirror_that_lacks_or_alters_a_file_is_named(tmp_path: Path) -> None:
     assert file.sha256 in str(caught.value)
     assert hashlib.sha256(bytes(len(CONTENT))).hexdigest() in str(caught.value)
     assert not (tmp_path / "x").exists()
+
+
+def _stored(tmp_path: Path) -> Path:
+    stored = tmp_path / "mirror" / "up" / "sub" / "x.json"
+    stored.parent.mkdir(parents=True)
+    return stored
+
+
+def test_a_mirrors_file_of_another_size_is_refused_before_it_is_copied(tmp_path: Path) -> None:
+    stored = _stored(tmp_path)
+    with stored.open("wb") as stream:
+        stream.truncate(10 << 40)  # sparse; no disk here could hold a copy
+    with pytest.raises(InputError, match=r"found 10995116277760 bytes, expected 102400"):
+        _fetcher(tmp_path, tmp_path / "mirror")(_file("https://x.invalid"), tmp_path / "out" / "x")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (Path.mkdir, "a folder"),
+        (os.mkfifo, "a pipe, socket or device"),
+        (lambda path: path.symlink_to("nowhere"), "a link to nowhere, which is not there"),
+        (lambda path: path.symlink_to(path.name), "cannot be read .*symbolic links"),
+        (lambda path: path.symlink_to("/dev/zero"), "a pipe, socket or device"),
+        (lambda path: path.symlink_to("/proc/self/mem"), "0 bytes, expected 102400"),
+    ],
+)
+def test_what_is_no_file_in_a_mirror_is_named_without_waiting(
+    tmp_path: Path, make: Callable[[Path], None], found: str
+) -> None:
+    make(_stored(tmp_path))
+    with pytest.raises(InputError, match=found):
+        _fetcher(tmp_path, tmp_path / "mirror")(_file("https://x.invalid"), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_mirror_that_may_not_be_read_is_named() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
+        root, us = Path(folder), os.geteuid()
+        root.chmod(0o777)
+        stored = _stored(root)
+        stored.write_bytes(CONTENT)
+        for closed in (stored, stored.parent):
+            closed.chmod(0)
+            if us == 0:  # who may read everything becomes somebody else
+                os.seteuid(65534)
+            try:
+                with pytest.raises(InputError, match=r"cannot be read \(Permission denied\)"):
+                    _fetcher(root, root / "mirror")(_file("https://x.invalid"), root / "x")
+            finally:
+                os.seteuid(us)
+                closed.chmod(0o755)
 
 
 def test_a_file_that_only_a_mirror_has_is_not_asked_of_the_network(

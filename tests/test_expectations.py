@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from polybatch.errors import InputErrorList
 from polybatch.expectations import SUITES, broken, build_suites, hold, load_suite
 from polybatch.files import sha256_of
 from polybatch.profile import profile
-from polybatch.settings import DatasetSettings, ValidationSettings
+from polybatch.settings import DatasetSettings, MinRows, ValidationSettings
 from polybatch.sources import SOURCES
 from polybatch.sources.catalogue import catalogue
-from polybatch.tables import REJECTED, read_table, table
+from polybatch.tables import REJECTED, Dataset, read_dataset, read_table, table
 from stages.download import download
 from stages.validate import validate
 from tests.test_quality import dataset
@@ -111,6 +112,14 @@ def test_too_few_rows_are_told_with_language_and_number() -> None:
     assert wanted == "at least 4"
 
 
+@pytest.mark.parametrize(("use", "holds"), [("train", False), ("evaluate", True)])
+def test_rows_to_train_on_and_to_evaluate_on_are_counted_apart(use: Any, holds: bool) -> None:
+    rules, sets = replace(RULES, min_rows=MinRows(2, 1)), replace(SETS, use=use)
+    tables = profile(dataset(*GOOD), table([], REJECTED), sets, rules).tables
+    told = [place for place, _, _ in broken(hold(tables, sets, rules))]
+    assert told == ([] if holds else ["queries.rows", "corpus.rows"])
+
+
 # The stage ---------------------------------------------------------------------------------------
 
 HEAD = "item_id,lang,question,answer\n"
@@ -170,7 +179,8 @@ def test_the_stage_writes_tables_rejected_rows_report_and_pages(
     assert sorted(set(rejected["reason"])) == [
         "control character",
         "its item has a text of an evaluation dataset",
-        "text of evaluation dataset held, faq.csv:52:en?",
+        "not requested: split 'test'",
+        "text of evaluation dataset held, i25:en",
     ]
     summary = json.loads(Path("results/validation.json").read_text(encoding="utf-8"))
     assert summary["datasets"]["ours"]["leaks"] == 1
@@ -212,6 +222,68 @@ def test_a_language_of_three_rows_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     download(config, "local")
     with pytest.raises(InputErrorList, match=r"queries\.rows: found rows 3 \(sw\).*at least 8"):
         validate(config, "")
+
+
+FAQ = """sources:
+  local: {languages: [de, en], splits: [all], folder: inputs/faq}
+datasets:
+  ours: {source: local, use: train, languages: [de, en], splits: [all], part: train,
+    heldout_share: 0.3}
+  held: {source: local, use: evaluate, languages: [de, en], splits: [all], part: heldout,
+    heldout_share: 0.3}
+"""
+
+
+def _faq(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *more: str) -> Dataset:
+    """Validate forty questions of one file, two an answer; return what is held out."""
+    folder = tmp_path / name
+    folder.mkdir()
+    config = _study(folder, monkeypatch, {"min_rows: 8": "min_rows: {train: 8, evaluate: 2}"})
+    text = (folder / "params.yaml").read_text(encoding="utf-8")
+    start, end = text.index("sources:"), text.index("validation:")
+    (folder / "params.yaml").write_text(text[:start] + FAQ + text[end:], encoding="utf-8")
+    config = load(folder / "params.yaml")
+    rows = ["item_id,lang,question,answer"]
+    for n in range(40):
+        answer = f"{n // 2} pounds", f"{n // 2} Euro"
+        rows.append(f"i{n},en,What costs article number {n} in the shop?,It costs {answer[0]}")
+        rows.append(f"i{n},de,Was kostet der Artikel Nummer {n} im Laden?,Er kostet {answer[1]}")
+    files = folder / "inputs" / "faq"
+    files.mkdir(parents=True)
+    content = "\n".join([rows[0], *more, *rows[1:]]) + "\n"
+    (files / f"{name}.csv").write_text(content, encoding="utf-8")
+    offices = [{"lang": "en", "document": f"Office {n} is closed today."} for n in range(30)]
+    (files / "more.jsonl").write_text("\n".join(map(json.dumps, offices)), encoding="utf-8")
+    download(config, "local")
+    validate(config, "")
+    return read_dataset(Path("data/valid/held"))
+
+
+def test_a_small_faq_with_two_questions_an_answer_runs_and_its_split_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = _faq(tmp_path, monkeypatch, "faq")
+    items = held.queries["item_id"].n_unique()
+    assert 2 <= items < 40
+    asked = held.corpus.join(held.qrels, on="doc_id", how="semi")
+    assert asked.height == items  # an answer in each of two languages for two items
+    assert held.corpus.height == items + 30  # the offices, which nobody asks for, are searched
+    train = read_dataset(Path("data/valid/ours"))
+    assert not train.corpus["text"].str.contains("Office").any()
+    rejected = [
+        read_table(Path(f"data/valid/{name}/rejected.parquet"), REJECTED)
+        for name in ("ours", "held")
+    ]
+    # equal answers of a language have one id from the reader on: nothing is left to merge
+    assert [each.height for each in rejected] == [0, 0]
+    report = Path("results/validation.md").read_text(encoding="utf-8")
+    assert "held has few items" in report
+    assert re.search(r"drawn as one: \d+ \(i\d+ \+ i\d+;", report)
+    new = "new,en,How is the weather in the shop?,It is good"
+    for name, more in (("faq-2026", ()), ("a", (new,))):
+        again = _faq(tmp_path, monkeypatch, name, *more)
+        moved = set(again.queries["item_id"]) ^ set(held.queries["item_id"])
+        assert moved <= {"new"}
 
 
 def test_empty_data_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

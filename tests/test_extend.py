@@ -95,7 +95,10 @@ def test_a_batch_kind_from_outside(
         return {pair: weight / sum(wanted.values()) for pair, weight in wanted.items()}
 
     monkeypatch.setitem(KINDS, "pivot", BatchKind(pivot, "batch", "questions, English answers"))
-    dataset, settings = _dataset(toy, tmp_path), BatchSettings(6, 4, 1.0, match_budget=False)
+    dataset, settings = (
+        _dataset(toy, tmp_path),
+        BatchSettings(6, 4, 1.0, match_budget=False, exposure="pairs"),
+    )
     strategy = Strategy("base", "pivot")
     plan = plan_batches([dataset], "pivot", strategy, settings, 0)
     check_plan(plan.table, [dataset], settings, strategy)
@@ -153,7 +156,7 @@ def test_an_encoder_from_outside(
     settings = EncoderSettings("words", "", "as-saved", "", "", 8, 8, 16)
     encoder = load_encoder(settings)
     dataset = _dataset(toy, tmp_path)
-    batches = BatchSettings(10, 8, 1.0, match_budget=False)
+    batches = BatchSettings(10, 8, 1.0, match_budget=False, exposure="pairs")
     plan = plan_batches([dataset], "mono", Strategy("base", "mono"), batches, 0)
     training = TrainingSettings("fp32", 0.05, 0.05, 0.1, 0.0, 1.0, 10, 1, 0)
     texts = plan_texts(plan.table, [dataset])

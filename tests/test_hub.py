@@ -264,7 +264,7 @@ def test_the_whole_way_on_mlqa(kind: str, mlqa: Dataset, real: Path, tmp_path: P
     encoder = load_encoder(lengths)
     before = _scores(encoder, mlqa)
     batches, strategy = (
-        BatchSettings(8, 8, 1.0, match_budget=False),
+        BatchSettings(8, 8, 1.0, match_budget=False, exposure="pairs"),
         Strategy("base", "hybrid", 0.5),
     )
     plan = plan_batches([mlqa], "hybrid", strategy, batches, 0)

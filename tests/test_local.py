@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,9 @@ def test_long_and_wide_say_the_same(tmp_path: Path) -> None:
     for table, columns in (("queries", ["item_id", "lang", "text"]), ("corpus", ["lang", "text"])):
         one, two = (getattr(each, table).select(columns) for each in (long, other))
         assert sorted(one.rows()) == sorted(two.rows())
-    assert long.qrels.rows() == [
-        ("a", "x.csv:2:en", 1),
-        ("a", "x.csv:3:sw", 1),
-        ("b", "x.csv:4:en", 1),
-    ]
+    assert long.qrels.rows() == other.qrels.rows()
+    assert long.qrels["item_id"].to_list() == ["a", "a", "b"]
+    assert sorted(doc[:3] for doc in long.qrels["doc_id"]) == ["en:", "en:", "sw:"]
     check_dataset(Dataset("x", long.queries, long.corpus, long.qrels))
 
 
@@ -93,21 +92,20 @@ def test_excels_byte_order_mark_and_quoted_line_ends_are_understood(tmp_path: Pa
 @pytest.mark.parametrize(
     ("content", "where", "says"),
     [
-        ("id,lang,question,answer\n", None, "no row in en"),
+        ("id,lang,question,answer\n", "x.csv:1", "'item_id' among them"),
+        (HEAD, None, "no row in en, sw (no rows there; local: x.csv: no rows)"),
         ("item_id,language,question,answer\na,en,Q,A\n", "x.csv:1", "'lang' among them"),
-        ("item_id;lang;question;answer\na;en;Q;A\n", "x.csv:1", "separated by semicolons"),
-        ("item_id\tlang\tquestion\tanswer\na\ten\tQ\tA\n", "x.csv:1", "Rename it to .tsv"),
         (HEAD + "a,en,Q,A\nb,en,Q, with comma,A\n", "x.csv:3", "5 columns, expected 4"),
         (HEAD + 'a,en,Q,A\nb,en,"Q,A\nc,en,Q,A\n', "x.csv:3", "Close the quote"),
         (
             (HEAD + "a,en,Q,A\nb,de,Straße?,ja\n").encode("cp1252"),
             "x.csv:3",
-            "0xDF, which is no UTF-8",
+            "0xDF, which is not UTF-8",
         ),
-        (GOOD.encode("utf-16"), "x.csv:1", "UTF-16, expected UTF-8"),
+        (GOOD.encode("utf-16")[:-1], "x.csv:4", "broken UTF-16"),
         ("item_id,lang,lang,answer\n", "x.csv:1", "the column 'lang' twice"),
-        (b"", None, "no row in en"),
-        (HEAD + "a,english,Q,A\n", None, "Check the codes"),
+        (b"", None, "x.csv: it is empty"),
+        (HEAD + "a,english,Q,A\n", None, "by code: 'english': 1; 1 rejected"),
     ],
 )
 def test_a_mistake_in_a_csv(
@@ -126,7 +124,11 @@ def test_a_mistake_in_a_csv(
         ('{"item_id": "a"}\n{"item_id": "b", "la', "x.jsonl", "columns item_id"),
         ('{"lang": "en", "document": "A"}\n{"lang": "en", "docu', "x.jsonl:2", "a file cut short"),
         ("[1]\n", "x.jsonl:1", "a JSON list"),
-        ('{"lang": "en", "document": ["A"]}\n', "x.jsonl:1", "list in 'document'"),
+        (
+            '{"lang": "en", "document": ["A"]}\n',
+            "sources.local",
+            "first x.jsonl:1: a list in 'document'",
+        ),
         ("[" * 100_000 + "\n", "x.jsonl:1", "no JSON"),
     ],
 )
@@ -156,13 +158,13 @@ def test_a_row_that_cannot_be_used_is_kept_with_its_reason(tmp_path: Path) -> No
             2,
             "item_id used before in this language, with another question (x.jsonl:1:en)",
         ),
-        ("x.jsonl", 3, "item_id used before in this language, with the same answer"),
-        ("x.jsonl", 5, "'English' is no language code; write BCP-47, such as sw or pt-BR"),
+        ("x.jsonl", 5, "'English' is no language code; did you mean 'en'?"),
         ("x.jsonl", 6, "neither a question nor an answer"),
         ("x.jsonl", 7, "a question without item_id"),
         ("x.jsonl", 8, "half a surrogate pair"),
     ]
     assert found.qrels.height == 2
+    assert found.tally.row(0) == ("x.jsonl", 8, 2, 1, 5)
 
 
 def test_folders_and_files_that_are_not_there_or_of_no_use(tmp_path: Path) -> None:
@@ -185,7 +187,7 @@ def test_a_huge_line_and_a_bomb_are_refused_before_they_are_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lines_module, "LONGEST", 10_000)
-    with pytest.raises(InputError, match=r"x\.csv:1: found a line longer than 10,000 bytes"):
+    with pytest.raises(InputError, match=r"x\.csv:1: found a line longer than 10,000 characters"):
         _read(_own(tmp_path, "x.csv", b"a" * 1_000_000))
     monkeypatch.setattr(lines_module, "_SMALL", 100_000)
     bomb = gzip.compress(HEAD.encode() + b"a,en,Q,A\n" * 2_000_000)
@@ -231,3 +233,19 @@ def test_the_example_of_the_documentation_works_by_copy_and_paste(tmp_path: Path
     found = _read(tmp_path / "inputs" / "faq", tuple(settings["languages"]))
     assert (found.queries.height, found.corpus.height, found.qrels.height) == (6, 8, 6)
     assert found.rejected.is_empty()
+
+
+def test_a_gz_with_a_wrong_byte_that_is_cut_as_well_is_refused(tmp_path: Path) -> None:
+    packed = gzip.compress(HEAD.encode() + b"a,en,Q,caf\xe9 " + b"x" * 99, mtime=0)
+    folder = _own(tmp_path, "x.csv.gz", packed[:-5])
+    with pytest.raises(InputError, match=r"x\.csv\.gz:\d+: found a broken \.gz"):
+        _read(folder, ("en",))
+
+
+def test_a_header_of_very_many_columns_is_refused_soon(tmp_path: Path) -> None:
+    names = ",".join(f"c{i}" for i in range(100_000))
+    folder = _own(tmp_path, "x.csv", f"item_id,{names},c7\n")
+    begun = time.process_time()
+    with pytest.raises(InputError, match=r"x\.csv:1: found the column 'c7' twice"):
+        _read(folder, ("en",))
+    assert time.process_time() - begun < 3

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
 import os
+import pty
 import resource
 import shutil
 import signal
@@ -20,6 +22,8 @@ import pytest
 from browser import visit
 from ruamel.yaml import YAML
 
+from polybatch.versions import write_versions
+
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ["de", "en", "sw"]
 PARAMS = {
@@ -31,7 +35,13 @@ PARAMS = {
         "baseline": "zero-shot",
         "focus": "hybrid",
     },
-    "batches": {"steps": 6, "batch_pairs": 8, "size_exponent": 1.0, "match_budget": False},
+    "batches": {
+        "steps": 6,
+        "batch_pairs": 8,
+        "size_exponent": 1.0,
+        "match_budget": False,
+        "exposure": "item",
+    },
     "strategies": {
         "zero-shot": {"start": "base", "batches": "none"},
         "hybrid": {"start": "base", "batches": "hybrid", "cross_ratio": 0.5},
@@ -63,7 +73,7 @@ class Workspace:
                 folder / name,
                 ignore=shutil.ignore_patterns("cache", "tmp", "*.local", "__pycache__"),
             )
-        for name in ("dvc.yaml", ".dvcignore", ".gitignore", "params.yaml"):
+        for name in ("dvc.yaml", "versions.yaml", ".dvcignore", ".gitignore", "params.yaml"):
             shutil.copy(ROOT / name, folder / name)
         shutil.rmtree(folder / "results")
         self.run("git", "init", "-q", ".")
@@ -185,6 +195,29 @@ def test_one_strategy_edited_reruns_that_one_only(again: Workspace) -> None:
     assert not any("zero-shot" in name for name in ran)
 
 
+def test_a_number_that_goes_up_reruns_its_stage_and_what_follows(again: Workspace) -> None:
+    path = again.folder / "versions.yaml"
+    kept = path.read_text(encoding="utf-8")
+    trials = [f"{name}-0" for name in PARAMS["strategies"]]
+    try:
+        for stage, stale in (
+            ("evaluate", {f"evaluate@{trial}" for trial in trials}),
+            ("compare", {"compare"}),
+            ("download.cldr", {"settings"}),
+        ):
+            write_versions(path, {}, [stage])
+            assert set(json.loads(again.run("dvc", "status", "--json").stdout)) == stale
+            path.write_text(kept, encoding="utf-8")
+        write_versions(path, {}, ["start", "download.cldr"])
+        done = again.run("dvc", "repro", "train@hybrid-0", "validate")
+        ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
+        # Both give the bytes that are there already, so nothing follows.
+        assert ran == {"settings", "download@cldr", "start@hybrid"}
+    finally:
+        path.write_text(kept, encoding="utf-8")
+        again.run("dvc", "repro")
+
+
 def test_a_seed_added_trains_with_it_and_runs_nothing_else(again: Workspace) -> None:
     again.params["study"]["seeds"] = [0, 1]
     again.write()
@@ -195,7 +228,7 @@ def test_a_seed_added_trains_with_it_and_runs_nothing_else(again: Workspace) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
     trial = {f"{stage}@hybrid-1" for stage in ("batches", "train", "index", "evaluate")}
-    assert ran == {"start@hybrid", *trial}
+    assert ran == {"settings", "start@hybrid", *trial}
     one, other = (
         (again.folder / f"results/metrics/hybrid/{seed}.json").read_bytes() for seed in (0, 1)
     )
@@ -265,6 +298,28 @@ def test_a_killed_training_ends_with_the_same_bytes(again: Workspace) -> None:
     assert not list((again.folder / "models/.resume").glob("*"))
 
 
+def test_a_terminal_gets_whole_lines_and_each_of_them_once(again: Workspace) -> None:
+    for stage, option in (("train", ["--strategy", "hybrid"]), ("dapt", ["--seed", "0"])):
+        mine, theirs = pty.openpty()
+        program = [sys.executable, "-m", f"stages.{stage}", *option]
+        child = subprocess.Popen(
+            program, cwd=again.folder, env=_environment(), stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        told = b""
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while piece := os.read(mine, 4096):
+                told += piece
+        os.close(mine)
+        assert child.wait() == 0, told
+        lines = [line.strip() for line in told.decode().replace("\x1b[0m", "").split("\r\n")]
+        assert not [line for line in lines if "\r" in line or "\x1b" in line], lines
+        steps = [line for line in lines if "step " in line]
+        assert len(steps) == {"train": 6, "dapt": 2}[stage]
+        assert len({step.split(",")[0] for step in steps}) == len(steps)
+        assert not [line for line in lines if line.startswith("{")]
+
+
 def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
@@ -276,6 +331,7 @@ def _small_files() -> None:
         ("base", [], "models"),
         ("train", ["--strategy", "hybrid"], "models"),
         ("index", ["--strategy", "hybrid"], "data/index"),
+        ("evaluate", ["--strategy", "hybrid"], "results"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_told_and_leaves_what_was_there(

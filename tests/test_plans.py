@@ -6,6 +6,7 @@ import itertools
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -13,10 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polybatch.errors import InputError
-from polybatch.languages import LanguagePair
 from polybatch.laws import check_plan
 from polybatch.pairs import pair_table
-from polybatch.plans import KINDS, PLAN, plan_batches, plan_texts, quotas
+from polybatch.plans import KINDS, PLAN, plan_batches, plan_texts
 from polybatch.settings import BATCH_KINDS, BatchSettings, Strategy
 from polybatch.tables import CORPUS, QRELS, QUERIES, Dataset, table, write_table
 
@@ -141,20 +141,29 @@ class Reference:
     size=st.integers(2, 4),
     exponent=st.sampled_from([0.0, 0.5, 1.0]),
     ratio=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
+    exposure=st.sampled_from(["pairs", "equal", "item"]),
+    budgets=st.lists(st.integers(1, 12), max_size=2),
 )
 def test_a_plan_keeps_every_law_or_says_who_cannot_fill_a_batch(
-    kind: str, dataset: Dataset, steps: int, size: int, exponent: float, ratio: float
+    kind: str,
+    dataset: Dataset,
+    steps: int,
+    size: int,
+    exponent: float,
+    ratio: float,
+    exposure: Literal["pairs", "equal", "item"],
+    budgets: list[int],
 ) -> None:
     asked, strategy = (
-        BatchSettings(steps, size, exponent, match_budget=False),
+        BatchSettings(steps, size, exponent, match_budget=False, exposure=exposure),
         _strategy(kind, ratio),
     )
     try:
-        plan = plan_batches([dataset], "s", strategy, asked, 3).table
+        plan = plan_batches([dataset], "s", strategy, asked, 3, budgets).table
     except InputError:  # who could not be served is tested apart
         return
     reference = Reference(dataset)
-    check_plan(plan, [dataset], asked, strategy)
+    check_plan(plan, [dataset], asked, strategy, budgets)
     assert plan.height == steps * size
     rows = plan.to_dicts()
     for begin in range(0, len(rows), size):
@@ -169,10 +178,10 @@ def test_a_plan_keeps_every_law_or_says_who_cannot_fill_a_batch(
         assert row["doc_id"] in reference.documents[row["item_id"]]
         assert row["query_lang"] in reference.asked[row["item_id"]]
         assert row["kind"] == ("mono" if row["query_lang"] == row["doc_lang"] else "cross")
-    if kind == "hybrid":
+    if kind == "hybrid" and not budgets:
         crossed = sum(row["kind"] == "cross" for row in rows) / size
         assert abs(crossed - ratio * steps) <= 1
-    if kind in ("mono", "cross", "en-en"):
+    if kind in ("mono", "cross", "en-en") and exposure == "pairs" and not budgets:
         _holds_asked_mix(rows, reference, kind, steps, size, exponent)
 
 
@@ -211,7 +220,11 @@ def test_one_batch_is_refused_only_where_greed_can_fail(dataset: Dataset, size: 
         return
     try:
         plan_batches(
-            [dataset], "s", _strategy("en-en"), BatchSettings(1, size, 1.0, match_budget=False), 0
+            [dataset],
+            "s",
+            _strategy("en-en"),
+            BatchSettings(1, size, 1.0, match_budget=False, exposure="pairs"),
+            0,
         )
         assert reference.can_fill(("en", "en"), size)
     except InputError:
@@ -233,7 +246,7 @@ def test_the_order_of_rows_changes_nothing(dataset: Dataset, kind: str, order: o
         return frame[rows]
 
     other = Dataset("toy", *map(shuffled, (dataset.queries, dataset.corpus, dataset.qrels)))
-    asked = BatchSettings(3, 2, 1.0, match_budget=False)
+    asked = BatchSettings(3, 2, 1.0, match_budget=False, exposure="pairs")
     try:
         one = plan_batches([dataset], "s", _strategy(kind), asked, 0)
     except InputError:
@@ -258,7 +271,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_another(tmp_path: Path) 
             [parallel(40)],
             "hybrid",
             _strategy("hybrid"),
-            BatchSettings(10, 8, 1.0, match_budget=False),
+            BatchSettings(10, 8, 1.0, match_budget=False, exposure="pairs"),
             seed,
         )
         write_table(plan.table, tmp_path / f"{i}.parquet")
@@ -267,14 +280,18 @@ def test_the_same_seed_gives_the_same_bytes_and_another_another(tmp_path: Path) 
     assert files[0] != files[2]
 
 
-def test_all_strategies_have_the_same_budget_and_streams_of_their_own() -> None:
-    asked = BatchSettings(12, 6, 1.0, match_budget=False)
+def test_all_strategies_have_the_same_budget_and_the_same_batches_the_same_plan() -> None:
+    """Streams are named after the seed and the batch settings, not after the strategy."""
+    asked = BatchSettings(12, 6, 1.0, match_budget=False, exposure="pairs")
     plans = {
         kind: plan_batches([parallel(40)], kind, _strategy(kind), asked, 0) for kind in TRAINED
     }
     assert {plan.table.height for plan in plans.values()} == {72}
-    twin = plan_batches([parallel(40)], "twin", _strategy("mono"), asked, 0)
-    assert not twin.table.equals(plans["mono"].table)
+    for kind, plan in plans.items():
+        adapted = Strategy("dapt", kind, 0.5 if kind == "hybrid" else None)
+        twin = plan_batches([parallel(40)], f"dapt-{kind}", adapted, asked, 0)
+        assert twin.table.equals(plan.table)
+        assert twin.summary == plan.summary
 
 
 def test_items_come_without_replacement_until_all_were_used() -> None:
@@ -282,7 +299,7 @@ def test_items_come_without_replacement_until_all_were_used() -> None:
         [parallel(12, ("en",))],
         "s",
         _strategy("en-en"),
-        BatchSettings(6, 4, 1.0, match_budget=False),
+        BatchSettings(6, 4, 1.0, match_budget=False, exposure="pairs"),
         0,
     ).table
     times = Counter(plan["item_id"])
@@ -295,23 +312,35 @@ def test_no_strategy_none_and_its_plan() -> None:
         [parallel(3)],
         "zero-shot",
         _strategy("none"),
-        BatchSettings(5, 4, 1.0, match_budget=False),
+        BatchSettings(5, 4, 1.0, match_budget=False, exposure="pairs"),
         0,
     )
     assert plan.table.height == 0
     assert plan.table.schema == PLAN
     check_plan(
-        plan.table, [parallel(3)], BatchSettings(5, 4, 1.0, match_budget=False), _strategy("none")
+        plan.table,
+        [parallel(3)],
+        BatchSettings(5, 4, 1.0, match_budget=False, exposure="pairs"),
+        _strategy("none"),
     )
 
 
 def test_equal_ids_of_two_datasets_are_two_items() -> None:
     both = [parallel(6, name="one"), parallel(6, name="two")]
     plan = plan_batches(
-        both, "s", _strategy("mono"), BatchSettings(4, 6, 1.0, match_budget=False), 0
+        both,
+        "s",
+        _strategy("mono"),
+        BatchSettings(4, 6, 1.0, match_budget=False, exposure="pairs"),
+        0,
     )
     assert set(plan.table["dataset"]) == {"one", "two"}
-    check_plan(plan.table, both, BatchSettings(4, 6, 1.0, match_budget=False), _strategy("mono"))
+    check_plan(
+        plan.table,
+        both,
+        BatchSettings(4, 6, 1.0, match_budget=False, exposure="pairs"),
+        _strategy("mono"),
+    )
     texts = plan_texts(plan.table, both)
     assert (
         texts["query_text"]
@@ -323,7 +352,11 @@ def test_equal_ids_of_two_datasets_are_two_items() -> None:
 def test_texts_are_those_of_the_plan_in_its_order() -> None:
     dataset = parallel(20)
     plan = plan_batches(
-        [dataset], "s", _strategy("cross"), BatchSettings(5, 4, 1.0, match_budget=False), 0
+        [dataset],
+        "s",
+        _strategy("cross"),
+        BatchSettings(5, 4, 1.0, match_budget=False, exposure="pairs"),
+        0,
     ).table
     questions = dict(dataset.queries.select("query_id", "text").iter_rows())
     texts = plan_texts(plan, [dataset])
@@ -345,7 +378,7 @@ def test_what_cannot_be_planned_is_told(kind: str, langs: tuple[str, ...], says:
             [parallel(3, langs)],
             kind,
             _strategy(kind),
-            BatchSettings(2, 4, 1.0, match_budget=False),
+            BatchSettings(2, 4, 1.0, match_budget=False, exposure="pairs"),
             0,
         )
     assert f"strategies.{kind}" in str(caught.value)
@@ -355,7 +388,11 @@ def test_a_pair_that_cannot_fill_a_batch_is_named_with_what_there_is() -> None:
     shared = make({f"i{i}": {"en": (f"q{i}", "the one answer")} for i in range(9)})
     with pytest.raises(InputError, match=r"en>en: found 1 pairs .*of 9 items.* expected 4"):
         plan_batches(
-            [shared], "mono", _strategy("mono"), BatchSettings(1, 4, 1.0, match_budget=False), 0
+            [shared],
+            "mono",
+            _strategy("mono"),
+            BatchSettings(1, 4, 1.0, match_budget=False, exposure="pairs"),
+            0,
         )
 
 
@@ -364,14 +401,22 @@ def test_translations_of_a_shared_document_are_no_negatives() -> None:
     items = {f"i{i}": {"en": (f"q{i}", f"a{i}"), "de": (f"f{i}", "dieselbe")} for i in range(2)}
     with pytest.raises(InputError, match="en>en"):
         plan_batches(
-            [make(items)], "s", _strategy("en-en"), BatchSettings(1, 2, 1.0, match_budget=False), 0
+            [make(items)],
+            "s",
+            _strategy("en-en"),
+            BatchSettings(1, 2, 1.0, match_budget=False, exposure="pairs"),
+            0,
         )
 
 
 def test_texts_are_compared_after_normalisation() -> None:
     items = {"a": {"en": ("Who?", "x")}, "b": {"en": (" ＷＨＯ ", "y")}, "c": {"en": ("Why?", "z")}}
     plan = plan_batches(
-        [make(items)], "s", _strategy("en-en"), BatchSettings(4, 2, 1.0, match_budget=False), 0
+        [make(items)],
+        "s",
+        _strategy("en-en"),
+        BatchSettings(4, 2, 1.0, match_budget=False, exposure="pairs"),
+        0,
     ).table
     for step in range(4):
         assert set(plan.filter(step=step)["item_id"]) != {"a", "b"}
@@ -389,7 +434,7 @@ def test_texts_are_compared_after_normalisation() -> None:
     ],
 )
 def test_a_plan_that_was_tampered_with_is_caught(change, law: str) -> None:  # type: ignore[no-untyped-def]
-    dataset, asked = parallel(20), BatchSettings(4, 4, 1.0, match_budget=False)
+    dataset, asked = parallel(20), BatchSettings(4, 4, 1.0, match_budget=False, exposure="pairs")
     plan = plan_batches([dataset], "s", _strategy("mono"), asked, 0).table
     check_plan(plan, [dataset], asked, _strategy("mono"))
     with pytest.raises(InputError, match=law):
@@ -397,10 +442,13 @@ def test_a_plan_that_was_tampered_with_is_caught(change, law: str) -> None:  # t
 
 
 def test_meeting_twice_and_a_wrong_mix_are_caught() -> None:
-    dataset, asked = parallel(20), BatchSettings(4, 4, 1.0, match_budget=False)
+    dataset, asked = parallel(20), BatchSettings(4, 4, 1.0, match_budget=False, exposure="pairs")
     plan = plan_batches([dataset], "s", _strategy("en-en"), asked, 0).table
-    with pytest.raises(InputError, match="the mix"):
+    with pytest.raises(InputError, match=r"every kind whose share is .* takes part.*0 pairs of cr"):
         check_plan(plan, [dataset], asked, _strategy("cross"))
+    mixed = plan_batches([dataset], "s", _strategy("hybrid"), asked, 0).table
+    with pytest.raises(InputError, match="the mix is the asked one, by kind"):
+        check_plan(mixed, [dataset], asked, _strategy("mono"))
     columns = ["dataset", "item_id", "query_id", "doc_id"]
     twice = plan.with_columns(
         pl.when(pl.col("slot") == 1).then(pl.col(c).shift(1)).otherwise(pl.col(c)).alias(c)
@@ -408,18 +456,6 @@ def test_meeting_twice_and_a_wrong_mix_are_caught() -> None:
     )
     with pytest.raises(InputError, match=r"share an item.*step 0"):
         check_plan(twice, [dataset], asked, _strategy("en-en"))
-
-
-@settings(max_examples=100, deadline=None)
-@given(weights=st.lists(st.floats(0.01, 10), min_size=1, max_size=9), units=st.integers(0, 60))
-def test_quotas_add_up_and_are_within_one_of_the_share(weights: list[float], units: int) -> None:
-    pairs = [LanguagePair(a, b) for a, b in itertools.product(["de", "en", "sw"], repeat=2)]
-    shares = {p: w / sum(weights) for p, w in zip(pairs, weights, strict=False)}
-    divided = quotas(units, shares)
-    assert sum(divided.values()) == units
-    for kind in ("mono", "cross"):
-        asked = units * sum(s for p, s in shares.items() if p.kind == kind)
-        assert abs(sum(n for p, n in divided.items() if p.kind == kind) - asked) < 1 + 1e-6
 
 
 def test_every_kind_that_params_may_name_has_its_row() -> None:

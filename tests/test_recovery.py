@@ -176,7 +176,7 @@ def disturbed(root: Path, home: Path, number: int) -> bool:
 
 
 def stage_of(line: str) -> str:
-    return line.partition("-m stages.")[2]
+    return line.partition("polybatch stage ")[2]
 
 
 def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:

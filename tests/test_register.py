@@ -93,3 +93,19 @@ def test_what_cannot_be_registered_is_told_with_the_cure(
     sh(root, "git", "update-ref", "-d", "HEAD")
     with pytest.raises(InputError, match="without a commit"):
         register(root)
+
+
+def test_without_a_name_in_git_and_without_a_branch_it_registers_all_the_same(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "clone"
+    sh(tmp_path, "git", "clone", "-q", str(workspace), str(clone))
+    sh(clone, "git", "checkout", "-q", "--detach")
+    sh(clone, "git", "config", "user.useConfigOnly", "true")
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.delenv(f"GIT_{role}_NAME", raising=False)
+        monkeypatch.delenv(f"GIT_{role}_EMAIL", raising=False)
+    register(clone)
+    assert sh(clone, "git", "for-each-ref", "refs/exps").count("refs/exps/") == 2

@@ -22,10 +22,10 @@ import pytest
 
 from polybatch.download import Fetcher
 from polybatch.errors import InputError
+from polybatch.report import rows_read
 from polybatch.sources import SOURCES
 from polybatch.sources.base import Document, Parsed, Place, Query, Rows, Tally
 from polybatch.tables import Dataset, check_dataset
-from polybatch.validation import rows_read
 from tests.test_domain_sources import entry, memory, ntrex, passages, unit
 from tests.test_hub_sources import belebele, miracl, mmarco, put
 from tests.test_more_sources import _tydi

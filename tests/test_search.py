@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -132,6 +133,56 @@ def test_missing_torn_and_mixed_files_are_told_apart(tmp_path: Path) -> None:
     for load in (load_index, load_queries):
         with pytest.raises(InputError, match="no readable file"):
             load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        *(np.float32(1), np.ones(2, np.float32), np.ones((2, 8, 1), np.float32)),
+        *(np.ones((2, 8)), np.ones((2, 8), np.int64), np.ones((2, 8), bool)),
+        *(np.array([["a"] * 8] * 2), np.ones((2, 8), ">f4"), np.ones((2, 8), np.complex64)),
+    ],
+    ids=lambda array: f"{array.dtype}{array.shape}",
+)
+def test_an_array_that_is_no_table_of_vectors_is_refused(tmp_path: Path, array: np.ndarray) -> None:
+    save_queries(_queries(_random(2)), tmp_path)
+    np.save(tmp_path / "queries.npy", array)
+    with pytest.raises(InputError, match=r"an array of shape .* and type .*dvc repro"):
+        load_queries(tmp_path)
+
+
+def test_an_archive_of_arrays_and_pickled_objects_are_refused(tmp_path: Path) -> None:
+    save_queries(_queries(_random(2)), tmp_path)
+    path = tmp_path / "queries.npy"
+    with path.open("wb") as stream:
+        np.savez(stream, vectors=_random(2))
+    with pytest.raises(InputError, match=r"found NpzFile, expected vectors of queries"):
+        load_queries(tmp_path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match="no readable file"):
+        load_queries(tmp_path)
+    np.save(path, np.array([{}, {}]), allow_pickle=True)
+    with pytest.raises(InputError, match="no readable file"):
+        load_queries(tmp_path)
+
+
+def test_an_index_of_another_kind_is_refused(tmp_path: Path) -> None:
+    save_index(build_index(["a", "b"], _random(2)), tmp_path)
+    for other in (faiss.IndexFlatL2(8), faiss.IndexHNSWFlat(8, 4), faiss.IndexLSH(8, 8)):
+        other.add(_random(2))
+        faiss.write_index(other, str(tmp_path / "documents.faiss"))
+        with pytest.raises(InputError, match=r"another kind \(Index.*dvc repro"):
+            load_index(tmp_path)
+
+
+def test_a_torn_index_is_refused_wherever_it_ends(tmp_path: Path) -> None:
+    save_index(build_index(["a", "b"], _random(2)), tmp_path)
+    path = tmp_path / "documents.faiss"
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(InputError, match="no readable file"):
+            load_index(tmp_path)
 
 
 def test_distinct_rows_do_not_depend_on_the_order_given() -> None:

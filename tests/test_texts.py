@@ -18,7 +18,7 @@ from polybatch.errors import InputError, InputErrorList
 from polybatch.settings import AdaptationSettings
 from polybatch.spans import IGNORED, crop, delete, mask, pack, pieces
 from polybatch.tables import CORPUS, QRELS, QUERIES, Dataset
-from polybatch.texts import domain_text, plan_texts, quotas
+from polybatch.texts import domain_text, plan_texts
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = AdaptationSettings(
@@ -162,15 +162,6 @@ def test_too_few_texts_for_a_batch_are_told() -> None:
     with pytest.raises(InputError, match=r"language sw: found 2 texts.*batch_texts \(3\)"):
         plan_texts(["en"] * 30 + ["sw"] * 2, range(32), changed(size_exponent=0.0), 0)
     assert plan_texts(["sw"] * 2, None, SETTINGS, 0).shape == (6, 3)
-
-
-@settings(deadline=None)
-@given(st.integers(0, 1000), st.lists(st.integers(1, 50), min_size=1, max_size=6))
-def test_quotas_are_whole_and_within_one(units: int, weights: list[int]) -> None:
-    shares = {str(i): weight / sum(weights) for i, weight in enumerate(weights)}
-    found = quotas(units, shares)
-    assert sum(found.values()) == units
-    assert all(abs(found[name] - units * share) < 1 for name, share in shares.items())
 
 
 # Views -------------------------------------------------------------------------------------------

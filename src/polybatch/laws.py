@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import polars as pl
 
 from polybatch.errors import InputError
 from polybatch.languages import LanguagePair
 from polybatch.pairs import item_keys, pair_counts
-from polybatch.plans import KINDS, PLAN
+from polybatch.plans import KINDS, PLAN, shares_of
+from polybatch.quotas import Shares, blocks_of
 from polybatch.settings import BatchSettings, Strategy
 from polybatch.tables import Dataset
 
 
 def check_plan(
-    table: pl.DataFrame, datasets: Sequence[Dataset], settings: BatchSettings, strategy: Strategy
+    table: pl.DataFrame,
+    datasets: Sequence[Dataset],
+    settings: BatchSettings,
+    strategy: Strategy,
+    budgets: Sequence[int] = (),
 ) -> None:
-    """Raise InputError with the law that the plan breaks and the first step where it does."""
+    """Raise InputError with the law that the plan breaks and the first step where it does.
+
+    `budgets`: steps of the study's strategies; the mix is as asked up to each of them.
+    """
     if table.schema != PLAN:
         _broken("its columns", f"{dict(table.schema)}", f"{dict(PLAN)}")
     kind = KINDS[strategy.batches]
@@ -30,8 +40,12 @@ def check_plan(
         _check_each_batch_has_one(table, ["query_lang", "doc_lang"], "have one language pair")
     _check_nobody_meets_twice(table, datasets)
     if steps:
-        shares = kind.shares(pair_counts(datasets), settings.size_exponent, strategy)
-        _check_mix(table, shares, settings.batch_pairs)
+        counts = pair_counts(datasets)
+        blocks = blocks_of(steps, [budget for budget in budgets if budget < steps])
+        _check_mix(table, shares_of(counts, strategy, settings), settings.batch_pairs, blocks)
+        if settings.exposure == "item":
+            languages = {lang for pair in counts for lang in (pair.query, pair.document)}
+            _check_parallel(table, datasets, len(languages))
 
 
 def _check_full(table: pl.DataFrame, steps: int, size: int) -> None:
@@ -102,22 +116,54 @@ def _check_nobody_meets_twice(table: pl.DataFrame, datasets: Sequence[Dataset]) 
         )
 
 
-def _check_mix(table: pl.DataFrame, shares: dict[LanguagePair, float], size: int) -> None:
+def _check_mix(table: pl.DataFrame, shares: Shares, size: int, blocks: Sequence[int]) -> None:
+    """Every sum that `quotas.apportion` rounds is within one batch of what is asked."""
+    for end, steps in zip(accumulate(blocks), blocks, strict=True):
+        until = table.filter(pl.col("step") < end)
+        for what, group in _SUMS.items():
+            _check_sums(until.filter(pl.col("step") >= end - steps), shares, size, what, group)
+        _check_sums(until, shares, size, "query language", _SUMS["query language"])
+
+
+_SUMS: dict[str, Callable[[LanguagePair], str]] = {
+    "kind": lambda pair: pair.kind,
+    "language pair": str,
+    "query language": lambda pair: pair.query,
+    "query language of a kind": lambda pair: f"{pair.query} ({pair.kind})",
+    "document language of a kind": lambda pair: f"{pair.document} ({pair.kind})",
+}
+
+
+def _check_sums(
+    table: pl.DataFrame, shares: Shares, size: int, what: str, group: Callable[[LanguagePair], str]
+) -> None:
+    wanted, found = defaultdict[str, float](float), Counter[str]()
+    for pair, share in shares.items():
+        wanted[group(pair)] += share * table.height
     rows = table.group_by("query_lang", "doc_lang").agg(pl.len().alias("n")).rows()
-    found = {LanguagePair(asked, answered): n for asked, answered, n in rows}
-    for pair in {*shares, *found}:
-        asked = shares.get(pair, 0.0) * table.height
-        if abs(found.get(pair, 0) - asked) > 2 * size:  # one batch, and one of its kind's total
-            _broken(
-                "the mix is the asked one",
-                f"{found.get(pair, 0)} pairs of {pair}",
-                f"{asked:.1f}, give or take a batch",
-            )
-    for kind in ("mono", "cross"):
-        asked = sum(share for pair, share in shares.items() if pair.kind == kind) * table.height
-        there = sum(n for pair, n in found.items() if pair.kind == kind)
-        if abs(there - asked) > size:
-            _broken("the mix is the asked one", f"{there} {kind} pairs", f"{asked:.1f}")
+    for asked, answered, n in rows:
+        found[group(LanguagePair(asked, answered))] += n
+    for name in sorted({*wanted, *found}):
+        if abs(found[name] - wanted[name]) >= size:
+            law = f"the mix is the asked one, by {what}"
+            if not found[name]:
+                law = f"every {what} whose share is at least one batch takes part"
+            expected = f"{wanted[name]:.1f}, give or take less than a batch of {size}"
+            _broken(law, f"{found[name]} pairs of {name}", expected)
+
+
+def _check_parallel(table: pl.DataFrame, datasets: Sequence[Dataset], languages: int) -> None:
+    """Every item of the plan has a query and a relevant document in every language."""
+    for dataset in datasets:
+        planned = table.filter(pl.col("dataset") == dataset.name).select("item_id").unique()
+        relevant = dataset.qrels.filter(pl.col("relevance") > 0)
+        documents = relevant.join(dataset.corpus.select("doc_id", "lang"), on="doc_id")
+        for rows in (dataset.queries, documents):
+            found = rows.join(planned, on="item_id").group_by("item_id").agg(pl.n_unique("lang"))
+            bad = found.filter(pl.col("lang") < languages).sort("item_id")
+            if bad.height:
+                law = "with exposure 'item', every item is in every language"
+                _broken(law, f"{bad['item_id'][0]} in {bad['lang'][0]}", f"{languages} languages")
 
 
 def _broken(law: str, found: str, expected: str) -> None:

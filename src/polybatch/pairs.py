@@ -69,6 +69,10 @@ class PairTable:
         a, b = (self.languages.index(half) for half in (pair.query, pair.document))
         return np.flatnonzero((self.query_of[:, a] >= 0) & (self.document_count[:, b] > 0))
 
+    def parallel_items(self) -> Int64:
+        """Return the items that have a query and a document in every language."""
+        return np.flatnonzero(((self.query_of >= 0) & (self.document_count > 0)).all(axis=1))
+
     def keys_of(self, item: int) -> list[int]:
         """Return what an item shares with others; two items with a common key must not meet."""
         found: list[int] = self.keys[self.key_bounds[item] : self.key_bounds[item + 1]].tolist()

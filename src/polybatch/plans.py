@@ -4,9 +4,12 @@ Laws of a plan, for every kind of batch:
 1. every batch is full; but for `x-y`, it is of one kind, monolingual or cross-lingual;
 2. no item is twice in a batch, and no two items of a batch share a relevant document or a
    normalised text, in any language (`pairs.PairTable`);
-3. the number of batches of each kind and language pair is within one batch of the asked share;
+3. the number of batches of each kind, language pair, query language and document language is
+   within one batch of the asked share (`quotas.apportion` says which sums exactly), so every
+   language whose share is at least one batch takes part; its expectation over seeds is that share;
 4. the same seed gives the same rows, whatever the order of the datasets' rows, and a strategy's
-   plan depends on no other strategy.
+   plan depends on no other strategy and not on its own name: equal batch settings, equal plan;
+5. where budgets differ, a shorter plan is the first steps of the longer one.
 Within a language pair items come in a shuffled order, without replacement, reshuffled when all
 have been used; an item that may not join a batch is the first to be tried for a later one.
 
@@ -15,8 +18,8 @@ Letters: S steps, B pairs a batch.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,8 +29,9 @@ import polars as pl
 from polybatch.errors import InputError
 from polybatch.languages import LanguagePair
 from polybatch.pairs import PairTable, pair_table
+from polybatch.planner import Planner
+from polybatch.quotas import Shares, blocks_of
 from polybatch.settings import BatchSettings, Strategy
-from polybatch.streams import stream
 from polybatch.tables import Dataset
 
 PLAN = pl.Schema(
@@ -44,7 +48,6 @@ PLAN = pl.Schema(
     }
 )
 
-Shares = dict[LanguagePair, float]
 Counts = Mapping[LanguagePair, int]
 
 
@@ -123,23 +126,47 @@ KINDS: dict[str, BatchKind] = {
 }
 
 
+def shares_of(counts: Counts, strategy: Strategy, settings: BatchSettings) -> Shares:
+    """Return each language pair's share of a strategy's pairs, summing to 1 (empty: no batch).
+
+    `counts`: pairs there are. But for `exposure: pairs`, the numbers of pairs are not looked at,
+    and within each kind every language is asked equally often.
+    """
+    kind = KINDS[strategy.batches]
+    if settings.exposure == "pairs":
+        return kind.shares(counts, settings.size_exponent, strategy)
+    shares = kind.shares(dict.fromkeys(counts, 1), 0.0, strategy)
+    of_kind, of_query = defaultdict[str, float](float), defaultdict[tuple[str, str], float](float)
+    for pair, share in shares.items():
+        of_kind[pair.kind] += share
+        of_query[pair.kind, pair.query] += share
+    languages = Counter(kind for kind, _ in of_query)
+    return {
+        pair: share / of_query[pair.kind, pair.query] * of_kind[pair.kind] / languages[pair.kind]
+        for pair, share in shares.items()
+    }
+
+
 def plan_batches(
     datasets: Sequence[Dataset],
     name: str,
     strategy: Strategy,
     settings: BatchSettings,
     seed: int,
+    budgets: Sequence[int] = (),
 ) -> BatchPlan:
-    """Return the complete plan of the strategy `name`.
+    """Return the complete plan of the strategy `name`, a name that only messages use.
 
-    InputError when the datasets have no pair of a language that the strategy needs, or a language
-    pair cannot fill a batch that its share gives it.
+    `budgets`: steps of the study's strategies (`quotas.blocks_of`); the plan is the first
+    `settings.steps` steps of the one for the longest. InputError when the datasets
+    have no pair of a language that the strategy needs, or a language pair cannot fill a batch
+    that its share gives it.
     """
     pairs = pair_table(datasets)
     kind = KINDS[strategy.batches]
-    shares = kind.shares(pairs.counts(), settings.size_exponent, strategy)
     if strategy.batches == "none":
         return BatchPlan(pl.DataFrame(schema=PLAN), {"steps": 0, "pairs": 0})
+    shares = shares_of(pairs.counts(), strategy, settings)
     if not shares:
         raise InputError(
             f"strategies.{name}",
@@ -148,167 +175,11 @@ def plan_batches(
             kind.meaning,
             "Add languages to the training datasets, or remove the strategy",
         )
-    planner = _Planner(pairs, name, settings, seed)
-    units = settings.steps if kind.unit == "batch" else settings.steps * settings.batch_pairs
-    order = planner.order(quotas(units, shares))
-    if kind.unit == "batch":
-        order = [pair for pair in order for _ in range(settings.batch_pairs)]
+    planner = Planner(pairs, name, settings, seed)
+    order = planner.order(shares, kind.unit, blocks_of(settings.steps, budgets))
     rows = planner.fill(order, movable=kind.unit == "slot")
     table = _table(rows, pairs, settings.batch_pairs)
     return BatchPlan(table, _summary(table, shares, settings, kind, planner))
-
-
-def quotas(units: int, shares: Shares) -> dict[LanguagePair, int]:
-    """Divide `units` by largest remainder: first among kinds, then among each kind's pairs.
-
-    Example:
-        >>> shares = {LanguagePair("de", "de"): 0.5, LanguagePair("de", "sw"): 0.3,
-        ...           LanguagePair("sw", "de"): 0.2}
-        >>> {str(pair): n for pair, n in quotas(5, shares).items()}
-        {'de>de': 3, 'de>sw': 1, 'sw>de': 1}
-    """
-    by_kind: dict[str, float] = {"mono": 0.0, "cross": 0.0}
-    for pair, share in shares.items():
-        by_kind[pair.kind] += share
-    divided: dict[LanguagePair, int] = {}
-    for kind, total in _largest_remainder(units, by_kind).items():
-        part = {pair: share for pair, share in shares.items() if pair.kind == kind}
-        if total:
-            divided |= _largest_remainder(total, part)
-    return divided
-
-
-def _largest_remainder(units: int, shares: Mapping[Any, float]) -> dict[Any, int]:
-    total = sum(shares.values())
-    exact = {key: units * share / total for key, share in shares.items()}
-    whole = {key: int(value + 1e-9) for key, value in exact.items()}
-    left = units - sum(whole.values())
-    by_rest = sorted(
-        exact, key=lambda key: (whole[key] - exact[key], str(key) == "cross", str(key))
-    )
-    return {key: n + (key in by_rest[:left]) for key, n in whole.items()}
-
-
-class _Queue:
-    """Items of one language pair in the order they are to be used."""
-
-    def __init__(
-        self, pool: np.ndarray[Any, np.dtype[np.int64]], names: tuple[object, ...]
-    ) -> None:
-        self.pool, self.names, self.epoch, self.at = pool, names, 0, 0
-        self.put_off: list[int] = []
-        self.draws = stream(*names, "documents")
-        self.order = self._shuffled()
-
-    def _shuffled(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        return stream(*self.names, self.epoch).permutation(self.pool)
-
-    def candidates(self) -> Iterator[int]:
-        """Yield items to try: those put off first, then new ones, each at most once."""
-        for item in list(self.put_off):
-            self.put_off.remove(item)
-            yield item
-        for _ in range(len(self.pool)):
-            if self.at == len(self.order):
-                self.epoch, self.at = self.epoch + 1, 0
-                self.order = self._shuffled()
-            self.at += 1
-            yield int(self.order[self.at - 1])
-
-
-class _Batch:
-    """What is in a batch so far, and who may join it."""
-
-    def __init__(self, pairs: PairTable) -> None:
-        self.pairs, self.items, self.keys = pairs, set[int](), set[int]()
-
-    def join(self, item: int) -> bool:
-        """Add the item unless it must not meet one that is there; tell whether it joined."""
-        keys = self.pairs.keys_of(item)
-        if item in self.items or not self.keys.isdisjoint(keys):
-            return False
-        self.items.add(item)
-        self.keys.update(keys)
-        return True
-
-
-class _Planner:
-    """Fills batches in order, keeping one queue a language pair."""
-
-    def __init__(self, pairs: PairTable, name: str, settings: BatchSettings, seed: int) -> None:
-        self.pairs, self.name, self.settings = pairs, name, settings
-        self.names = (seed, name)
-        self.queues: dict[LanguagePair, _Queue] = {}
-        self.deferred = 0
-
-    def order(self, counts: Mapping[LanguagePair, int]) -> list[LanguagePair]:
-        """Return the language pairs of all units, shuffled."""
-        every = [pair for pair, n in sorted(counts.items()) for _ in range(n)]
-        return [every[i] for i in stream(*self.names, "order").permutation(len(every))]
-
-    def fill(self, order: list[LanguagePair], movable: bool) -> list[tuple[LanguagePair, int, int]]:
-        """Return (language pair, item, document row) for each slot of each batch.
-
-        `movable`: a slot whose language pair has nobody left for this batch may change places
-        with a later slot of another pair.
-        """
-        rows, size = [], self.settings.batch_pairs
-        for begin in range(0, len(order), size):
-            batch = _Batch(self.pairs)
-            for slot in range(begin, begin + size):
-                item = self._take(order[slot], batch)
-                if item is None and movable:
-                    item = self._change_places(order, slot, batch)
-                if item is None:
-                    raise self._cannot_fill(order[slot], len(batch.items))
-                rows.append((order[slot], item, self._document(order[slot], item)))
-        return rows
-
-    def _take(self, pair: LanguagePair, batch: _Batch) -> int | None:
-        queue = self._queue(pair)
-        refused: list[int] = []
-        found = None
-        for item in queue.candidates():
-            if batch.join(item):
-                found = item
-                break
-            refused.append(item)
-        self.deferred += len(refused)
-        # Whoever was refused goes first next time; in a pool used up, each waits once only.
-        queue.put_off = list(dict.fromkeys([*refused, *queue.put_off]))
-        return found
-
-    def _change_places(self, order: list[LanguagePair], slot: int, batch: _Batch) -> int | None:
-        tried = {order[slot]}
-        for later in range(slot + 1, len(order)):
-            if order[later] in tried:
-                continue
-            tried.add(order[later])
-            item = self._take(order[later], batch)
-            if item is not None:
-                order[slot], order[later] = order[later], order[slot]
-                return item
-        return None
-
-    def _queue(self, pair: LanguagePair) -> _Queue:
-        if pair not in self.queues:
-            self.queues[pair] = _Queue(self.pairs.pool(pair), (*self.names, pair))
-        return self.queues[pair]
-
-    def _document(self, pair: LanguagePair, item: int) -> int:
-        language = self.pairs.languages.index(pair.document)
-        first = int(self.pairs.first_document[item, language])
-        count = int(self.pairs.document_count[item, language])
-        return first + (int(self.queues[pair].draws.integers(count)) if count > 1 else 0)
-
-    def _cannot_fill(self, pair: LanguagePair, found: int) -> InputError:
-        return InputError(
-            f"strategies.{self.name}, language pair {pair}",
-            f"{found} pairs that may stand in one batch (of {len(self._queue(pair).pool)} items)",
-            f"{self.settings.batch_pairs} (batches.batch_pairs)",
-            "Lower batch_pairs, add data in these languages, or take a language out of the"
-            " training datasets",
-        )
 
 
 def _table(rows: list[tuple[LanguagePair, int, int]], pairs: PairTable, size: int) -> pl.DataFrame:
@@ -333,7 +204,7 @@ def _table(rows: list[tuple[LanguagePair, int, int]], pairs: PairTable, size: in
 
 
 def _summary(
-    table: pl.DataFrame, shares: Shares, settings: BatchSettings, kind: BatchKind, planner: _Planner
+    table: pl.DataFrame, shares: Shares, settings: BatchSettings, kind: BatchKind, planner: Planner
 ) -> dict[str, Any]:
     realised = Counter(
         LanguagePair(*row) for row in table.select("query_lang", "doc_lang").iter_rows()
@@ -349,7 +220,12 @@ def _summary(
             "documents": table.select("dataset", "doc_id").n_unique(),
         },
         "kinds": dict(sorted(Counter(table["kind"]).items())),
-        "deferred": planner.deferred,
+        "language_pairs": {
+            "requested": len(shares),
+            "drawn": len(realised),
+            "never_drawn": len(shares) - len(realised),
+        },
+        "deferred": sum(queue.deferred for queue in planner.queues.values()),
         "languages": {
             str(pair): {
                 "asked": round(share * table.height, 1),

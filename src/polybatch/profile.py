@@ -6,12 +6,14 @@ large the data are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from polybatch.identify import misidentified
 from polybatch.pairs import normalised
+from polybatch.quality import rows_by_language
 from polybatch.scripts import in_script, letters_of
 from polybatch.settings import DatasetSettings, ValidationSettings
 from polybatch.tables import ANSWERS, Dataset
@@ -40,10 +42,12 @@ def profile(
     settings: DatasetSettings,
     validation: ValidationSettings,
     answers: pl.DataFrame | None = None,
+    kept: Mapping[str, int] | None = None,
 ) -> Profile:
     """Count what the expectations are about.
 
     `rejected`: REJECTED rows that count as losses. `answers`: ANSWERS, those that are known.
+    `kept`: rows of each language that `rejected` is held against; None: those of `dataset`.
     """
     examples: list[pl.DataFrame] = []
     tables: dict[str, list[Aggregate]] = {}
@@ -55,7 +59,8 @@ def profile(
         ] + _undeclared(frame, settings)
     tables["qrels"] = [_judgements(dataset)]
     known = ANSWERS.to_frame() if answers is None else answers
-    tables["pairs"] = _pairs(dataset, rejected, settings, known, examples)
+    lost = _shares_lost(dataset, rejected, kept)
+    tables["pairs"] = _pairs(dataset, lost, settings, known, examples)
     return Profile(tables, pl.concat(examples).sort("kind", "table", "lang", "id"))
 
 
@@ -101,8 +106,22 @@ def _language(
         _examples("other script", what, other.sort("id")),
         _examples("other language", what, wrong.sort("id"), "identified"),
     ]
-    share = {"identified": round(1 - wrong.height / asked, 6) if asked else None}
+    share = {"identified": _identified(asked, wrong.height, validation.min_identified)}
     return {"lang": lang} | found.collect(engine="streaming").row(0, named=True) | share
+
+
+def _identified(asked: int, wrong: int, least: float) -> float | None:
+    """Return the share of texts identified rightly; None where they are too few to tell.
+
+    That is: `least` is in the Wilson interval (95%) around a share below it.
+    """
+    if not asked:
+        return None
+    share, z = 1 - wrong / asked, 1.96
+    middle = share + z**2 / (2 * asked)
+    spread = z * (share * (1 - share) / asked + z**2 / (4 * asked**2)) ** 0.5
+    at_best = (middle + spread) / (1 + z**2 / asked)
+    return None if share < least <= at_best else round(share, 6)
 
 
 def _examples(kind: str, what: str, rows: pl.DataFrame, note: str | None = None) -> pl.DataFrame:
@@ -127,7 +146,7 @@ def _judgements(dataset: Dataset) -> Aggregate:
 
 def _pairs(
     dataset: Dataset,
-    rejected: pl.DataFrame,
+    lost: Mapping[str, float],
     settings: DatasetSettings,
     answers: pl.DataFrame,
     examples: list[pl.DataFrame],
@@ -148,26 +167,34 @@ def _pairs(
     for lang in settings.languages:
         asked = dataset.queries.filter(pl.col("lang") == lang)
         mine = texts.filter(pl.col("lang") == lang)
-        kept = asked.height + dataset.corpus.filter(pl.col("lang") == lang).height
-        lost = rejected.filter(pl.col("lang") == lang).height
+        rows_there = asked.height + dataset.corpus.filter(pl.col("lang") == lang).height
         least = mine.join(languages, on="item_id")["languages"].min()
         whole = held.filter(pl.col("lang") == lang)["whole"]
         rows.append(
             {
                 "lang": lang,
-                "rows": kept,
+                "rows": rows_there,
                 "items_asked": asked["item_id"].n_unique(),
                 "coverage": round(mine["item_id"].n_unique() / items, 6) if items else 0.0,
                 "fewest_languages": least,
                 "untranslated": round(same.filter(pl.col("lang") == lang).height / mine.height, 6)
                 if mine.height
                 else 0.0,
-                "rejected": round(lost / (kept + lost), 6) if kept + lost else 0.0,
+                "rejected": lost.get(lang, 0.0),
                 "answers": len(whole),
                 "cut_answers": round(1 - int(whole.sum()) / len(whole), 6) if len(whole) else None,
             }
         )
     return rows
+
+
+def _shares_lost(
+    dataset: Dataset, rejected: pl.DataFrame, kept: Mapping[str, int] | None
+) -> dict[str, float]:
+    """Return the share of rejected rows of each language that has any."""
+    rows = dict(rows_by_language(dataset).rows()) if kept is None else kept
+    lost = dict(rejected.drop_nulls("lang")["lang"].value_counts().rows())
+    return {lang: round(n / (n + rows.get(lang, 0)), 6) for lang, n in lost.items()}
 
 
 def _held(dataset: Dataset, answers: pl.DataFrame) -> pl.DataFrame:

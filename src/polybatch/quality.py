@@ -6,14 +6,16 @@ item. Texts are brought to Unicode NFC; all other changes are the user's to make
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from polybatch.duplicates import MERGED
 from polybatch.errors import InputError
+from polybatch.names import unusable_id
 from polybatch.settings import ValidationSettings
-from polybatch.tables import REJECTED, Dataset
+from polybatch.tables import NOT_REQUESTED, REJECTED, Dataset
 
 Rule = Callable[[ValidationSettings], pl.Expr]
 
@@ -45,6 +47,11 @@ KEYS: dict[str, dict[str, list[str]]] = {
 """What must be unique in a table; of rows that are not, the first is kept."""
 
 
+_UNUSABLE = "an id that is empty, or has white space or control characters, as no later file can"
+
+_NO_LOSS = (MERGED, NOT_REQUESTED)
+
+
 @dataclass(frozen=True)
 class Checked:
     """A dataset after its row rules. `composed`: texts that were not in Unicode NFC and now are."""
@@ -67,7 +74,8 @@ def quarantine(dataset: Dataset, settings: ValidationSettings) -> Checked:
         changed = frame.select((pl.col("text") != text).sum()).item()
         composed += changed
         numbered = (frame.with_columns(text) if changed else frame).with_row_index("row")
-        bad = numbered.select("row", _reason(settings, KEYS[what])).drop_nulls("reason")
+        ids = [key] if what == "corpus" else [key, "item_id"]
+        bad = numbered.select("row", _reason(settings, ids, KEYS[what])).drop_nulls("reason")
         rejected.append(_rejected(dataset.name, what, key, numbered.join(bad, on="row")))
         tables[what] = numbered.join(bad, on="row", how="anti", maintain_order="left")
     rejected.append(_dangling(dataset))
@@ -76,43 +84,91 @@ def quarantine(dataset: Dataset, settings: ValidationSettings) -> Checked:
 
 
 def refuse_losses(
-    dataset: Dataset, rejected: pl.DataFrame, settings: ValidationSettings
+    dataset: Dataset,
+    rejected: pl.DataFrame,
+    settings: ValidationSettings,
+    languages: Sequence[str] | None = None,
+    read: int | None = None,
 ) -> list[InputError]:
     """Return an error for each language that lost more than `max_rejected` of its rows.
 
-    Rows that were removed because an evaluation dataset has them are not losses of this kind and
-    must not be among `rejected`.
+    So for each table, and for the files that were read, of rows whose language is not known. Rows
+    that were removed because an evaluation dataset has them are not losses of this kind and must
+    not be among `rejected`. `languages`, `read`: as in `losses`.
     """
     errors = []
-    for lang, lost, kept, reason in losses(dataset, rejected).rows():
+    for where, lost, kept, reason in losses(dataset, rejected, languages, read).rows():
         if lost > settings.max_rejected * (lost + kept):
             errors.append(
                 InputError(
-                    f"dataset {dataset.name}, language {lang}",
+                    f"dataset {dataset.name}, {where}",
                     f"{lost} of {lost + kept} rows rejected, most of them: {reason}",
                     f"at most {settings.max_rejected:.1%} (validation.max_rejected)",
-                    "Mend the rows that results/validation.md shows, or allow more",
+                    "Correct the rows, which rejected.parquet and results/validation.md name, or"
+                    " allow more",
                 )
             )
     return errors
 
 
-def losses(dataset: Dataset, rejected: pl.DataFrame) -> pl.DataFrame:
-    """Return (lang, lost, kept, reason) of each language that lost a row; reason: the commonest."""
-    kept = pl.concat([dataset.queries.select("lang"), dataset.corpus.select("lang")])
-    kept = kept.group_by("lang").agg(pl.len().alias("kept"))
-    lost = rejected.group_by("lang").agg(
-        pl.len().alias("lost"), pl.col("reason").mode().sort().first()
+def losses(
+    dataset: Dataset,
+    rejected: pl.DataFrame,
+    languages: Sequence[str] | None = None,
+    read: int | None = None,
+) -> pl.DataFrame:
+    """Return (where, lost, kept, reason) of each place that lost a row; reason: the commonest.
+
+    A place is a language; for rows without a language, or with one that is none of `languages`
+    (None: the dataset's), the table they are from, or `the files` that the source read, of which
+    `read` rows were kept or rejected (None: as many as the tables have).
+    """
+    known = pl.Series(languages or rows_by_language(dataset)["lang"], dtype=pl.String)
+    named = pl.col("lang").is_in(known.implode()).fill_null(value=False)
+    tables = {what: getattr(dataset, what).height for what in ("queries", "corpus", "qrels")}
+    lost = real_losses(rejected).with_columns(
+        pl.when(named)
+        .then(pl.concat_str(pl.lit("language "), "lang"))
+        .when(pl.col("file").is_in(list(tables)))
+        .then(pl.concat_str(pl.lit("table "), "file"))
+        .otherwise(pl.lit("the files"))
+        .alias("where")
     )
-    joined = lost.join(kept, on="lang", how="left").with_columns(pl.col("kept").fill_null(0))
-    return joined.select("lang", "lost", "kept", "reason").sort("lang", nulls_last=True)
+    counts = lost.group_by("where").agg(
+        pl.len().cast(pl.Int64).alias("lost"), pl.col("reason").mode().sort().first()
+    )
+    kept = {f"language {lang}": rows for lang, rows in rows_by_language(dataset).rows()}
+    kept |= {f"table {what}": rows for what, rows in tables.items()}
+    others = counts.filter(where="the files")["lost"].sum()
+    kept["the files"] = tables["queries"] + tables["corpus"] if read is None else read - others
+    places = pl.DataFrame(list(kept.items()), schema={"where": pl.String, "kept": pl.Int64},
+                          orient="row")  # fmt: skip
+    joined = counts.join(places, on="where", how="left").with_columns(pl.col("kept").fill_null(0))
+    return joined.select("where", "lost", "kept", "reason").sort("where")
 
 
-def _reason(settings: ValidationSettings, keys: dict[str, list[str]]) -> pl.Expr:
+def real_losses(rejected: pl.DataFrame) -> pl.DataFrame:
+    """Return the rejected rows that are losses: not merged, and of what the dataset requests."""
+    return rejected.filter(
+        ~pl.any_horizontal(pl.col("reason").str.starts_with(each) for each in _NO_LOSS)
+    )
+
+
+def rows_by_language(dataset: Dataset) -> pl.DataFrame:
+    """Return (lang, rows) of queries and documents together."""
+    both = pl.concat([dataset.queries.select("lang"), dataset.corpus.select("lang")])
+    return both.group_by("lang").agg(pl.len().cast(pl.Int64).alias("rows")).sort("lang")
+
+
+def _reason(
+    settings: ValidationSettings, ids: Sequence[str], keys: dict[str, list[str]]
+) -> pl.Expr:
     reason = pl.lit(None, pl.String)
     for name, key in reversed(keys.items()):
         again = ~(pl.struct(key) if len(key) > 1 else pl.col(key[0])).is_first_distinct()
         reason = pl.when(again).then(pl.lit(name)).otherwise(reason)
+    unusable = pl.any_horizontal(unusable_id(name) for name in ids)
+    reason = pl.when(unusable).then(pl.lit(_UNUSABLE)).otherwise(reason)
     for name, rule in reversed(RULES.items()):
         reason = pl.when(rule(settings)).then(pl.lit(name)).otherwise(reason)
     return reason.alias("reason")

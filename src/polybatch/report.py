@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
+from polybatch.duplicates import MERGED
 from polybatch.errors import InputError
 from polybatch.markdown import escape, excerpt, markdown
 from polybatch.profile import Profile
 from polybatch.settings import DatasetSettings
 from polybatch.tables import TALLY, Dataset
-from polybatch.validation import rows_read
 
 _SHOWN = 5  # examples of each reason
+_MERGED = pl.col("reason").str.starts_with(MERGED)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A dataset after validation. `rejected`: REJECTED; `broken`: expectations that do not hold.
 
-    `tally`: TALLY of its source's files.
+    `suites`: what `polybatch.expectations.hold` returned. `tally`: TALLY of its source's files.
     """
 
     dataset: Dataset
@@ -32,7 +34,32 @@ class Outcome:
     notes: Sequence[str]
     composed: int
     broken: Sequence[InputError]
+    suites: Mapping[str, tuple[dict[str, Any], str]]
     tally: pl.DataFrame = field(default_factory=TALLY.to_frame)
+
+    @property
+    def merged(self) -> pl.DataFrame:
+        """The rows of `rejected` that were merged with an equal one: nothing of them is lost."""
+        return self.rejected.filter(_MERGED)
+
+    @property
+    def lost(self) -> pl.DataFrame:
+        """The other rows of `rejected`."""
+        return self.rejected.filter(~_MERGED)
+
+
+def rows_read(tally: pl.DataFrame) -> str:
+    """Return the sum of a source's rows in words.
+
+    Example:
+        >>> from polybatch.tables import TALLY
+        >>> rows_read(pl.DataFrame([("a", 5, 3, 1, 1), ("b", 2, 2, 0, 0)], TALLY, orient="row"))
+        '7 rows read = 5 kept + 1 merged + 1 rejected'
+    """
+    if tally.is_empty():
+        return "rows read are not counted by this source"
+    read, kept, merged, rejected = tally.select(pl.exclude("file").sum()).row(0)
+    return f"{read:,} rows read = {kept:,} kept + {merged:,} merged + {rejected:,} rejected"
 
 
 def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
@@ -49,6 +76,21 @@ def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _copies(outcome: Outcome) -> str | None:
+    """Return how many documents are copies of another one that the pool still has."""
+    if outcome.settings.use != "evaluate":
+        return None
+    rows = [row for row in outcome.profile.tables["corpus"] if isinstance(row["rows"], int)]
+    copies = sum(round(float(str(row["duplicates"])) * int(str(row["rows"]))) for row in rows)
+    if not copies:
+        return None
+    return (
+        f"documents that are copies of another one in their language: {copies:,}. They are "
+        "candidates of their own, as the publisher defines the pool: a copy ties with the "
+        "relevant one, and the tie rule decides"
+    )
+
+
 def _overview(outcome: Outcome) -> dict[str, str]:
     dataset = outcome.dataset
     numbers = {
@@ -56,7 +98,8 @@ def _overview(outcome: Outcome) -> dict[str, str]:
         "queries": dataset.queries.height,
         "documents": dataset.corpus.height,
         "judgements": dataset.qrels.height,
-        "rejected": outcome.rejected.height,
+        "merged": outcome.merged.height,
+        "rejected": outcome.lost.height,
     }
     return {"dataset": escape(dataset.name), "for": outcome.settings.use} | {
         name: f"{number:,}" for name, number in numbers.items()
@@ -72,13 +115,15 @@ def _dataset(outcome: Outcome) -> list[str]:
     notes = [f"- {excerpt(note, 400)}" for note in outcome.notes]
     if outcome.composed:
         notes.append(f"- texts brought to Unicode NFC: {outcome.composed:,}")
+    if copies := _copies(outcome):
+        notes.append(f"- {copies}")
     if notes:
         parts += ["Known of these data:", "\n".join(notes)]
     parts += ["### Rows read", f"{rows_read(outcome.tally).capitalize()}."]
     if outcome.tally.height:
         parts.append(markdown(_files(outcome.tally)))
-    if outcome.rejected.height:
-        parts += ["### Rejected, and why", _rejected(outcome.rejected)]
+    if outcome.lost.height:
+        parts += ["### Rejected, and why", _rejected(outcome.lost)]
     if outcome.profile.examples.height:
         parts += [
             "### Worth a look (kept)",

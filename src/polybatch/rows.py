@@ -54,7 +54,8 @@ class RowTable(nn.Module):
         """Make the rows `ids` the trainable ones; until `merge`, no other can be looked up."""
         also = () if self.padding is None else (self.padding,)
         self.chosen = torch.tensor(sorted({*ids, *also}), dtype=torch.long)
-        self.place = torch.full((len(self.table),), -1)
+        # Others get a place that is none: a GPU would take -1 for the last row.
+        self.place = torch.full((len(self.table),), len(self.table))
         self.place[self.chosen] = torch.arange(len(self.chosen))
         self.rows = nn.Parameter(self.table[self.chosen].clone())
 
@@ -71,7 +72,7 @@ class RowTable(nn.Module):
             return F.embedding(ids, self.table)
         places = self.place[ids]
         if places.device.type == "cpu":  # a GPU would have to be waited for, and checks by itself
-            assert bool((places >= 0).all()), "a token that the plan does not hold"
+            assert bool((places < len(self.rows)).all()), "a token that the plan does not hold"
         return F.embedding(places, self.rows, self._padding_place, sparse=True)
 
     @property

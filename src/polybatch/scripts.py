@@ -1,67 +1,64 @@
-"""Which script a language is written in, and how much of a text is in it."""
+"""Which script a language is written in, by CLDR, and how much of a text is in it."""
 
 from __future__ import annotations
 
+from functools import cache
+
 import polars as pl
+from babel.core import get_global
 
-_LATIN, _ARABIC, _CYRILLIC, _DEVANAGARI = (
-    r"\p{Latin}",
-    r"\p{Arabic}",
-    r"\p{Cyrillic}",
-    r"\p{Devanagari}",
-)
-
-_BY_SCRIPT = {
-    _LATIN: "af az bem ca cs cy da de en eo es et eu fi fil fon fr ga gl ha hr hu id ig is it kin "
-    "la lg ln lt lv mg ms mt nb nl nn no ny om pl pt ro rw sk sl sn so sq st sv sw tk tl tn tr ts "
-    "tw twi uz vi wo xh yo zu",
-    _ARABIC: "ar ckb fa ps sd ug ur",
-    _CYRILLIC: "be bg kk ky mk mn ru sr tg uk",
-    _DEVANAGARI: "hi mr ne sa",
-    r"[\p{Bengali}]": "as bn",
-    r"[\p{Ethiopic}]": "am ti",
-    r"[\p{Hebrew}]": "he yi",
-    r"[\p{Han}]": "zh",
-    r"[\p{Han}\p{Hiragana}\p{Katakana}]": "ja",
-    r"[\p{Hangul}\p{Han}]": "ko",
-    r"\p{Armenian}": "hy",
-    r"\p{Georgian}": "ka",
-    r"\p{Greek}": "el",
-    r"\p{Gujarati}": "gu",
-    r"\p{Gurmukhi}": "pa",
-    r"\p{Kannada}": "kn",
-    r"\p{Khmer}": "km",
-    r"\p{Lao}": "lo",
-    r"\p{Malayalam}": "ml",
-    r"\p{Myanmar}": "my",
-    r"\p{Sinhala}": "si",
-    r"\p{Tamil}": "ta",
-    r"\p{Telugu}": "te",
-    r"\p{Thai}": "th",
-    r"\p{Tibetan}": "bo dz",
+_SEVERAL = {
+    "Hans": ("Hani",),
+    "Hant": ("Hani",),
+    "Hanb": ("Hani", "Bopo"),
+    "Jpan": ("Hani", "Hira", "Kana"),
+    "Hrkt": ("Hira", "Kana"),
+    "Kore": ("Hang", "Hani"),
+    "Aran": ("Arab",),
+    "Cyrs": ("Cyrl",),
+    "Latf": ("Latn",),
+    "Latg": ("Latn",),
+    "Syre": ("Syrc",),
+    "Syrj": ("Syrc",),
+    "Syrn": ("Syrc",),
 }
-_SCRIPTS = {lang: script for script, langs in _BY_SCRIPT.items() for lang in langs.split()}
-_SUBTAGS = {
-    "Arab": _ARABIC,
-    "Cyrl": _CYRILLIC,
-    "Deva": _DEVANAGARI,
-    "Hans": r"[\p{Han}]",
-    "Hant": r"[\p{Han}]",
-    "Latn": _LATIN,
-}
+"""Codes of ISO 15924 for several scripts of Unicode, or for a variant of one."""
 
 
+@cache
+def script_of(lang: str) -> str | None:
+    """Return the ISO 15924 code of the script a language is written in, None if CLDR has none.
+
+    A script subtag decides; else the language's usual script in its region (CLDR's likely
+    subtags), else that of the language.
+
+    Example:
+        >>> [script_of(lang) for lang in ("pa", "pa-PK", "az-Cyrl", "zh-TW", "kin", "tlh")]
+        ['Guru', 'Arab', 'Cyrl', 'Hant', 'Latn', None]
+    """
+    language, *rest = lang.split("-")
+    if script := next((part for part in rest if len(part) == 4 and part.isalpha()), None):
+        return script.title()
+    language = str(get_global("language_aliases").get(language, language)).split("_")[0]
+    likely = get_global("likely_subtags")
+    found = next((likely[key] for key in (f"{language}_{part}" for part in rest) if key in likely),
+                 likely.get(language))  # fmt: skip
+    return str(found).split("_")[1] if found else None
+
+
+@cache
 def letters_of(lang: str) -> str | None:
     r"""Return a regular expression for a letter of the language's script, None if unknown.
 
-    A script subtag decides; else the language's usual script.
-
     Example:
-        >>> letters_of("el"), letters_of("az-Cyrl"), letters_of("tlh")
-        ('\\p{Greek}', '\\p{Cyrillic}', None)
+        >>> letters_of("el"), letters_of("ko"), letters_of("tlh")
+        ('[\\p{Grek}]', '[\\p{Hang}\\p{Hani}]', None)
     """
-    language, *rest = lang.split("-")
-    return next((_SUBTAGS[part] for part in rest if part in _SUBTAGS), _SCRIPTS.get(language))
+    script = script_of(lang)
+    if script is None:
+        return None
+    pattern = "".join(rf"\p{{{each}}}" for each in _SEVERAL.get(script, (script,)))
+    return f"[{pattern}]" if _is_known(f"[{pattern}]") else None
 
 
 def in_script(lang: str, column: str) -> pl.Expr:
@@ -79,3 +76,12 @@ def in_script(lang: str, column: str) -> pl.Expr:
     if pattern is None:
         return text.len_bytes().ge(0)
     return text.count_matches(pattern) * 2 >= text.count_matches(r"\p{L}")
+
+
+def _is_known(pattern: str) -> bool:
+    """Tell whether polars knows the scripts of a pattern: codes may be invented, or too new."""
+    try:
+        pl.select(pl.lit("a").str.contains(pattern))
+    except pl.exceptions.PolarsError:
+        return False
+    return True

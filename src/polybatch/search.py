@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import faiss
 import numpy as np
@@ -22,6 +23,9 @@ from polybatch.vectors import Float32, Int64, check_vectors
 DOC_IDS = pl.Schema({"doc_id": pl.String})
 QUERY_IDS = pl.Schema({"query_id": pl.String})
 
+_INDEX = "a FAISS index of this pipeline"
+_VECTORS = "vectors of queries (N, D) as 32-bit floats"
+_AGAIN = "Run `dvc repro --force` of the index stage: the files are of two makings"
 _NOISE = 1e-5
 """More than the rounding error of a float32 inner product of unit vectors (1e-6 at D = 4096)."""
 
@@ -111,8 +115,10 @@ def load_index(folder: Path) -> Index:
     path = folder / "documents.faiss"
     try:
         flat = faiss.read_index(str(path))
-    except RuntimeError as error:
-        raise _unreadable(path, "a FAISS index of this pipeline") from error
+    except (RuntimeError, MemoryError) as error:  # a torn one may ask for more than there is
+        raise _unreadable(path, _INDEX) from error
+    if type(flat) is not faiss.IndexFlatIP:
+        raise InputError(path, f"an index of another kind ({type(flat).__name__})", _INDEX, _AGAIN)
     doc_ids = tuple(read_table(folder / "doc_ids.parquet", DOC_IDS)["doc_id"])
     _check_count(path, flat.ntotal, len(doc_ids))
     return Index(flat, doc_ids)
@@ -131,9 +137,10 @@ def load_queries(folder: Path) -> EncodedQueries:
     """Read what `save_queries` wrote; InputError if it is missing, torn or of two makings."""
     path = folder / "queries.npy"
     try:
-        vectors: Float32 = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(path, "vectors of queries (N, D)") from error
+        vectors = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise _unreadable(path, _VECTORS) from error
+    _check_array(path, vectors)
     query_ids = tuple(read_table(folder / "query_ids.parquet", QUERY_IDS)["query_id"])
     _check_count(path, len(vectors), len(query_ids))
     return EncodedQueries(query_ids, vectors)
@@ -192,8 +199,18 @@ def _check_count(path: Path, rows: int, ids: int) -> None:
             path,
             f"{rows} vectors",
             f"one for each of the {ids} ids beside it",
-            "Run `dvc repro --force` of the index stage: the files are of two makings",
+            _AGAIN,
         )
+
+
+def _check_array(path: Path, vectors: object) -> None:
+    """Refuse what numpy reads and we did not write: an archive of arrays, 0-d, other numbers."""
+    found = type(vectors).__name__
+    if isinstance(vectors, np.ndarray):
+        if vectors.ndim == 2 and vectors.dtype == np.float32:
+            return
+        found = f"an array of shape {vectors.shape} and type {vectors.dtype}"
+    raise InputError(path, found, _VECTORS, _AGAIN)
 
 
 def _unreadable(path: Path, expected: str) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -138,6 +139,37 @@ def bias_section(bias: Mapping[str, Mapping[str, object]]) -> str:
             }
         )
         parts += [f"### {escape(dataset)}", markdown(frame)]
+    return "\n\n".join(parts)
+
+
+def exposure_section(plans: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return how often each strategy meets each language, and how many pairs of languages never.
+
+    `plans`: {strategy: what results/plans/<strategy>/<seed>.json holds}.
+    """
+    trained = {name: plan for name, plan in plans.items() if plan["steps"]}
+    if not trained:
+        return "No strategy was trained."
+    parts = [
+        "Of the pairs that training meets, with the first seed. Strategies are comparable where "
+        "their rows agree, or differ by what they are named after (`batches.exposure`)."
+    ]
+    for name, plan in trained.items():
+        pairs = plan["language_pairs"]
+        if pairs["never_drawn"]:
+            parts.append(
+                f"{escape(name)}: {plan['steps']:,} batches, {pairs['requested']:,} ordered pairs "
+                f"of languages, of which {pairs['never_drawn']:,} were never drawn."
+            )
+    for side in ("questions", "documents"):
+        languages = sorted({lang for plan in trained.values() for lang in plan[side]})
+        rows = [
+            [escape(name), *(f"{100 * plan[side].get(lang, 0) / plan['pairs']:.1f}"
+                             for lang in languages)]
+            for name, plan in trained.items()
+        ]  # fmt: skip
+        parts.append(f"Percent of {side} a language:")
+        parts.append(markdown(pl.DataFrame(rows, ["strategy", *languages], orient="row")))
     return "\n\n".join(parts)
 
 

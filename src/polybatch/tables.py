@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from polybatch.errors import InputError
-from polybatch.files import whole_file
+from polybatch.files import library_writes, whole_file
 
 QUERIES = pl.Schema(
     {
@@ -43,6 +43,9 @@ REJECTED = pl.Schema(
         "text": pl.String,
     }
 )
+NOT_REQUESTED = "not requested"
+"""How the reason begins of rejected rows that are sound, in languages or splits left out."""
+
 TALLY = pl.Schema(
     {
         "file": pl.String,
@@ -57,6 +60,10 @@ TALLY = pl.Schema(
 Kept: something of the row stands in a table. Merged: all that it says was said by another row.
 Rejected: nothing of it stands in a table; it is among the REJECTED rows of its file.
 """
+
+
+# A panic of polars, as damaged sizes in a footer cause, is not an Exception.
+_UNREADABLE = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ def write_table(frame: pl.DataFrame, path: Path, notes: Mapping[str, str] | None
 
     `notes`: what the file says of itself beside its rows; `read_notes` reads it.
     """
-    with whole_file(path) as temporary:
+    with whole_file(path) as temporary, library_writes(path):
         frame.write_parquet(
             temporary, compression="zstd", statistics=False, metadata=dict(notes or {})
         )
@@ -98,7 +105,7 @@ def read_notes(path: Path) -> dict[str, str]:
     """Return the notes that `write_table` put into a Parquet file."""
     try:
         found = pl.read_parquet_metadata(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from error
     return {key: value for key, value in found.items() if key != "ARROW:schema"}
 
@@ -121,7 +128,7 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
     """Read Parquet and hold it against `schema` (names and types, in that order)."""
     try:
         frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(path, error) from error
     if frame.schema != schema:
         raise InputError(
@@ -200,7 +207,7 @@ def check_dataset(dataset: Dataset) -> None:
     )
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
+def _unreadable(path: Path, error: BaseException) -> InputError:
     return InputError(
         path,
         f"no readable Parquet ({type(error).__name__})",

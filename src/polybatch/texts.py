@@ -8,15 +8,17 @@ Letters: N documents or packed sequences, S steps, B texts a step.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from polybatch.errors import InputError
+from polybatch.languages import LanguagePair
 from polybatch.pairs import Int64, normalised
+from polybatch.queues import Queue, take_at
+from polybatch.quotas import Shares, apportion
 from polybatch.settings import AdaptationSettings
 from polybatch.streams import stream
 from polybatch.tables import Dataset
@@ -118,9 +120,9 @@ def plan_texts(
     """Return which text is in which slot of which step, (S, B) rows of `langs` (N,).
 
     Languages get slots (steps, where batches are not mixed) in proportion to (number of texts)
-    ** size_exponent, by largest remainder. Within a language texts come shuffled and without
-    replacement, shuffled anew when all were used. No two texts of a batch have the same key;
-    `keys`: None where they may. InputError where a batch cannot be filled.
+    ** size_exponent, rounded as those of batch plans (`quotas.apportion`). Within a language texts
+    come shuffled and without replacement, shuffled anew when all were used. No two texts of a
+    batch have the same key; `keys`: None where they may. InputError where a batch cannot be filled.
 
     Example:
         >>> from polybatch.settings import AdaptationSettings
@@ -133,81 +135,54 @@ def plan_texts(
     """
     shares = _shares(langs, settings.size_exponent)
     units = settings.steps * (settings.batch_texts if settings.mixed_batches else 1)
-    order = [lang for lang, n in quotas(units, shares).items() for _ in range(n)]
+    (counts,) = apportion(shares, [units], stream(seed, "dapt", "quotas"))
+    order = [pair.query for pair, n in counts.items() for _ in range(n)]
     stream(seed, "dapt", "languages").shuffle(order)
     if not settings.mixed_batches:
         order = [lang for lang in order for _ in range(settings.batch_texts)]
-    queues = {lang: _Queue(lang, langs, keys, seed) for lang in shares}
-    plan = np.empty((settings.steps, settings.batch_texts), np.int64)
-    for step in range(settings.steps):
-        batch: set[Hashable] = set()
-        for slot in range(settings.batch_texts):
-            place = step * settings.batch_texts + slot
-            plan[step, slot] = _take(queues, order, place, batch, settings)
-    return plan
+    every = np.asarray(langs)
+    queues = {
+        lang: Queue(np.flatnonzero(every == lang), (seed, "dapt", "texts", lang))
+        for lang in dict.fromkeys(order)
+    }
+    plan = np.empty(settings.steps * settings.batch_texts, np.int64)
+    for place in range(len(plan)):
+        if place % settings.batch_texts == 0:
+            batch = _Batch(keys)
+        row = take_at(place, order, queues.__getitem__, batch.join, settings.mixed_batches)
+        if row is None:
+            raise _cannot_fill(order[place], place % settings.batch_texts, settings)
+        plan[place] = row
+    return plan.reshape(settings.steps, settings.batch_texts)
 
 
-def quotas(units: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Return whole numbers that sum to `units`, by largest remainder (ties: the first).
+class _Batch:
+    """The keys of the texts that are in a batch so far."""
 
-    Example:
-        >>> quotas(4, {"en": 0.5, "sw": 0.3, "yo": 0.2})
-        {'en': 2, 'sw': 1, 'yo': 1}
-    """
-    exact = {name: units * share for name, share in shares.items()}
-    whole = {name: int(value) for name, value in exact.items()}
-    by_rest = sorted(exact, key=lambda name: whole[name] - exact[name])
-    for name in by_rest[: units - sum(whole.values())]:
-        whole[name] += 1
-    return whole
+    def __init__(self, keys: Sequence[Hashable] | None) -> None:
+        self.keys, self.present = keys, set[Hashable]()
+
+    def join(self, row: int) -> bool:
+        """Add a text unless one with its key is there; return whether it joined."""
+        if self.keys is None:
+            return True
+        if self.keys[row] in self.present:
+            return False
+        self.present.add(self.keys[row])
+        return True
 
 
-def _shares(langs: Iterable[str], exponent: float) -> dict[str, float]:
+def _shares(langs: Iterable[str], exponent: float) -> Shares:
     names, counts = np.unique(list(langs), return_counts=True)
     weights = counts.astype(np.float64) ** exponent
-    return dict(zip(names.tolist(), (weights / weights.sum()).tolist(), strict=True))
+    pairs = [LanguagePair(name, name) for name in names.tolist()]
+    return dict(zip(pairs, (weights / weights.sum()).tolist(), strict=True))
 
 
-class _Queue:
-    """The texts of one language in the order they are to be used."""
-
-    def __init__(
-        self, lang: str, langs: Sequence[str], keys: Sequence[Hashable] | None, seed: int
-    ) -> None:
-        self.rows = np.flatnonzero(np.asarray(langs) == lang)
-        self.keys, self.chance = keys, stream(seed, "dapt", "texts", lang)
-        self.waiting: deque[int] = deque()
-
-    def take(self, batch: set[Hashable]) -> int | None:
-        """Return the first text that may join the batch, or None."""
-        for again in (False, True):
-            if again and len(self.waiting) < len(self.rows):
-                self.waiting.extend(self.chance.permutation(self.rows).tolist())
-            for place, row in enumerate(self.waiting):
-                if self.keys is None or self.keys[row] not in batch:
-                    del self.waiting[place]
-                    if self.keys is not None:
-                        batch.add(self.keys[row])
-                    return row
-        return None
-
-
-def _take(
-    queues: Mapping[str, _Queue],
-    order: list[str],
-    place: int,
-    batch: set[Hashable],
-    settings: AdaptationSettings,
-) -> int:
-    """Return the text for a place; a language that has none changes places with a later one."""
-    for other in range(place, len(order) if settings.mixed_batches else place + 1):
-        row = queues[order[other]].take(batch)
-        if row is not None:
-            order[place], order[other] = order[other], order[place]
-            return row
-    raise InputError(
-        f"dapt, language {order[place]}",
-        f"{len(batch)} texts that may be together in a batch",
+def _cannot_fill(lang: str, found: int, settings: AdaptationSettings) -> InputError:
+    return InputError(
+        f"dapt, language {lang}",
+        f"{found} texts that may be together in a batch",
         f"dapt.batch_texts ({settings.batch_texts})",
         "Lower dapt.batch_texts or dapt.rows_per_document, or add text in this language",
     )

@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -38,7 +37,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, SequentialSampler
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
-from polybatch.encoders import TokenCounts, count_tokens, features_of
+from polybatch.encoders import TokenCounts, count_tokens, features_of, padding_ids
 from polybatch.errors import InputError
 from polybatch.files import library_writes, write_json
 from polybatch.machine import (
@@ -113,7 +112,7 @@ def train(
     summary, seen = _budget(plan, tokens)
     if not plan.steps:
         return summary
-    with trained_rows(encoder, seen) as tables:
+    with trained_rows(encoder, seen | padding_ids(encoder)) as tables:
         trainer = _trainer(encoder, plan, training, tokens, seed, work)
         if is_first_process():
             trainer.add_callback(Curves(curves))
@@ -348,7 +347,7 @@ def _trainer(
         bf16=training.precision == "bf16",
         fp16=training.precision == "fp16",
         dataloader_drop_last=True,
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,  # its bar would print every logged step once more, as a dictionary
         report_to=[],
         seed=seed,
         remove_unused_columns=False,

@@ -27,6 +27,8 @@ from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig, AutoModelForMa
 
 from polybatch.adaptation.job import Job, Outcome
 from polybatch.adaptation.trainer import Batch, Steps, follow
+from polybatch.encoders import hub
+from polybatch.encoders.configurations import check_values, read_json
 from polybatch.errors import InputError
 from polybatch.pairs import Int64
 from polybatch.spans import IGNORED, mask, pack
@@ -170,18 +172,18 @@ def _language_model(job: Job, rows: Tensor) -> tuple[_LanguageModel, str]:
 
 def _given_head(job: Job, model: Any, rows: Tensor) -> str:
     """Copy the head of the checkpoint that params name, where it has one and it fits."""
-    name, revision = job.lengths.name, job.lengths.revision or None
+    name = job.lengths.name
+    plain: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
-        made = (
-            AutoConfig.from_pretrained(name, revision=revision, local_files_only=True).architectures
-            or ()
-        )
+        folder = hub.folder_of(job.lengths)
+        check_values(folder / "config.json", read_json(folder / "config.json"))
+        made = AutoConfig.from_pretrained(folder, **plain).architectures or ()
         if not any(each.endswith("MaskedLM") for each in made):
             return "new"  # saved without a head: do not load it to find that out
         given, told = AutoModelForMaskedLM.from_pretrained(
-            name, revision=revision, local_files_only=True, output_loading_info=True
+            folder, output_loading_info=True, use_safetensors=True, **plain
         )
-    except (OSError, ValueError):
+    except (InputError, OSError, ValueError):
         return "new"
     prefix = f"{model.base_model_prefix}."
     mine = {key: value for key, value in model.state_dict().items() if not key.startswith(prefix)}

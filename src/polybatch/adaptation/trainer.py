@@ -13,7 +13,6 @@ import hashlib
 import logging
 import math
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -196,7 +195,7 @@ def _arguments(job: Job) -> TrainingArguments:
         logging_nan_inf_filter=False,
         bf16=settings.precision == "bf16",
         fp16=settings.precision == "fp16",
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,  # its bar would print every logged step once more, as a dictionary
         report_to=[],
         seed=job.seed,
         remove_unused_columns=False,

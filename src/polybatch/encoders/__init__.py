@@ -9,12 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
+from polybatch.encoder_rules import HUB_NAMES, encoder_mistakes
 from polybatch.encoders import hub
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
-from polybatch.encoders.tokens import TokenCounts, count_tokens, features_of, token_limit
+from polybatch.encoders.tokens import (
+    TokenCounts,
+    count_tokens,
+    features_of,
+    padding_ids,
+    token_limit,
+)
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.errors import InputError
-from polybatch.settings import HUB_NAMES, EncoderSettings, encoder_mistakes
+from polybatch.settings import EncoderSettings
 
 __all__ = [
     "ENCODERS",
@@ -24,6 +31,7 @@ __all__ = [
     "features_of",
     "load_encoder",
     "open_checkpoint",
+    "padding_ids",
     "save_checkpoint",
     "token_limit",
 ]

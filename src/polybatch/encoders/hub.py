@@ -6,12 +6,11 @@ is a folder like any other. Code that comes with weights is never run.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
@@ -20,49 +19,57 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import (
     Dense,
     Normalize,
     Pooling,
+    Router,
     Transformer,
 )
 from torch import nn
-from transformers import AutoModel
 
-from polybatch.encoders.checkpoints import open_checkpoint, quiet
+from polybatch.encoder_rules import HUB_NAMES, is_hub_name
+from polybatch.encoders.checkpoints import (
+    TRANSFORMER_FILES,
+    load_transformer,
+    loading,
+    open_checkpoint,
+    quiet,
+)
+from polybatch.encoders.inspection import inspect_folder
+from polybatch.encoders.tokens import count_tokens
 from polybatch.errors import InputError
-from polybatch.settings import HUB_NAMES, EncoderSettings, is_hub_name
+from polybatch.rows import RowTable
+from polybatch.settings import EncoderSettings
+
+log = logging.getLogger(__name__)
 
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _UNWANTED = ["onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*"]
-_VOCABULARIES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt")
 _SENTENCE = ("modules.json", "1_Pooling/config.json")
-_TRANSFORMER = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 _LABSE = "sentence-transformers/LaBSE"
 _FILES = {_LABSE: ("2_Dense/config.json", "2_Dense/model.safetensors")}
-_FOREIGN = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
-"""What loading another's files may raise when they are not what they claim to be."""
 
 
 def load(settings: EncoderSettings) -> SentenceTransformer:
     """Return the untrained encoder of a hub name or a folder, in float32 on the CPU.
 
-    InputError when its files are missing, run code of their own, lack weights, disagree with their
-    tokenizer, have another pooling than `settings.pooling`, or no position for `settings`' lengths.
+    InputError when its files are missing, name code, lack weights or have some that are no numbers,
+    disagree with their tokenizer, have another pooling than `settings.pooling`, no position for
+    `settings`' lengths, or do not give a vector a text.
     """
-    quiet()
-    folder = _folder(settings)
-    _refuse_code(folder)
+    folder = folder_of(settings)
     if (folder / "modules.json").is_file():
-        encoder = _sentence_encoder(folder)
+        encoder = open_checkpoint(folder)
         _check_pooling(encoder, folder, settings)
     else:
         encoder = _with_pooling(folder, "cls" if settings.pooling == "cls" else "mean")
     _check_weights(encoder, folder)
+    _check_finite(encoder, folder)
     _check_vocabulary(encoder, folder)
     _check_lengths(encoder, settings)
+    _check_vectors(encoder, folder, settings)
     encoder.max_seq_length = settings.document_length
     encoder.prompts = {"query": settings.query_prompt, "document": settings.document_prompt}
     encoder.default_prompt_name = None
@@ -74,7 +81,8 @@ def transformer_of(encoder: SentenceTransformer) -> Any:
     return encoder[0].model if isinstance(encoder[0], Transformer) else None
 
 
-def _folder(settings: EncoderSettings) -> Path:
+def folder_of(settings: EncoderSettings) -> Path:
+    """Return the folder of a hub name (fetched if need be) or of a folder; InputError if none."""
     if is_hub_name(settings.name):
         return _fetched(HUB_NAMES.get(settings.name, settings.name), settings.revision)
     folder = Path(settings.name).expanduser()
@@ -119,7 +127,7 @@ def _fetched(repository: str, revision: str) -> Path:
 
 def _offline(repository: str, error: Exception) -> InputError:
     own = () if repository in HUB_NAMES.values() else (*_SENTENCE, *_FILES.get(repository, ()))
-    files = ", ".join((*_TRANSFORMER, *own))
+    files = ", ".join((*TRANSFORMER_FILES, *own))
     return InputError(
         "encoder.name",
         f"no files of '{repository}' in the hub's cache, nor a way to the hub"
@@ -131,60 +139,11 @@ def _offline(repository: str, error: Exception) -> InputError:
     )
 
 
-def _refuse_code(folder: Path) -> None:
-    for path in sorted(folder.glob("**/*config*.json")):
-        if "auto_map" in _read(path):
-            raise InputError(
-                path,
-                "'auto_map': a model whose code comes with it",
-                "a model that transformers itself knows",
-                "Choose another encoder; polybatch runs no code that comes with weights",
-            )
-
-
-def _read(path: Path) -> Any:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            path, f"no readable JSON ({error})", "JSON in UTF-8", "Fetch the file again"
-        ) from error
-    return value if isinstance(value, dict) else {}
-
-
-@contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    """Say of a folder what loading it raised; fix what transformers draws for absent heads."""
-    try:
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            yield
-    except InputError:
-        raise
-    except _FOREIGN as error:
-        first = next(iter(str(error).strip().splitlines()), "")
-        raise InputError(
-            folder,
-            f"no loadable encoder ({type(error).__name__}: {first[:200]})",
-            "a folder saved by sentence-transformers or by transformers, weights as safetensors",
-            f"Look for its files ({', '.join(_TRANSFORMER)}) and fetch what is missing",
-        ) from error
-
-
-def _sentence_encoder(folder: Path) -> SentenceTransformer:
-    with _told(folder):
-        return open_checkpoint(folder)
-
-
 def _with_pooling(folder: Path, pooling: str) -> SentenceTransformer:
-    with _told(folder):
-        if not (folder / "config.json").is_file():
-            raise FileNotFoundError("config.json is missing")
-        transformer = Transformer(
-            str(folder),
-            model_kwargs={"dtype": torch.float32, "use_safetensors": True},
-            **{f"{kind}_kwargs": {"local_files_only": True} for kind in ("config", "processor")},
-        )
+    inspect_folder(folder)
+    quiet()
+    with loading(folder):
+        transformer = load_transformer(folder, "", saved=False)
         pool = Pooling(transformer.get_embedding_dimension(), pooling_mode=pooling)
         return SentenceTransformer(modules=[transformer, pool, Normalize()], device="cpu")
 
@@ -211,45 +170,85 @@ def _has(encoder: SentenceTransformer, kind: type[nn.Module]) -> bool:
     return any(isinstance(module, kind) for module in encoder)
 
 
+def _transformers(encoder: SentenceTransformer) -> list[Transformer]:
+    """Return the transformers of an encoder, a Router's too, in the order of their folders."""
+    return [module for module in encoder.modules() if isinstance(module, Transformer)]
+
+
 def _check_weights(encoder: SentenceTransformer, folder: Path) -> None:
     """Refuse weights that are not in the files: transformers draws those at random."""
-    if transformer_of(encoder) is None:
-        return
-    place = folder
-    if (folder / "modules.json").is_file():
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-        place = folder / modules[0]["path"]
-    with _told(folder):
-        _, info = AutoModel.from_pretrained(
-            place, output_loading_info=True, local_files_only=True, use_safetensors=True
-        )
-    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
-    if missing:
-        raise InputError(
-            place,
-            f"no weights for {len(missing)} parts ({', '.join(missing[:3])})",
-            f"all weights of a {type(transformer_of(encoder)).__name__}",
-            "Fetch config.json and the weights of one and the same model",
-        )
+    parts = [each for part in inspect_folder(folder) for each in part.transformers()]
+    for part, module in zip(parts, _transformers(encoder), strict=True):
+        place = folder / part.path
+        with loading(folder):
+            _, info = type(module.model).from_pretrained(
+                place,
+                config=module.config,
+                output_loading_info=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+            )
+        missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
+        if missing:
+            raise InputError(
+                place,
+                f"no weights for {len(missing)} parts ({', '.join(missing[:3])})",
+                f"all weights of a {type(module.model).__name__}",
+                "Fetch config.json and the weights of one and the same model",
+            )
+
+
+def _check_finite(encoder: SentenceTransformer, folder: Path) -> None:
+    """Refuse weights that are NaN or infinite, in float32."""
+    tables = {
+        f"{name}.table": module.table
+        for name, module in encoder.named_modules()
+        if isinstance(module, RowTable)
+    }
+    for name, value in (encoder.state_dict() | tables).items():
+        if value.is_floating_point() and (bad := int((~torch.isfinite(value)).sum())):
+            raise InputError(
+                folder,
+                f"{bad} of {value.numel()} numbers of {name} that are NaN or infinite",
+                "finite weights, in float32 too",
+                "Fetch the weights again, or save them before the training that broke them",
+            )
 
 
 def _check_vocabulary(encoder: SentenceTransformer, folder: Path) -> None:
-    model = transformer_of(encoder)
-    if model is None:
-        return
-    if not any(path.name in _VOCABULARIES for path in folder.rglob("*")):
-        raise InputError(
-            folder, "no tokenizer", f"one of {', '.join(_VOCABULARIES)}", "Fetch the missing file"
-        )
-    highest = max(encoder.tokenizer.get_vocab().values())
-    rows = model.get_input_embeddings().num_embeddings
-    if highest >= rows:
+    for module in _transformers(encoder):
+        highest = max(module.tokenizer.get_vocab().values(), default=0)
+        rows = module.model.get_input_embeddings().num_embeddings
+        if highest >= rows:
+            raise InputError(
+                folder,
+                f"a tokenizer with ids up to {highest}, an embedding with {rows} rows",
+                "a row for every id",
+                "Take tokenizer and weights from the same model",
+            )
+
+
+def _check_vectors(encoder: SentenceTransformer, folder: Path, settings: EncoderSettings) -> None:
+    """Refuse an encoder that cannot do with two texts what is asked of it with all."""
+    texts = ["a", "a b c"]
+    with loading(folder):
+        count_tokens(encoder, texts, settings.query_length, settings.query_prompt)
+        vectors = encoder.encode(texts, prompt="", show_progress_bar=False)
+        shape, expected = vectors.shape, (len(texts), encoder.get_embedding_dimension())
+    if shape != expected or not np.isfinite(vectors).all():
         raise InputError(
             folder,
-            f"a tokenizer with ids up to {highest}, an embedding with {rows} rows",
-            "a row for every id",
-            "Take tokenizer and weights from the same model",
+            f"vectors of shape {shape}, {np.isfinite(vectors).mean():.0%} of their numbers finite",
+            f"finite ones of shape {expected}",
+            "Fetch config.json and the weights of each module again",
         )
+    for router in (module for module in encoder.modules() if isinstance(module, Router)):
+        if len(router.sub_modules) > 1:
+            log.warning(
+                "%s has the routes %s: polybatch takes '%s' for queries and documents alike",
+                *(folder, ", ".join(router.sub_modules), router.default_route),
+            )
 
 
 def _check_lengths(encoder: SentenceTransformer, settings: EncoderSettings) -> None:

@@ -45,6 +45,13 @@ def features_of(
     return features
 
 
+def padding_ids(encoder: SentenceTransformer) -> frozenset[int]:
+    """Return the ids that tokenizers of an encoder fill short texts with."""
+    tokenizers = [getattr(module, "tokenizer", None) for module in encoder.modules()]
+    ids = {getattr(tokenizer, "pad_token_id", None) for tokenizer in tokenizers}
+    return frozenset(each for each in ids if each is not None)
+
+
 def count_tokens(
     encoder: SentenceTransformer, texts: Sequence[str], max_tokens: int, prompt: str
 ) -> TokenCounts:

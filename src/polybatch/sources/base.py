@@ -11,7 +11,7 @@ from typing import Protocol
 
 from polybatch.errors import InputError
 from polybatch.files import write_json
-from polybatch.settings import SourceSettings
+from polybatch.settings import NO_FOLDER, SourceSettings
 from polybatch.sources.rows import Document as Document
 from polybatch.sources.rows import Parsed as Parsed
 from polybatch.sources.rows import Place as Place
@@ -97,14 +97,14 @@ Remove what the source does not have.
         }
         for name, takes in mine.items():
             value = getattr(settings, name)
-            if value is not None and not takes:
+            if value not in (None, NO_FOLDER) and not takes:
                 raise InputError(
                     f"sources.{self.name}.{name}",
                     str(value),
                     "no such key of this source" + ("" if self.own else ": it is fetched"),
                     "Remove it",
                 )
-        if self.own and not settings.folder and not settings.revisions:
+        if self.own and settings.folder in (None, "", NO_FOLDER) and not settings.revisions:
             raise InputError(
                 f"sources.{self.name}.folder",
                 "nothing",

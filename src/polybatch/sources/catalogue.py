@@ -60,4 +60,6 @@ def _facts(source: Source) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m polybatch.sources.catalogue PATH")
     Path(sys.argv[1]).write_text(catalogue(), encoding="utf-8")

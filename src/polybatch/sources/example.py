@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from polybatch.sources.cldr import write
@@ -37,7 +38,23 @@ def example() -> str:
     return stream.getvalue()
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Write the example to the path that is given; refuse to write over what is not the example."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print("usage: python -m polybatch.sources.example <file>.csv", file=sys.stderr)
+        return 2
+    path, text = Path(arguments[0]), example()
+    try:
+        if path.exists() and path.read_bytes() != text.encode():
+            print(f"{path} is there and is not the example; remove it first", file=sys.stderr)
+            return 1
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        print(f"{path}: {error.strerror}; name a file to write", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    _path = Path(sys.argv[1])
-    _path.parent.mkdir(parents=True, exist_ok=True)
-    _path.write_text(example(), encoding="utf-8")
+    sys.exit(main(sys.argv[1:]))

@@ -12,19 +12,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from polybatch.errors import InputError
 from polybatch.files import write_json
 from polybatch.languages import is_language
-from polybatch.sources.base import Fetch, Parsed, Rows, Source
-from polybatch.sources.lines import decoded, lines
+from polybatch.sources.base import Document, Fetch, Parsed, Place, Rows, Source
+from polybatch.sources.collected import text_id
+from polybatch.sources.entries import Languages
+from polybatch.sources.lines import decoded
+from polybatch.sources.local import check_names
+from polybatch.sources.records import Broken, no_fields, open_rows
+from polybatch.sources.rows import halved
 
 _KINDS = (".txt", ".jsonl")
+_NEEDED = ("lang", "text")
 
 
 class TextFolder(Source):
@@ -72,44 +78,88 @@ class TextFolder(Source):
                 "at least one",
                 f"Put text there, or correct sources.{self.name}.folder",
             )
-        write_json(folder / "manifest.json", {"source": self.name, "files": manifest})
+        others = sorted(
+            path.relative_to(root).as_posix()
+            for path in root.rglob("*")
+            if path.is_file() and path.suffix not in _KINDS and not path.name.startswith(".")
+        )
+        check_names([{"path": place} for place in (*manifest, *others)], self.name)
+        facts = {"source": self.name, "files": manifest, "not_read": others}
+        write_json(folder / "manifest.json", facts)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read paragraphs and rows in `languages`; what cannot be used is rejected."""
         self.check(languages, splits)
-        rows, others = Rows(), Counter[str]()
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        notes = [f"{self.name}: {file} is not read; only {' and '.join(_KINDS)} are"
+                 for file in manifest.get("not_read", ())]  # fmt: skip
+        requested, rows, texts = Languages(languages), Rows(), []
         for path in _paths(folder):
-            place = str(path.relative_to(folder))
-            for text in _jsonl(path) if path.suffix == ".jsonl" else _txt(path, place):
-                if text.fault or text.lang in languages:
-                    _add(rows, text, place)
-                else:
-                    others[text.lang] += 1
-        return rows.parsed(
-            [f"text: texts in {lang}, not asked for: {n}" for lang, n in sorted(others.items())]
-        )
+            if path != folder / "manifest.json":
+                texts += _texts(path, path.relative_to(folder).as_posix(), requested)
+        groups: dict[str, str] = {}
+        for text in texts:
+            if text.group:
+                groups[text.doc_id] = min(text.group, groups.get(text.doc_id, text.group))
+        read_as: Counter[tuple[str, str, str]] = Counter()
+        for text in texts:
+            _add(rows, self.name, text, groups.get(text.doc_id))
+            if not text.fault and text.lang != text.code:
+                read_as[text.file, text.code, str(text.lang)] += 1
+        notes += [f"{self.name}: {file}: '{code}' in {count} texts is read as {lang}"
+                  for (file, code, lang), count in sorted(read_as.items())]  # fmt: skip
+        return rows.parsed(notes)
 
 
 @dataclass(frozen=True)
 class _Text:
+    """A paragraph or row. `code`: the language as written; `group`: what its file is called."""
+
+    file: str
     row: int
-    lang: str
+    code: str
+    lang: str | None
     text: str
     title: str | None = None
-    group: str | None = None
     fault: str = ""
+    group: str = ""
+
+    @property
+    def doc_id(self) -> str:
+        """Made of the text: no file name and no row number is in it."""
+        return "" if self.fault else text_id(str(self.lang), self.text)
 
 
 def _paths(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.suffix in _KINDS and path.is_file())
 
 
-def _txt(path: Path, place: str) -> Iterator[_Text]:
+def _texts(path: Path, file: str, languages: Languages) -> list[_Text]:
+    """Return the texts of a file; those of a .txt file are one group, named by its least id."""
+    found = []
+    for row, code, text, title, fault in (
+        _jsonl(path) if path.suffix == ".jsonl" else _txt(path, file)
+    ):
+        lang, unknown = languages.find(code)
+        plain = unicodedata.normalize("NFC", " ".join(text.split()))
+        reason = fault or unknown or ("half a surrogate pair" if halved(plain + title) else "")
+        found.append(_Text(file, row, code, lang, text if reason else plain, title or None, reason))
+    least = min((text.doc_id for text in found if not text.fault), default="")
+    group = f"text:{least}" if path.suffix == ".txt" else ""
+    return [replace(text, group=group) for text in found]
+
+
+_Row = tuple[int, str, str, str, str]
+"""Row, code, text, title ('' for none), and why it cannot be used, or ''."""
+
+
+def _txt(path: Path, file: str) -> Iterator[_Row]:
     """Yield the paragraphs of a file."""
-    lang, text, row = _language(Path(place)), decoded(path), 1
-    for part in re.split(r"(\n[^\S\n]*(?:\n\s*)+)", text.replace("\r\n", "\n")):
+    code, text, row = _language(Path(file)), decoded(path), 1
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for part in re.split(r"(\n[^\S\n]*(?:\n\s*)+)", text):
         if part.strip():
-            yield _Text(row + _leading(part), lang, part, group=place)
+            yield row + _leading(part), code, part, "", ""
         row += part.count("\n")
 
 
@@ -135,46 +185,25 @@ def _language(path: Path) -> str:
     )
 
 
-def _jsonl(path: Path) -> Iterator[_Text]:
-    for row, line in enumerate(lines(path), 1):
-        if line.strip():
-            yield _of_line(row, line)
+def _jsonl(path: Path) -> Iterator[_Row]:
+    for count, row in enumerate(open_rows(path).rows):
+        if isinstance(row, Broken):
+            yield row.row, "", row.text, "", row.reason
+            continue
+        number, fields = row
+        if not count and (gone := [name for name in _NEEDED if name not in fields]):
+            raise no_fields(path, number, tuple(fields), _NEEDED, gone[0])
+        lang, text, title = (fields.get(name) for name in (*_NEEDED, "title"))
+        fault = "" if isinstance(text, str) and text.strip() else "no text"
+        code = lang.strip() if isinstance(lang, str) else ""
+        yield number, code, str(text or ""), title if isinstance(title, str) else "", fault
 
 
-def _of_line(row: int, line: str) -> _Text:
-    try:
-        entry: Any = json.loads(line)
-    except ValueError:
-        return _Text(row, "", line, fault="no JSON")
-    if not isinstance(entry, dict):
-        return _Text(row, "", line, fault="no JSON object")
-    lang, text, title = (entry.get(name) for name in ("lang", "text", "title"))
-    if not isinstance(lang, str) or not is_language(lang):
-        return _Text(row, "", line, fault="lang is no BCP-47 code")
-    if not isinstance(text, str) or not text.strip():
-        return _Text(row, lang, line, fault="no text")
-    return _Text(row, lang, text, title if isinstance(title, str) and title.strip() else None)
-
-
-def _add(rows: Rows, text: _Text, place: str) -> None:
-    doc_id = f"text:{text.lang}:{place}:{text.row:06d}"
+def _add(rows: Rows, name: str, text: _Text, group: str | None) -> None:
+    rows.read(text.file)
+    place = Place(name, text.file, text.row, text.lang, None, text.text)
     if text.fault:
-        rows.rejected.append(
-            {
-                "source": "text",
-                "file": place,
-                "row": text.row,
-                "lang": text.lang,
-                "item_id": None,
-                "reason": text.fault,
-                "text": text.text,
-            }
-        )
+        rows.reject(place, text.fault)
         return
-    rows.corpus[doc_id] = {
-        "doc_id": doc_id,
-        "lang": text.lang,
-        "text": " ".join(text.text.split()),
-        "title": text.title,
-        "group_id": text.group and f"text:{text.group}",
-    }
+    document = Document(text.doc_id, str(text.lang), text.text, text.title, group)
+    rows.add(place, document=document)

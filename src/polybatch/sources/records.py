@@ -1,14 +1,16 @@
-"""Reading the user's own text files: bounded lines, and mistakes told with file, row and cure."""
+"""Reading the user's own text files: bounded lines; mistakes are named with file, row and cure."""
 
 from __future__ import annotations
 
 import codecs
-import csv
+import difflib
 import gzip
+import io
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -16,13 +18,36 @@ import polars as pl
 
 from polybatch.errors import InputError
 
-LONGEST = 4_000_000  # bytes of a line: a longer one is no question and no document
-_BOMB = 200  # times its own size that a .gz may unpack to, above _SMALL bytes
+LONGEST = 4_000_000  # characters of a line: a longer one is no question and no document
+_BOMB = 200  # times its own size that a .gz may unpack to, above _SMALL characters
 _SMALL = 100_000_000
+_EMPTY = 1_000_000  # empty lines in a row
 _CHUNK = 100_000  # rows held as Python objects
+_CUT = (EOFError, zlib.error, gzip.BadGzipFile)  # of a .gz that is not whole
 
 Record = tuple[int, dict[str, Any]]
 """Row (the line it begins on, from 1) and fields."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A row that has no fields: why, and what it says."""
+
+    row: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RowFile:
+    """A file's rows. `columns`: the names of its header; None for JSONL, which has none.
+
+    `notes`: how the file was read where that is not plain.
+    """
+
+    columns: tuple[str, ...] | None
+    rows: Iterator[Record | Broken]
+    notes: tuple[str, ...] = ()
 
 
 class Columns:
@@ -49,134 +74,208 @@ class Columns:
         self._rows = []
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line of UTF-8 (plain or .gz), its end left on.
+def lines(path: Path, any_end: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield number and text of each line of a text file (plain or .gz), its end left on.
 
-    A byte order mark, as Excel writes it, is dropped. InputError for other encodings, for lines
-    longer than LONGEST bytes, and for a .gz that is cut, broken or a bomb.
+    UTF-8, or UTF-16 with a byte order mark; the mark is dropped. LF ends a line; with `any_end`, CR
+    does as well. InputError for other encodings, for lines longer than LONGEST, for very many empty
+    lines, and for a .gz that is cut, broken or a bomb.
     """
-    total, most = 0, max(_SMALL, _BOMB * path.stat().st_size)
+    number = total = empty = 0
+    most = max(_SMALL, _BOMB * path.stat().st_size) if path.is_file() else 0
     with ExitStack() as stack:
-        stream = cast("IO[bytes]", stack.enter_context(_open(path)))
-        for number, line in enumerate(_pieces(stream, path), 1):
-            total += len(line)
+        newline = "" if any_end else "\n"
+        stream = stack.enter_context(_text(path, newline))
+        for line in _pieces(stream, path, newline):
+            number, total = number + 1, total + len(line)
+            empty = empty + 1 if line in ("\n", "\r\n", "\r") else 0
             if len(line) > LONGEST:
-                cure = "Check that the file is text with line ends"
-                raise _refused(
-                    path, number, f"a line longer than {LONGEST:,} bytes", "a row a line", cure
-                )
-            if path.suffix == ".gz" and total > most:
-                raise _refused(path, number, f"more than {most:,} bytes unpacked",
-                               "a file that packs as text does", "Unpack it and look")  # fmt: skip
-            yield number, _decoded(line, path, number)
+                long = f"a line longer than {LONGEST:,} characters"
+                raise refused(path, number, long, "a row a line",
+                              "Check that the file is text with line ends")  # fmt: skip
+            if empty > _EMPTY:
+                raise refused(path, number, f"{_EMPTY:,} empty lines in a row", "rows",
+                              "Check that the file is the one you mean")  # fmt: skip
+            if total > most and path.suffix == ".gz":
+                raise refused(path, number, f"more than {most:,} characters unpacked",
+                              "a file that packs as text does", "Unpack it and look")  # fmt: skip
+            yield number, line.lstrip("\ufeff") if number == 1 else line
+
+
+def open_rows(path: Path) -> RowFile:
+    """Open a .jsonl, .csv or .tsv file (or one of them with .gz behind) to read its rows."""
+    from polybatch.sources.delimited import open_cells  # it reads lines with this module
+
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix == ".jsonl":
+        return RowFile(None, _objects(path))
+    if suffix in (".csv", ".tsv"):
+        return open_cells(path, "\t" if suffix == ".tsv" else ",")
+    raise InputError(
+        path,
+        f"a file that ends in '{suffix}'",
+        ".jsonl, .csv or .tsv",
+        "Convert it, or move it out of the folder",
+    )
 
 
 def records(path: Path) -> Iterator[Record]:
-    """Yield the rows of a .jsonl, .csv or .tsv file (or of one of them with .gz behind)."""
-    suffix = Path(path.name.removesuffix(".gz")).suffix
-    if suffix == ".jsonl":
-        yield from _objects(path)
-    elif suffix in (".csv", ".tsv"):
-        yield from _cells(path, "\t" if suffix == ".tsv" else ",")
-    else:
+    """Yield the rows of a file that has to be whole: InputError at the first that is broken."""
+    for row in open_rows(path).rows:
+        if isinstance(row, Broken):
+            raise refused(path, row.row, row.reason, "a row that can be read", "Correct the row")
+        yield row
+
+
+def no_fields(
+    path: Path, row: int, there: Sequence[str], needed: Sequence[str], gone: str
+) -> InputError:
+    """Return the error of a file whose rows lack one of the fields that are `needed`."""
+    close = difflib.get_close_matches(gone, there, n=1)
+    mean = f"Did you mean '{close[0]}'? " if close else ""
+    tabs = "; tabs separate columns" if ".tsv" in path.suffixes else ""
+    found = f"no text in '{gone}' (there: {', '.join(there)[:500] or 'nothing'})"
+    expected = f"{', '.join(needed[:-1])} and {needed[-1]} in every row"
+    return refused(path, row, found, expected, f"{mean}Write these names{tabs}")
+
+
+def refused(path: Path, row: int, found: str, expected: str, do: str) -> InputError:
+    """Return the error that a row of a file is."""
+    return InputError(f"{path}:{row}", found, expected, do)
+
+
+def _bytes(path: Path) -> IO[bytes]:
+    try:
+        head = path.open("rb")
+    except OSError as error:
         raise InputError(
             path,
-            f"a file that ends in '{suffix}'",
-            ".jsonl, .csv or .tsv",
-            "Convert it, or move it out of the folder",
-        )
-
-
-def _open(path: Path) -> Any:
-    try:
-        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    except FileNotFoundError as error:
-        raise InputError(
-            path, "no such file", "a file of yours", "Check sources.<name>.folder"
+            (error.strerror or repr(error)).lower(),
+            "a file of yours",
+            "Check sources.<name>.folder",
         ) from error
+    packed = path.suffix == ".gz"
+    with head:
+        start = head.read(4)
+    if start[:2] == b"\x1f\x8b" and not packed:
+        raise InputError(path, "a packed file (gzip)", "text", f"Name it {path.name}.gz")
+    if start == b"PK\x03\x04":
+        raise InputError(path, "a workbook or zip archive", "text",
+                         "Save it as text ('CSV UTF-8' in Excel)")  # fmt: skip
+    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
-def _pieces(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+def _text(path: Path, newline: str, errors: str = "strict") -> io.TextIOWrapper:
+    """Open a file as text. Its byte order mark, if any, decides the encoding."""
+    stream = _bytes(path)
+    try:
+        start = stream.read(2)
+        stream.seek(0)
+    except _CUT as error:
+        raise _not_whole(path, 1, error) from error
+    wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "utf-16" if wide else "utf-8"
+    return io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline=newline)
+
+
+def _pieces(stream: io.TextIOWrapper, path: Path, newline: str) -> Iterator[str]:
     number = 0
     try:
         while line := stream.readline(LONGEST + 1):
             number += 1
             yield line
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _refused(path, number + 1, f"a broken .gz ({error})", "a whole one",
-                       "Copy or fetch it again") from error  # fmt: skip
-
-
-def _decoded(line: bytes, path: Path, number: int) -> str:
-    if number == 1:
-        for mark, name in ((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16")):
-            if line.startswith(mark):
-                raise _refused(path, 1, name, "UTF-8", "Save it as UTF-8 ('CSV UTF-8' in Excel)")
-        line = line.removeprefix(codecs.BOM_UTF8)
-    try:
-        return line.decode("utf-8")
+    except _CUT as error:
+        raise _not_whole(path, number + 1, error) from error
     except UnicodeDecodeError as error:
-        around = line[max(0, error.start - 12) : error.start + 12].decode("cp1252", "replace")
-        found = f"byte 0x{line[error.start]:02X}, which is no UTF-8, near '{around.strip()}'"
-        cure = "Save the file as UTF-8; parts of it seem to be in an older encoding (Windows-1252)"
-        raise _refused(path, number, found, "UTF-8 in every line", cure) from error
-
-
-def _objects(path: Path) -> Iterator[Record]:
-    for number, line in lines(path):
-        if line.strip():
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise _refused(path, number, f"no JSON ({error})", "one JSON object a line",
-                               "Mend the line; a file cut short ends so") from error  # fmt: skip
-            if not isinstance(value, dict):
-                raise _refused(path, number, f"a JSON {type(value).__name__}",
-                               "one JSON object a line", 'Write {"item_id": …, …}')  # fmt: skip
-            yield number, value
-
-
-def _cells(path: Path, separator: str) -> Iterator[Record]:
-    begun = 1
-
-    def counted() -> Iterator[str]:
-        for _, line in lines(path):
-            yield line
-
-    reader = csv.reader(counted(), delimiter=separator, strict=True)
-    header: list[str] | None = None
-    while True:
-        begun = reader.line_num + 1
+        if stream.encoding == "utf-16":
+            raise refused(path, number + 1, "broken UTF-16", "text in UTF-8",
+                          "Save it as UTF-8 ('CSV UTF-8' in Excel)") from error  # fmt: skip
         try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            cure = "Close the quote; write a quote inside a quoted text twice"
-            raise _refused(path, begun, f"a row that does not end well ({error})",
-                           'text in quotes that close ("…")', cure) from error  # fmt: skip
-        if header is None:
-            header = _header(path, row, separator)
-        elif any(cell.strip() for cell in row):
-            if len(row) != len(header):
-                name = "tab" if separator == "\t" else "comma"
-                raise _refused(path, begun, f"{len(row)} columns",
-                               f"{len(header)} ({', '.join(header)})",
-                               f"Put quotes around text that holds a {name}")  # fmt: skip
-            yield begun, dict(zip(header, row, strict=True))
+            raise _undecodable(path, newline) from error
+        except _CUT as cut:  # looking for the line reads on, to where the .gz ends
+            raise _not_whole(path, number + 1, cut) from cut
 
 
-def _header(path: Path, row: list[str], separator: str) -> list[str]:
-    names = [cell.strip() for cell in row]
-    for mark, told in (("\t", "tabs"), (";", "semicolons"), (",", "commas")):
-        if len(names) == 1 and mark in names[0]:
-            cure = "Rename it to .tsv" if mark == "\t" else "Save it with commas, as .csv"
-            raise _refused(path, 1, f"columns separated by {told}",
-                           "tabs" if separator == "\t" else "commas", cure)  # fmt: skip
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise _refused(path, 1, f"the column '{twice[0]}' twice", "each name once", "Rename one")
-    return names
+def _not_whole(path: Path, number: int, error: Exception) -> InputError:
+    return refused(path, number, f"a broken .gz ({error})", "a whole one", "Copy or fetch it again")
 
 
-def _refused(path: Path, number: int, found: str, expected: str, do: str) -> InputError:
-    return InputError(f"{path}:{number}", found, expected, do)
+def _undecodable(path: Path, newline: str) -> InputError:
+    """Return an error that names the first line that is not UTF-8."""
+    with _text(path, newline, "surrogateescape") as again:
+        for number, line in enumerate(iter(lambda: again.readline(LONGEST), ""), 1):
+            raw = line.encode("utf-8", "surrogateescape")
+            try:
+                raw.decode()
+            except UnicodeDecodeError as error:
+                around = raw[max(0, error.start - 12) : error.start + 12]
+                near = around.decode("cp1252", "replace").strip()
+                found = f"byte 0x{raw[error.start]:02X}, which is not UTF-8, near '{near}'"
+                return refused(path, number, found, "UTF-8 in every line",
+                               "Save the file as UTF-8; parts of it seem to be in an older "
+                               "encoding (Windows-1252)")  # fmt: skip
+    return refused(path, 1, "bytes that are not UTF-8", "UTF-8", "Save the file as UTF-8")
+
+
+class _Repeated(dict[str, Any]):
+    """An object whose text has a key twice."""
+
+    key = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    again = _Repeated(found)
+    seen: set[str] = set()
+    again.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return again
+
+
+# Numbers stay as they are written (an id 1.0 or 007 is not 1); NaN is how Python writes no value.
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_float=str,
+    parse_int=str,
+    parse_constant={"NaN": None, "Infinity": "Infinity", "-Infinity": "-Infinity"}.get,
+)
+
+
+def _objects(path: Path) -> Iterator[Record | Broken]:
+    first = True
+    for number, line in lines(path, any_end=True):
+        text = line.strip().lstrip("\ufeff")
+        if not text:
+            continue
+        found = _fields(text)
+        if isinstance(found, str):
+            if first or not line.endswith(("\n", "\r")):
+                raise _no_jsonl(path, number, text, found, first)
+            yield Broken(number, found, text)
+        else:
+            yield number, found
+        first = False
+
+
+def _fields(text: str) -> dict[str, Any] | str:
+    """Return the object that a line is, or why it is none."""
+    try:
+        value = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        return f"no JSON ({error.msg})"
+    except RecursionError:
+        return "no JSON (too many brackets in brackets)"
+    if not isinstance(value, dict):
+        return f"a JSON {type(value).__name__}, not an object"
+    return f"the key '{value.key}' twice" if isinstance(value, _Repeated) else value
+
+
+def _no_jsonl(path: Path, number: int, text: str, found: str, first: bool) -> InputError:
+    """Return the error of a file whose first line is no object, or whose last is cut."""
+    cure = "Correct the line; a file cut short ends so"
+    if first and text.startswith("["):
+        cure = "A JSON array becomes lines by: jq -c '.[]' old.json > new.jsonl"
+    elif first and text.startswith("{"):
+        cure = "Write each object on one line: jq -c . old.json > new.jsonl"
+    return refused(path, number, found, "one JSON object a line", cure)

@@ -1,0 +1,56 @@
+"""Measure language identification on the short texts of real sources; write identify.json.
+
+    python benchmarks/identification.py          # prints what was measured
+    python benchmarks/identification.py MIRROR   # measures again
+
+Reads, of every language that the mirror has, questions and sentences of at most 100 characters.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+import polybatch
+from polybatch.download import Fetcher
+from polybatch.errors import InputError
+from polybatch.files import write_json
+from polybatch.identify import measure, measured
+from polybatch.sources import SOURCES
+from polybatch.sources.base import Source
+from polybatch.tables import QUERIES
+
+_SOURCES = ("afriqa", "mlqa", "ntrex", "sib200", "tico19", "tydiqa", "xnli", "xquad-r")
+
+
+def queries_of(source: Source, mirror: Path) -> pl.DataFrame:
+    """Return the questions and sentences that a mirror has of a source."""
+    parts = [QUERIES.to_frame()]
+    for lang in source.languages:
+        with TemporaryDirectory() as name, suppress(InputError):  # the mirror lacks this language
+            folder, cache = Path(name) / "raw", Path(name) / "resume"
+            folder.mkdir()
+            both = [lang, "en"] if lang != "en" and "en" in source.languages else [lang]
+            splits = [split for split in source.splits if split != "all"] or list(source.splits)
+            source.download(folder, both, splits, Fetcher(mirror, cache))
+            found = source.read(folder, both, splits).queries
+            parts.append(found.filter(pl.col("lang") == lang))
+    return pl.concat(parts)
+
+
+def main() -> None:
+    """Measure on a mirror, if one is named, and print the shares."""
+    if len(sys.argv) > 1:
+        questions = {name: queries_of(SOURCES[name], Path(sys.argv[1])) for name in _SOURCES}
+        write_json(Path(polybatch.__file__).with_name("identify.json"), measure(questions))
+    for lang, sources in measured().items():
+        shares = (f"{name} {share:.3f} of {texts:.0f}" for name, (texts, share) in sources.items())
+        print(f"{lang}: {', '.join(shares)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Check params.yaml before DVC hashes anything: `python -m flows.check`, which `make repro` runs.
+
+Mistakes end it with the message that a stage gives, and exit code 1. What hinders nothing, such as
+results that may be of older code, is printed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from flows.repository import check
+from polybatch.config import Config, load
+from polybatch.errors import InputError, InputErrorList
+from polybatch.files import refuse_special_files
+from polybatch.settings import NO_FOLDER
+from polybatch.utf8 import use_utf8
+from polybatch.versions import VERSIONS, older_code, older_code_message
+
+
+def check_params(root: Path) -> Config:
+    """Return params.yaml, read and checked, with the folders that dvc.yaml asks for.
+
+    Raises:
+        InputErrorList: every mistake, with its line.
+        InputError: a folder that is not there, or holds what DVC would wait for.
+    """
+    path = root / "params.yaml"
+    config = load(path)
+    raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    sections = {f"sources.{name}": value for name, value in raw["sources"].items()}
+    errors = [
+        InputError(
+            f"{path} {key}.folder",
+            "nothing",
+            f"a folder that DVC can depend on; {NO_FOLDER} where there are no files of yours",
+            f"Add `folder: {NO_FOLDER}` below {key}",
+        )
+        for key, value in {**sections, "encoder": raw["encoder"]}.items()
+        if "folder" not in value
+    ]
+    if errors:
+        raise InputErrorList(f"{path} cannot be used", errors)
+    for name, source in config.sources.items():
+        if source.folder not in (None, NO_FOLDER):
+            refuse_special_files(root / source.folder, f"{path} sources.{name}.folder")
+    return config
+
+
+def remarks(root: Path, config: Config) -> list[str]:
+    """Return what hinders no run, but may leave results as they were."""
+    told = []
+    encoder = config.encoder
+    if (root / encoder.name).is_dir() and encoder.folder != encoder.name:
+        told.append(
+            f"encoder.folder is {encoder.folder}, but encoder.name is a folder: DVC does not see"
+            f" when its files change. Write folder: {encoder.name}"
+        )
+    if (root / VERSIONS).is_file():
+        stages = older_code(root / VERSIONS, config.sources)
+        told += [older_code_message(stages)] if stages else []
+    return told
+
+
+def main() -> None:
+    """Check the params of the study here and print what is worth knowing before a run."""
+    use_utf8()
+    try:
+        check(Path())
+        for line in remarks(Path(), check_params(Path())):
+            print(f"polybatch: {line}")
+    except (InputError, InputErrorList) as error:
+        sys.exit(f"polybatch: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""From the fields of a user's row to what it says, a language each, by the names of its columns.
+
+Long form: `lang`, `question`, `answer` or `document`. Wide: `question_sw`, `answer_sw`, … Both may
+stand in one file; then a row says something in several languages.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from polybatch.errors import InputError
+from polybatch.languages import canonical, language_mistake, nearest, same_language
+from polybatch.tables import NOT_REQUESTED
+
+FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
+_TEXTS = ("question", "answer", "document")
+_WIDE = re.compile(rf"({'|'.join(_TEXTS)})_(.+)")
+_KINDS = {bool: "true or false", dict: "an object", list: "a list"}
+_LAYOUTS = 1_000  # of files whose rows have different keys: kept to be found quickly
+
+
+class Entry(NamedTuple):
+    """What a row says in one language; empty fields are ''.
+
+    `lang`: the code as written; `fault`: why the row cannot be used, '' where it can.
+    """
+
+    file: str
+    row: int
+    item_id: str
+    lang: str
+    question: str
+    answer: str
+    title: str = ""
+    group: str = ""
+    split: str = ""
+    fault: str = ""
+
+
+class Layout(NamedTuple):
+    """Which columns say what: `texts` by language code, '' being the one in `lang`."""
+
+    texts: dict[str, dict[str, str]]
+
+
+class Languages:
+    """The languages that are read, by whatever code a file has for them."""
+
+    def __init__(self, requested: Sequence[str]) -> None:
+        self.requested = tuple(requested)
+        self._known: dict[str, tuple[str | None, str]] = {}
+
+    def find(self, code: str) -> tuple[str | None, str]:
+        """Return the language of a code, None if unknown, and why its row cannot be used, or ''.
+
+        Example:
+            >>> [Languages(["he"]).find(code) for code in ("he", "iw", "de")]
+            [('he', ''), ('he', ''), ('de', "not requested: language 'de'")]
+            >>> Languages(["he"]).find("english")
+            (None, "'english' is no language code; did you mean 'en'?")
+        """
+        found = self._known.get(code)
+        if found is None:
+            found = self._look_up(code)
+            if len(self._known) < _LAYOUTS:
+                self._known[code] = found
+        return found
+
+    def _look_up(self, code: str) -> tuple[str | None, str]:
+        if not code:
+            return None, "no language code"
+        if code in self.requested:
+            return code, ""
+        if same := same_language(code, self.requested):
+            return same, ""
+        if usual := canonical(code):
+            return usual, f"{NOT_REQUESTED}: language '{usual}'"
+        if len(code) > 40 or len(self._known) >= _LAYOUTS:
+            return None, f"'{code[:20]}' is no language code"
+        if code.isascii() and (mistake := language_mistake(code)) and ", which" in mistake[0]:
+            return None, mistake[0]
+        near = nearest(code)
+        mean = f"did you mean '{near}'?" if near else "write BCP-47, such as sw or pt-BR"
+        return None, f"'{code}' is no language code; {mean}"
+
+
+class Entries:
+    """Reads what the rows of a source say. `mapped`: {field: column} of params."""
+
+    def __init__(self, name: str, mapped: Mapping[str, str], languages: Languages) -> None:
+        self._name, self._mapped, self._languages = name, mapped, languages
+        self._layouts: dict[tuple[str, ...], Layout] = {}
+        self._unseen = dict(mapped)
+        self._there: set[str] = set()
+        self.both: Counter[str] = Counter()
+        """Rows of each file that have an answer and a document; the document is not read."""
+
+    def read(self, file: str, row: int, fields: Mapping[str, Any], first: bool) -> Iterator[Entry]:
+        """Yield an entry for each language in which a row says something, or one that says nothing.
+
+        InputError if the columns of the `first` row of a file do not say what they hold.
+        """
+        names = tuple(fields)
+        layout = self._layouts.get(names)
+        if layout is None:
+            layout = self._layout(file, row, names)
+            if len(self._layouts) < _LAYOUTS:
+                self._layouts[names] = layout
+        if first and not layout.texts:
+            raise self._no_columns(file, row, names)
+        about = {field: _text(fields, self._column(field))
+                 for field in ("item_id", "title", "group", "split")}  # fmt: skip
+        said = False
+        for lang, columns in layout.texts.items():
+            texts = {field: _text(fields, columns.get(field, "")) for field in _TEXTS}
+            if any(text or fault for text, fault in texts.values()):
+                said = True
+                self.both[file] += bool(texts["answer"][0] and texts["document"][0])
+                code = (lang, "") if lang else _text(fields, self._column("lang"))
+                yield _entry(file, row, about | texts | {"lang": code})
+        if not said:
+            code = _text(fields, self._column("lang"))
+            yield _entry(file, row, about | {"lang": code})
+
+    def check_columns(self, file: str, names: Sequence[str]) -> None:
+        """Refuse a header that lacks what its rows need: the text columns, or `item_id`."""
+        layout = self._layout(file, 1, tuple(names))
+        if not layout.texts:
+            raise self._no_columns(file, 1, names)
+        asks = any("question" in columns for columns in layout.texts.values())
+        if asks and self._column("item_id") not in names:
+            raise self._missing(file, 1, names, self._column("item_id"))
+
+    def check_mapped(self) -> None:
+        """Refuse a column of params that no file has."""
+        for field, column in self._unseen.items():
+            raise InputError(
+                f"sources.{self._name}.columns",
+                f"{field}={column}, and no file with a column '{column}'",
+                f"one of {', '.join(sorted(self._there)[:20])}",
+                f"{_mean(column, sorted(self._there))}Correct the name",
+            )
+
+    def _column(self, field: str) -> str:
+        return self._mapped.get(field, field)
+
+    def _layout(self, file: str, row: int, names: tuple[str, ...]) -> Layout:
+        there = {name for name in names if name}
+        self._there |= there if len(self._there) < _LAYOUTS else set()
+        self._unseen = {key: name for key, name in self._unseen.items() if name not in there}
+        self._refuse_misnamed(file, row, there)
+        texts: dict[str, dict[str, str]] = {}
+        if self._column("lang") in there:
+            long = {field: self._column(field) for field in _TEXTS}
+            texts[""] = {field: name for field, name in long.items() if name in there}
+        taken = set(self._mapped.values())
+        fields = {name: name for name in there - taken} | {
+            name: field for field, name in self._mapped.items() if name in there}  # fmt: skip
+        for name in sorted(there):
+            if wide := _WIDE.fullmatch(fields.get(name, "")):
+                texts.setdefault(wide[2], {})[wide[1]] = name
+        return Layout({lang: columns for lang, columns in texts.items()
+                       if columns and (not lang or self._is_wide(lang, columns))})  # fmt: skip
+
+    def _is_wide(self, lang: str, columns: Mapping[str, str]) -> bool:
+        """Tell whether `question_<lang>` … are texts in a language; `question_id` alone is not."""
+        whole = "question" in columns and len(columns) > 1
+        return whole or same_language(lang, self._languages.requested) is not None
+
+    def _refuse_misnamed(self, file: str, row: int, there: set[str]) -> None:
+        """Refuse a column whose name is nearly one that is read, and that is missing."""
+        wide = [f"{field}_{lang}" for field in _TEXTS for lang in self._languages.requested]
+        known = {self._column(field) for field in (*FIELDS, *wide)} | set(self._mapped.values())
+        others = sorted(there - known)
+        for field in (*FIELDS, *wide):
+            column = self._column(field)
+            if column in there or not others or field in self._mapped:
+                continue
+            if field in ("answer", "document") and {"answer", "document"} & there:
+                continue
+            for other in others:
+                if _nearly(field, other):
+                    raise self._missing(file, row, sorted(there), column, other)
+
+    def _no_columns(self, file: str, row: int, names: Sequence[str]) -> InputError:
+        lang = self._column("lang")
+        wanted = self._column("answer") if lang in names else lang
+        if self._mapped and not set(names) & set(self._mapped.values()):
+            wanted = sorted(self._mapped.values())[0]
+        return self._missing(file, row, names, wanted)
+
+    def _missing(
+        self, file: str, row: int, names: Sequence[str], wanted: str, close: str = ""
+    ) -> InputError:
+        mean = f"Did you mean '{close}'? " if close else _mean(wanted, names)
+        return InputError(
+            f"{file}:{row}",
+            f"the columns {', '.join(filter(None, names))[:500]}",
+            f"'{wanted}' among them: item_id, lang, question and answer in the long format, or"
+            " item_id, question_<language> and answer_<language> in the wide one",
+            f"{mean}Rename a column, or map it: sources.{self._name}.columns: [question=Frage]",
+        )
+
+
+def _mean(wanted: str, names: Sequence[str]) -> str:
+    folded = {_folded(name): name for name in names if name}
+    close = difflib.get_close_matches(_folded(wanted), list(folded), n=1)
+    return f"Did you mean '{folded[close[0]]}'? " if close else ""
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _nearly(field: str, name: str) -> bool:
+    """Tell whether a column is most likely a misspelling of a field.
+
+    Example:
+        >>> [_nearly("answer", name) for name in ("Answer", "anwser", "answer_id", "notes")]
+        [True, True, False, False]
+    """
+    if _folded(field) == _folded(name):
+        return True
+    if field not in ("item_id", *_TEXTS) or name.startswith(f"{field}_"):
+        return False
+    return difflib.SequenceMatcher(None, field, name).ratio() > 0.8
+
+
+def _text(fields: Mapping[str, Any], column: str) -> tuple[str, str]:
+    """Return the text of a field, '' for none, and why it is no text, or ''."""
+    found = fields.get(column)
+    if found is None:
+        return "", ""
+    if isinstance(found, str):
+        return found.strip().strip("\ufeff").strip(), ""
+    return "", f"{_KINDS.get(type(found), 'a value')} in '{column}', not text"
+
+
+def _entry(file: str, row: int, found: Mapping[str, tuple[str, str]]) -> Entry:
+    texts = {field: text for field, (text, _) in found.items()}
+    fault = next((fault for _, fault in found.values() if fault), "")
+    try:
+        "".join(texts.values()).encode()
+    except UnicodeEncodeError:
+        fault = fault or "half a surrogate pair"
+    return Entry(
+        file, row, texts["item_id"], texts["lang"], texts.get("question", ""),
+        texts.get("answer") or texts.get("document", ""),
+        texts["title"], texts["group"], texts["split"], fault,
+    )  # fmt: skip

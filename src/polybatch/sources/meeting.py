@@ -1,0 +1,62 @@
+"""Whether the items of a user's files meet across languages: the same `item_id` in each."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from polybatch.errors import InputError
+
+
+def meetings(
+    name: str, queries: pl.DataFrame, corpus: pl.DataFrame, qrels: pl.DataFrame
+) -> list[str]:
+    """Return notes about ids that differ by language only in how they are written (1 and 1.0).
+
+    InputError where for that reason no item is in two languages.
+
+    Example:
+        >>> rows = [("1:en", "1", "en", "Why?", "all"), ("1.0:de", "1.0", "de", "Warum?", "all")]
+        >>> from polybatch.tables import CORPUS, QRELS, QUERIES
+        >>> queries = pl.DataFrame(rows, schema=QUERIES, orient="row")
+        >>> meetings("mine", queries, CORPUS.to_frame(), QRELS.to_frame())
+        Traceback (most recent call last):
+        polybatch.errors.InputError: sources.mine: found item_id '1' (en) and '1.0' (de), expected \
+the same item_id for an item in every language. Write them alike in all files; spreadsheets make 1 \
+or 1.0 of 001 unless the column is text.
+    """
+    judged = qrels.join(corpus.select("doc_id", "lang"), on="doc_id").select("item_id", "lang")
+    items = pl.concat([queries.select("item_id", "lang"), judged]).unique(maintain_order=True)
+    if items["lang"].n_unique() < 2:
+        return []
+    meets = bool(items["item_id"].is_duplicated().any())
+    apart = (
+        items.with_columns(_spelling().alias("key"))
+        .group_by("key", maintain_order=True)
+        .agg("item_id", "lang")
+        .filter(
+            (pl.col("item_id").list.n_unique() > 1)
+            & (pl.col("lang").list.n_unique() == pl.col("lang").list.len())
+        )
+    )
+    if apart.is_empty():
+        no_item = "no item_id stands in two languages, so that nothing is searched across them"
+        return [] if meets else [f"{name}: {no_item}"]
+    _, ids, langs = apart.row(0)
+    pairs = " and ".join(f"'{item}' ({lang})" for item, lang in zip(ids, langs, strict=True))
+    more = f", and {apart.height - 1} more such items" if apart.height > 1 else ""
+    found = f"item_id {pairs}{more}"
+    if meets:
+        return [f"{name}: {found} are taken for different items"]
+    raise InputError(
+        f"sources.{name}",
+        found,
+        "the same item_id for an item in every language",
+        "Write them alike in all files; spreadsheets make 1 or 1.0 of 001 unless the column is"
+        " text",
+    )
+
+
+def _spelling() -> pl.Expr:
+    """Return what an id is but for case, widths of letters, and how a number is written."""
+    plain = pl.col("item_id").str.normalize("NFKC").str.to_lowercase()
+    return plain.str.replace(r"^[+]?0*(\d+)(\.0*)?$", "$1")

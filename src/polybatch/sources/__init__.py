@@ -11,6 +11,7 @@ from polybatch.sources.base import Source
 from polybatch.sources.beir import Beir
 from polybatch.sources.belebele import Belebele
 from polybatch.sources.cldr import Cldr
+from polybatch.sources.exams import Exams
 from polybatch.sources.folder import TextFolder
 from polybatch.sources.lareqa import MLQA_R, XQUAD, XQUAD_R
 from polybatch.sources.local import Local
@@ -29,6 +30,7 @@ SOURCES: dict[str, Source] = {
         *(Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R, Tydiqa(), Xnli()),
         *(Afriqa(), Ntrex(), Sib200(), Tico19(), TextFolder(), Beir(), Local()),
         *(Belebele(), Miracl(), Mmarco()),
+        *(Exams(),),
     )
 }
 

@@ -18,6 +18,7 @@ from polybatch.sources.local import Local
 from polybatch.sources.miracl import Miracl
 from polybatch.sources.mlqa import Mlqa
 from polybatch.sources.mmarco import Mmarco
+from polybatch.sources.mmlu_african import MmluAfrican
 from polybatch.sources.ntrex import Ntrex
 from polybatch.sources.sib200 import Sib200
 from polybatch.sources.tico19 import Tico19
@@ -30,7 +31,7 @@ SOURCES: dict[str, Source] = {
         *(Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R, Tydiqa(), Xnli()),
         *(Afriqa(), Ntrex(), Sib200(), Tico19(), TextFolder(), Beir(), Local()),
         *(Belebele(), Miracl(), Mmarco()),
-        *(Exams(),),
+        *(Exams(), MmluAfrican()),
     )
 }
 

@@ -23,6 +23,7 @@ from polybatch.sources.ntrex import Ntrex
 from polybatch.sources.sib200 import Sib200
 from polybatch.sources.tico19 import Tico19
 from polybatch.sources.tydiqa import Tydiqa
+from polybatch.sources.winogrande_african import WinograndeAfrican
 from polybatch.sources.xnli import Xnli
 
 SOURCES: dict[str, Source] = {
@@ -31,7 +32,7 @@ SOURCES: dict[str, Source] = {
         *(Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R, Tydiqa(), Xnli()),
         *(Afriqa(), Ntrex(), Sib200(), Tico19(), TextFolder(), Beir(), Local()),
         *(Belebele(), Miracl(), Mmarco()),
-        *(Exams(), MmluAfrican()),
+        *(Exams(), MmluAfrican(), WinograndeAfrican()),
     )
 }
 

@@ -15,6 +15,7 @@ from polybatch.sources.exams import Exams
 from polybatch.sources.folder import TextFolder
 from polybatch.sources.lareqa import MLQA_R, XQUAD, XQUAD_R
 from polybatch.sources.local import Local
+from polybatch.sources.mafand import Mafand
 from polybatch.sources.miracl import Miracl
 from polybatch.sources.mlqa import Mlqa
 from polybatch.sources.mmarco import Mmarco
@@ -32,7 +33,7 @@ SOURCES: dict[str, Source] = {
         *(Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R, Tydiqa(), Xnli()),
         *(Afriqa(), Ntrex(), Sib200(), Tico19(), TextFolder(), Beir(), Local()),
         *(Belebele(), Miracl(), Mmarco()),
-        *(Exams(), MmluAfrican(), WinograndeAfrican()),
+        *(Exams(), MmluAfrican(), WinograndeAfrican(), Mafand()),
     )
 }
 

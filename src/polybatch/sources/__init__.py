@@ -21,6 +21,7 @@ from polybatch.sources.mlqa import Mlqa
 from polybatch.sources.mmarco import Mmarco
 from polybatch.sources.mmlu_african import MmluAfrican
 from polybatch.sources.ntrex import Ntrex
+from polybatch.sources.scifact import Scifact
 from polybatch.sources.sib200 import Sib200
 from polybatch.sources.tico19 import Tico19
 from polybatch.sources.tydiqa import Tydiqa
@@ -33,7 +34,7 @@ SOURCES: dict[str, Source] = {
         *(Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R, Tydiqa(), Xnli()),
         *(Afriqa(), Ntrex(), Sib200(), Tico19(), TextFolder(), Beir(), Local()),
         *(Belebele(), Miracl(), Mmarco()),
-        *(Exams(), MmluAfrican(), WinograndeAfrican(), Mafand()),
+        *(Exams(), MmluAfrican(), WinograndeAfrican(), Mafand(), Scifact()),
     )
 }
 

@@ -18,6 +18,7 @@ from polybatch.errors import InputError
 from polybatch.settings import DatasetSettings, SourceSettings
 from polybatch.sources import SOURCES, source_of
 from polybatch.sources.base import Parsed, RemoteFile
+from polybatch.sources.collected import text_id
 from polybatch.sources.lines import decoded, lines
 from polybatch.sources.registry import remote_files
 from polybatch.sources.tmx import units
@@ -293,21 +294,26 @@ def taken(mine: Path, work: Path, languages: list[str]) -> Parsed:
     return SOURCES["text"].read(work, languages, ["all"])
 
 
-def test_the_users_folder_is_read_by_name_folder_and_row(mine: Path, tmp_path: Path) -> None:
+def test_the_users_folder_is_read_by_content(mine: Path, tmp_path: Path) -> None:
     found = taken(mine, tmp_path / "raw", ["sw", "pt-BR"])
-    assert found.corpus.rows() == [
-        ("text:pt-BR:pt-BR/a.txt:000001", "pt-BR", "Um.", None, "text:pt-BR/a.txt"),
-        ("text:sw:notes.sw.txt:000001", "sw", "Moja mbili.", None, "text:notes.sw.txt"),
-        ("text:sw:notes.sw.txt:000005", "sw", "Tatu.", None, "text:notes.sw.txt"),
-        ("text:sw:rows.jsonl:000001", "sw", "Nne.", "Namba", None),
-    ]
-    assert found.notes == ("text: texts in yo, not asked for: 1",)
+    file = f"text:{text_id('sw', 'Moja mbili.')}"  # a file is a group, named after its first text
+    assert found.corpus.rows() == sorted(
+        [
+            (text_id("pt-BR", "Um."), "pt-BR", "Um.", None, f"text:{text_id('pt-BR', 'Um.')}"),
+            (text_id("sw", "Moja mbili."), "sw", "Moja mbili.", None, file),
+            (text_id("sw", "Tatu."), "sw", "Tatu.", None, file),
+            (text_id("sw", "Nne."), "sw", "Nne.", "Namba", None),
+        ]
+    )
+    assert found.notes == ("text: ignored.csv is not read; only .txt and .jsonl are",)
     assert found.rejected.select("file", "row", "reason").rows() == [
-        ("rows.jsonl", 4, "lang is no BCP-47 code"),
+        ("rows.jsonl", 3, "not requested: language 'yo'"),
+        ("rows.jsonl", 4, "'Swahili' is no language code; did you mean 'sw'?"),
         ("rows.jsonl", 5, "no text"),
-        ("rows.jsonl", 6, "no JSON object"),
-        ("rows.jsonl", 7, "no JSON"),
+        ("rows.jsonl", 6, "a JSON list, not an object"),
+        ("rows.jsonl", 7, "no JSON (Expecting property name enclosed in double quotes)"),
     ]
+    assert found.tally.rows()[2] == ("rows.jsonl", 6, 1, 0, 5)
     settings = DatasetSettings("text", "text", ("sw", "pt-BR"), ("all",), "all", 0.0)
     dataset = build("mine", settings, found)
     assert (dataset.queries.height, dataset.corpus.height) == (0, 4)
@@ -451,8 +457,11 @@ def test_the_registry_says_of_each_file_what_the_mirror_says() -> None:
 
 
 def test_a_line_of_deep_json_is_rejected_and_the_others_are_read(tmp_path: Path) -> None:
-    good = json.dumps({"lang": "sw", "text": "Moja."})
-    (tmp_path / "x.jsonl").write_text(f"{good}\n{'[' * 20_000}\n{good}\n")
-    found = SOURCES["text"].read(tmp_path, ["sw"], ["all"])
+    one, two = (json.dumps({"lang": "sw", "text": text}) for text in ("Moja.", "Mbili."))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "x.jsonl").write_text(f"{one}\n{'[' * 20_000}\n{two}\n")
+    found = taken(folder, tmp_path / "raw", ["sw"])
     assert found.corpus.height == 2
-    assert found.rejected.select("row", "reason").rows() == [(2, "no JSON")]
+    assert found.rejected["row"].to_list() == [2]
+    assert "JSON" in found.rejected["reason"][0]

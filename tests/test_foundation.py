@@ -159,15 +159,22 @@ def test_a_table_of_another_shape_or_a_cut_one_is_refused(tmp_path: Path) -> Non
         read_dataset(tmp_path)
 
 
-def test_a_table_whose_footer_leads_beyond_its_end_is_refused(tmp_path: Path) -> None:
-    """Polars panics there, which is no Exception: found by tests/fuzz.py."""
+def test_a_table_with_a_damaged_footer_is_refused_or_read(tmp_path: Path) -> None:
+    """Some sizes in it make polars panic, which is no Exception: found by tests/fuzz.py."""
     write_dataset(_dataset(), tmp_path)
     path = tmp_path / "corpus.parquet"
     whole = path.read_bytes()
     footer = int.from_bytes(whole[-8:-4], "little") + 8
-    path.write_bytes(whole[:4] + whole[-footer:])
-    with pytest.raises(InputError, match="no readable Parquet"):
-        read_dataset(tmp_path)
+    refused = 0
+    for place in range(len(whole) - footer, len(whole) - 8):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x40
+        path.write_bytes(damaged)
+        try:
+            read_dataset(tmp_path)
+        except InputError:
+            refused += 1
+    assert refused > 100
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from polybatch.tables import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 _JUDGEMENT = ("query-id", "corpus-id", "score")
 _SCORE = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
 _FOUND = pl.Schema({"file": pl.String, "row": pl.Int64})
-_JUDGED = pl.Schema({**QRELS, "query_id": pl.String, "lang": pl.String, "split": pl.String})
+_JUDGED = pl.Schema(
+    [*QRELS.items(), ("query_id", pl.String), ("lang", pl.String), ("split", pl.String)]
+)
 
 
 class BeirTables:
@@ -70,10 +72,13 @@ class BeirTables:
         self._check(queries, corpus)
         # Of the item's judgements in several languages each names its own document.
         return Parsed(
-            *(frame.select(schema.names()) for frame, schema in
-              ((queries, QUERIES), (corpus, CORPUS), (qrels, QRELS))),
-            self._rejected.frame(), tuple(self._notes), tally=self._tally.frame(),
-        )  # fmt: skip
+            queries.select(QUERIES.names()),
+            corpus.select(CORPUS.names()),
+            qrels.select(QRELS.names()),
+            self._rejected.frame(),
+            tuple(self._notes),
+            tally=self._tally.frame(),
+        )
 
     def _rows(
         self, folder: Path, name: str, lang: str, needed: Sequence[str]

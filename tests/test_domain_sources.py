@@ -138,19 +138,29 @@ def test_tico19_is_parallel_across_its_memories(tmp_path: Path) -> None:
     ]
 
 
-def test_tico19_sentences_of_several_units_are_rejected_as_one_at_most_is_right(
-    tmp_path: Path,
-) -> None:
-    texts = ["un", "deux", "un ", "trois"]
-    body = "".join(unit(f"CMU_1:{n}", "fr", f"number {n}", t) for n, t in enumerate(texts, 1))
-    memory(tmp_path, "fr", body)
-    found = SOURCES["tico19"].read(tmp_path, ["en", "fr"], ["all"])
-    assert found.corpus.filter(lang="fr")["text"].to_list() == ["deux", "trois"]
-    assert found.rejected.select("row", "lang", "reason").rows() == [
-        (1, "fr", "the same text for different sentences"),
-        (3, "fr", "the same text for different sentences"),
+def test_tico19_rejects_a_text_that_stands_for_several_units(tmp_path: Path) -> None:
+    english = ("a fever", "a receptor", "a &amp;gt; b")
+    pairs = zip(english, ("fièvre", "Fièvre ", "a > b"), strict=True)
+    body = [unit(f"wiki_2:{n}", "fr", *pair) for n, pair in enumerate(pairs)]
+    memory(tmp_path, "fr", "".join(body).replace("Fièvre", "fièvre"))
+    quoted = (unit(f"wiki_2:{n}", "sw", text, f"moja {n}") for n, text in enumerate(english))
+    memory(tmp_path, "sw", "".join(quoted).replace("&amp;gt;", '"&gt;"'))
+    found = SOURCES["tico19"].read(tmp_path, ["en", "fr", "sw"], ["all"])
+    assert found.rejected.select("lang", "item_id", "reason").rows() == [
+        ("fr", "wiki_2:0000", "the same text for different sentences"),
+        ("fr", "wiki_2:0001", "the same text for different sentences"),
     ]
-    assert found.tally.row(0) == ("all.en-fr.tmx.zip", 8, 6, 0, 2)
+    assert Counter(found.corpus["lang"]) == {"en": 3, "fr": 1, "sw": 3}
+
+
+def test_wikipedia_is_a_split_of_tico19(tmp_path: Path) -> None:
+    names = ("wiki_1:1", "Wikipedia_handpicked_4:2", "Wikinews_2:3", "PubMed_1:4", "Wikivoyage_1:5")
+    memory(tmp_path, "sw", "".join(unit(name, "sw", f"e {name}", f"s {name}") for name in names))
+    source = SOURCES["tico19"]
+    for splits, held in ((["wikipedia"], 2), (["other"], 3), (["wikipedia", "other"], 5)):
+        found = source.read(tmp_path, ["sw"], splits)
+        assert found.tally["read"].to_list() == [held]
+        assert set(found.queries["split"]) == set(splits)
 
 
 def test_english_alone_is_read_from_one_memory() -> None:
@@ -413,6 +423,7 @@ def test_tico19_is_whole_but_for_sentences_that_stand_twice(fetched: Fetched) ->
         rows = (3071 - len(once)) * (3 if word == "en" else 1)  # English is in each memory
         assert found.rejected.filter(lang=lang).height == rows
     assert found.rejected.filter(lang="fr").height == 332
+    assert found.corpus["group_id"].n_unique() == 31
     assert set(found.rejected["reason"]) == {"the same text for different sentences"}
 
 

@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import re
+import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ from tests.test_domain_sources import entry, memory, ntrex, passages, unit
 from tests.test_hub_sources import belebele, miracl, mmarco, put
 from tests.test_more_sources import _tydi
 from tests.test_sources import _mlqa_dev, _two_languages
+from tests.test_translated_sources import exams, mafand, mmlu, pack, scifact, winogrande
 
 MIRROR = os.environ.get("POLYBATCH_MIRROR")
 
@@ -152,6 +154,13 @@ def _walk(path: Path) -> int:
     return count
 
 
+def _unpacked(path: Path) -> str:
+    with tarfile.open(path) as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        assert member
+        return member.read().decode()
+
+
 def _sentences(path: Path) -> int:
     with zipfile.ZipFile(path) as archive:
         return archive.read(archive.namelist()[0]).decode().count("<seg>")
@@ -166,6 +175,12 @@ def _entailed(path: Path) -> int:
 
 
 Count = Callable[[Path], int]
+
+
+def _found(pattern: str, read: Callable[[Path], str] = Path.read_text) -> Count:
+    return lambda path: len(re.findall(pattern, read(path)))
+
+
 FORMS: dict[str, tuple[Callable[[Path], object], list[str], list[str], str, Count]] = {
     "xquad-r": (_two_languages, ["en", "de"], ["test"], "*/*.json", _walk),
     "mlqa": (_mlqa_dev, ["de", "en"], ["dev"], "**/*.json", _walk),
@@ -190,6 +205,18 @@ FORMS: dict[str, tuple[Callable[[Path], object], list[str], list[str], str, Coun
     ),
     "miracl": (
         lambda folder: miracl(folder.parent), ["sw"], ["dev"], "**/*[vz]*", _all
+    ),
+    "exams": (
+        exams, ["hr", "tr"], ["dev"], "*.gz", _found('"(Croatian|Turkish)"', _unpacked)
+    ),
+    "mmlu-african": (mmlu, ["en", "zu"], ["dev"], "*.csv", _found(",[A-D]?\n")),
+    "winogrande-african": (winogrande, ["en", "zu"], ["dev"], "*.csv", _found(",dev\n")),
+    "mafand": (
+        mafand, ["zu", "ee", "fr"], ["dev"], "*/dev.json", _found(r'"(zul|ewe|fr) [0-9]')
+    ),
+    "scifact": (
+        scifact, ["en"], ["train", "test"], "beir/**/*.[jt]*",
+        lambda path: _all(path) - (path.suffix == ".tsv"),
     ),
     "mmarco": (
         lambda folder: mmarco(folder.parent), ["de", "en"], ["train", "dev"], "**/*.tsv", _all
@@ -302,7 +329,12 @@ def _mutate(chance: Random, path: Path) -> None:
         new = chance.choice(["", old + old, "<seg>x</seg>", "<tuv/>", "&#0;", "\0", "<tu>", " "])
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(name, text.replace(old, new, 1))
-    elif path.suffix == ".json" and not path.name.startswith("gold_span"):
+    elif path.name.endswith(".tar.gz"):
+        lines = _unpacked(path).split("\n")
+        row = chance.randrange(len(lines) - 1)
+        lines[row] = _changed(chance, json.loads(lines[row]))
+        pack(path, "dev.jsonl", "\n".join(lines).encode())
+    elif path.suffix == ".json" and not path.name.startswith(("gold_span", "dev.json")):
         path.write_text(_changed(chance, json.loads(path.read_text())))
     else:
         lines = _lines(path)

@@ -11,16 +11,21 @@ from polybatch.sources.base import Source
 from polybatch.sources.beir import Beir
 from polybatch.sources.belebele import Belebele
 from polybatch.sources.cldr import Cldr
+from polybatch.sources.exams import Exams
 from polybatch.sources.folder import TextFolder
 from polybatch.sources.lareqa import MLQA_R, XQUAD, XQUAD_R
 from polybatch.sources.local import Local
+from polybatch.sources.mafand import Mafand
 from polybatch.sources.miracl import Miracl
 from polybatch.sources.mlqa import Mlqa
 from polybatch.sources.mmarco import Mmarco
+from polybatch.sources.mmlu_african import MmluAfrican
 from polybatch.sources.ntrex import Ntrex
+from polybatch.sources.scifact import Scifact
 from polybatch.sources.sib200 import Sib200
 from polybatch.sources.tico19 import Tico19
 from polybatch.sources.tydiqa import Tydiqa
+from polybatch.sources.winogrande_african import WinograndeAfrican
 from polybatch.sources.xnli import Xnli
 
 SOURCES: dict[str, Source] = {
@@ -29,6 +34,7 @@ SOURCES: dict[str, Source] = {
         *(Cldr(), Mlqa(), XQUAD, XQUAD_R, MLQA_R, Tydiqa(), Xnli()),
         *(Afriqa(), Ntrex(), Sib200(), Tico19(), TextFolder(), Beir(), Local()),
         *(Belebele(), Miracl(), Mmarco()),
+        *(Exams(), MmluAfrican(), WinograndeAfrican(), Mafand(), Scifact()),
     )
 }
 

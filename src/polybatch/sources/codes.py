@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 _SHORT = {
     "amh": "am", "arb": "ar", "ben": "bn", "deu": "de", "ell": "el", "eng": "en", "fin": "fi",
-    "fra": "fr", "hau": "ha", "hin": "hi", "ibo": "ig", "ind": "id", "jpn": "ja", "kin": "rw",
-    "kor": "ko", "nya": "ny", "rus": "ru", "som": "so", "spa": "es", "swa": "sw", "swh": "sw",
-    "tam": "ta", "tel": "te", "tha": "th", "tur": "tr", "twi": "tw", "vie": "vi", "wol": "wo",
-    "yor": "yo", "zho": "zh", "zul": "zu",
+    "ewe": "ee", "fra": "fr", "hau": "ha", "hin": "hi", "ibo": "ig", "ind": "id", "jpn": "ja",
+    "kin": "rw", "kor": "ko", "nya": "ny", "rus": "ru", "som": "so", "spa": "es", "swa": "sw",
+    "swh": "sw", "tam": "ta", "tel": "te", "tha": "th", "tur": "tr", "twi": "tw", "vie": "vi",
+    "wol": "wo", "yor": "yo", "zho": "zh", "zul": "zu",
     "afr": "af", "als": "sq", "asm": "as", "azj": "az", "bam": "bm", "bod": "bo", "bul": "bg",
     "cat": "ca", "ces": "cs", "dan": "da", "est": "et", "eus": "eu", "gaz": "om", "grn": "gn",
     "guj": "gu", "hat": "ht", "heb": "he", "hrv": "hr", "hun": "hu", "hye": "hy", "isl": "is",

@@ -69,8 +69,8 @@ class Tico19(Source):
                     elif text in repeated[each]:
                         reject(rows, sentence, "the same text for different sentences")
                     else:
-                        first = replace(sentence, text=english[unit])
-                        add(rows, first if each == _PIVOT else sentence)
+                        first = english[unit] if each == _PIVOT else text
+                        add(rows, replace(sentence, text=first))
                 seen.add(unit)
         return rows.parsed(self.notes(splits))
 
@@ -108,7 +108,8 @@ def _repeated(memory: Sequence[Unit], word: str) -> set[str]:
 
     French has 166 sentences of a conversation and of an article once more, in the place of others.
     """
-    counts = Counter(" ".join(texts.get(word, "").split()) for _, texts in memory)
+    first = {unit: texts.get(word, "") for unit, texts in reversed(memory)}
+    counts = Counter(" ".join(text.split()) for text in first.values())
     return {text for text, count in counts.items() if text and count > 1}
 
 

@@ -1,0 +1,33 @@
+"""A publisher's CSV: every record with the line it begins on; another form is refused by name."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from polybatch.errors import InputError
+from polybatch.sources.lines import decoded
+
+
+def cells(path: Path, columns: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield line and cells, white space around them gone, of each record of `columns` cells.
+
+    InputError where a record has another number of cells or its quotes do not close.
+    """
+    reader = csv.reader(io.StringIO(decoded(path), newline=""), strict=True)
+    begun = 1
+    try:
+        for row in reader:
+            if len(row) != columns:
+                raise ValueError(f"{len(row)} columns")
+            yield begun, [cell.strip() for cell in row]
+            begun = reader.line_num + 1
+    except (csv.Error, ValueError) as error:
+        raise InputError(
+            f"{path}:{begun}",
+            str(error),
+            f"{columns} columns, separated by commas",
+            "Fetch the file again: `dvc repro --force` of its download stage",
+        ) from error

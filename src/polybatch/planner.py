@@ -89,10 +89,11 @@ class Planner:
 
     def _queue(self, pair: LanguagePair) -> Queue:
         key = None if self.settings.exposure == "item" else pair
-        if key not in self.queues:
+        queue = self.queues.get(key)
+        if queue is None:
             pool = self.pairs.parallel_items() if key is None else self.pairs.pool(key)
-            self.queues[key] = Queue(pool, (*self.names, key or "items"))
-        return self.queues[key]
+            queue = self.queues[key] = Queue(pool, (*self.names, key or "items"))
+        return queue
 
     def _document(self, pair: LanguagePair, item: int) -> int:
         language = self.pairs.languages.index(pair.document)
@@ -105,12 +106,14 @@ class Planner:
         return first + int(self.draws[pair].integers(count))
 
     def _cannot_fill(self, pair: LanguagePair, found: int) -> InputError:
+        where, pool = f"language pair {pair}", f"{len(self._queue(pair).pool)} items"
         instead = "add data in these languages, or take a language out of the training datasets"
         if self.settings.exposure == "item":
-            instead = "or write batches.exposure: equal ('item' uses items in every language only)"
+            where, pool = "batches.exposure 'item'", f"{pool} in every language"
+            instead = "write batches.exposure: equal, or add translations"
         return InputError(
-            f"strategies.{self.name}, language pair {pair}",
-            f"{found} pairs that may stand in one batch (of {len(self._queue(pair).pool)} items)",
+            f"strategies.{self.name}, {where}",
+            f"{found} pairs that may stand in one batch (of {pool})",
             f"{self.settings.batch_pairs} (batches.batch_pairs)",
             f"Lower batch_pairs, {instead}",
         )

@@ -72,8 +72,11 @@ def take_at(
     `order`: whose turn it is at each place. `movable`: who has no row that may join changes
     places with the next other one that has, in `order` itself.
     """
-    tried = set[Key]()
-    for later in range(place, len(order) if movable else place + 1):
+    row = queue_of(order[place]).take(may_join)
+    if row is not None or not movable:
+        return row
+    tried = {order[place]}
+    for later in range(place + 1, len(order)):
         if order[later] in tried:
             continue
         tried.add(order[later])

@@ -16,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from polybatch.errors import InputError
+from polybatch.sources import SOURCES
 from polybatch.versions import VERSIONS, older_code, read_versions, write_versions
 
 ROOT = Path(__file__).parents[1]
@@ -124,6 +125,11 @@ def test_every_stage_depends_on_its_number_and_on_no_other() -> None:
             key for each in params if isinstance(each, dict) for key in each["versions.yaml"]
         ]
         assert numbers == {"settings": ["settings", "download"], "download": []}.get(name, [name])
+
+
+def test_every_source_has_a_number() -> None:
+    versions = read_versions(ROOT / VERSIONS)
+    assert all(versions.of_source(name) >= 1 for name in SOURCES)
 
 
 def test_a_source_of_ones_own_has_the_number_of_its_kind() -> None:

@@ -83,7 +83,7 @@ SLOWER = {
 NOT_RUN = {
     "make fuzz": "minutes; its short version is tests/test_fuzz.py",
     "python benchmarks/identification.py MIRROR": "measures on a mirror of real data",
-    "make repro": "eight minutes; tests/test_pipeline.py runs its stages on a small study",
+    "make repro": "minutes; tests/test_pipeline.py runs its stages on a small study",
     "make repro PRESET=local": "minutes; tests/test_local.py runs what it is about",
     "make repro PRESET=mlqa-r": "40 minutes",
     "make repro PRESET=tune-mlqa": "50 minutes",

@@ -99,6 +99,18 @@ def test_the_same_plan_gives_the_same_bytes(
     assert contents(tmp_path) == contents(whole[0])
 
 
+def test_a_training_takes_no_notice_of_the_repository_it_runs_in(
+    whole: tuple[Path, TrainingSummary], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One without a commit: DVCLive by itself asks for its last commit, and fails."""
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / ".dvc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, plan())
+    assert contents(tmp_path) == contents(whole[0])
+    assert sorted(path.name for path in (tmp_path / ".dvc").iterdir()) == []
+
+
 _SCRIPT = """
 import sys; sys.path.insert(0, {tests!r})
 from pathlib import Path

@@ -30,7 +30,8 @@ from polybatch.adaptation.job import Job
 from polybatch.batches.pairs import Int64
 from polybatch.files import write_json
 from polybatch.settings.adaptation import AdaptationSettings
-from polybatch.training.contrastive import Curves, last_checkpoint
+from polybatch.training.callbacks import Curves
+from polybatch.training.contrastive import last_checkpoint
 from polybatch.training.machine import (
     from_first_process,
     is_first_process,

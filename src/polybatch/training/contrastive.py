@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +21,6 @@ from typing import Any
 import datasets
 import polars as pl
 import torch
-from dvclive import Live
 from safetensors.torch import load_file, save_file
 from sentence_transformers import (
     SentenceTransformer,
@@ -35,7 +33,7 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 from torch import Tensor
 from torch.utils.data import BatchSampler, SequentialSampler
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
+from transformers import PreTrainedModel, PrinterCallback
 
 from polybatch.encoders.row_table import (
     RowAdam,
@@ -49,6 +47,7 @@ from polybatch.errors import InputError
 from polybatch.files import library_writes, write_json
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.training import TrainingSettings
+from polybatch.training.callbacks import Curves, Progress
 from polybatch.training.machine import (
     check_machine,
     check_shares,
@@ -270,66 +269,6 @@ def _state(model: torch.nn.Module) -> dict[str, Tensor]:
     return state
 
 
-class Curves(TrainerCallback):  # type: ignore[misc]
-    """DVCLive's log; begun anew from the trainer's history when a training is resumed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write what an interrupted training had logged up to its checkpoint."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.live = Live(str(self.folder), save_dvc_exp=False, report=None, dvcyaml=None)
-        for entry in state.log_history:
-            self._write(entry)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Write one more point of each curve."""
-        self._write({**logs, "step": state.global_step})
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a point at the last step, where the trainer by itself has none."""
-        if state.global_step >= state.max_steps:
-            control.should_log = True
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Close the log."""
-        self.live.end()
-
-    def _write(self, entry: dict[str, Any]) -> None:
-        if "loss" in entry:
-            self.live.step = entry["step"]
-            for name in ("loss", "learning_rate"):
-                self.live.log_metric(name, entry[name])
-            self.live.make_summary()
-
-
-class _Progress(TrainerCallback):  # type: ignore[misc]
-    """Log lines with rate and chance level."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.begun, self.from_step = plan, time.monotonic(), 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Note where and when this run of the training began."""
-        self.begun, self.from_step = time.monotonic(), state.global_step
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Say step, loss, chance level and rate."""
-        if logs and "loss" in logs:
-            pairs = (state.global_step - self.from_step) * self.plan.batch_pairs
-            rate = pairs / max(time.monotonic() - self.begun, 1e-9)
-            log.info(
-                "train %s: step %d/%d, loss %.3f (chance %.2f), %.0f pairs/s",
-                self.plan.name,
-                state.global_step,
-                self.plan.steps,
-                logs["loss"],
-                math.log(self.plan.batch_pairs),
-                rate,
-            )
-
-
 def _trainer(
     encoder: SentenceTransformer,
     plan: Plan,
@@ -374,7 +313,7 @@ def _trainer(
         data_collator=_Collator(tokens),
         loss=_loss(encoder, training),
         optimizers=(_optimizer(encoder, training), None),
-        callbacks=[_Progress(plan)] if is_first_process() else [],
+        callbacks=[Progress(plan.name, plan.batch_pairs)] if is_first_process() else [],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.tables = [module for module in encoder.modules() if isinstance(module, RowTable)]

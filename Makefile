@@ -1,15 +1,18 @@
+# make                       this list
 # make repro [PRESET=name]   set up if needed, then run the study of params.yaml (or of a preset)
 # make test                  set up if needed, then lint, types and tests
+# make test-fast             lint, types and the tests of less than a second or two: under a minute
 # make versions [BUMP=1]     do stages still give the results of versions.yaml? record it, or bump numbers
 # make bench                 speed and memory, side by side with what one would use instead
 # make serve                 a Prefect server on this machine, and the study on its schedule
 # make register              every strategy as a tag strategy/<name> and a DVC experiment
-# make fuzz [INPUTS=3000]     mutated inputs over all readers: each is read or refused, none is lost
+# make fuzz [INPUTS=3000]    mutated inputs over all readers: each is read or refused, none is lost
 # make test-recovery         kill and cut the power forty times; the results stay the same
-# make test-ray               the flow's stages on a real Ray, started here (installs requirements-ray.lock)
+# make test-ray              the flow's stages on a real Ray, started here (installs requirements-ray.lock)
 # make test-flows            the flow end to end on a tiny study, parallel against sequential
 # make test-documents        every command of the documents, also those that take minutes
-# make clean                 remove what was built (the DVC cache and .venv stay; see clean-all)
+# make clean                 remove all that was built; your files, DVC's cache and .venv stay
+# make clean-all             remove DVC's cache and .venv, too
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +25,10 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro versions test lint bench serve register test-recovery test-flows test-ray test-documents fuzz clean clean-all
+.PHONY: help repro versions test test-fast lint bench serve register test-recovery test-flows test-ray test-documents fuzz clean clean-all
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
 
 repro: $(VENV)/.installed
 ifdef PRESET
@@ -74,12 +80,14 @@ fuzz: $(VENV)/.installed
 test-documents: $(VENV)/.installed
 	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest tests/study/test_documents.py
 
+# What git ignores in these folders is built: inputs/ and .dvc/config.local, which are yours, are not among them.
 clean:
-	rm -rf data/raw data/valid data/batches data/index models/* build dist
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@git clean -fdXq -- data models results src stages flows tests benchmarks
+	@rm -rf build dist dvc_plots .dvc/tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@echo "polybatch: removed all that was built; dvc checkout brings back what DVC's cache holds"
 
 clean-all: clean
-	rm -rf $(VENV) .dvc/cache .dvc/tmp
+	@rm -rf $(VENV) .dvc/cache
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "polybatch needs Python 3.11 or newer, found " + sys.version.split()[0] + "; try: make PYTHON=python3.12")'

@@ -69,5 +69,6 @@ def test_the_workflow_runs_what_a_change_has_to_pass() -> None:
     job = workflow["jobs"]["test"]
     assert job["steps"][-1] == {"run": "bash .ci/run"}
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12"]
-    quiet = re.findall(r"^export (\w+) := (?:1|false)$", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    quiet = re.findall(r"^export (\w+) := (?:1|false)$", text, re.MULTILINE)
     assert set(quiet) - {"PYTHONUTF8"} <= set(job["env"])

@@ -88,7 +88,7 @@ def run(folder: Path, stage: str, keys: list[str] | None = None) -> Outputs:
 
 @contextlib.contextmanager
 def _as_program(folder: Path, stage: str, key: str) -> Iterator[None]:
-    """Work as `polybatch stage` does there, on a machine that says nothing of itself."""
+    """Work as `polybatch stage` does there, on any machine, with any version of the package."""
     from polybatch.reports import environment
 
     kept = sys.argv, Path.cwd(), environment.environment, os.environ.get("POLYBATCH_MIRROR")
@@ -96,15 +96,26 @@ def _as_program(folder: Path, stage: str, key: str) -> Iterator[None]:
     os.chdir(folder)
     environment.environment = lambda: {"system": "any"}
     os.environ.pop("POLYBATCH_MIRROR", None)
+    version = _set_version("0.1.0")
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
+        _set_version(version)
         sys.argv, _, environment.environment, mirror = kept
         os.chdir(kept[1])
         if mirror is not None:
             os.environ["POLYBATCH_MIRROR"] = mirror
         shutil.rmtree(folder / "results" / "timing", ignore_errors=True)
+
+
+def _set_version(version: str) -> str:
+    """Let the package and all who have its version by name print another; return the old one."""
+    old = str(sys.modules["polybatch"].__version__)
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "polybatch" and hasattr(module, "__version__"):
+            module.__version__ = version
+    return old
 
 
 def outputs(folder: Path, stage: str) -> Outputs:

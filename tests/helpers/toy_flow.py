@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +103,15 @@ def toy_params(strategies: tuple[str, ...]) -> str:
 def make_toy(folder: Path, strategies: tuple[str, ...] = ("a", "b")) -> Path:
     """Make a committed workspace whose study takes seconds."""
     root = folder / "toy"
-    root.mkdir(parents=True)
+    shutil.copytree(_made(strategies), root)
+    return root
+
+
+@cache
+def _made(strategies: tuple[str, ...]) -> Path:
+    """Return such a workspace, to be copied: git and DVC begin once a test process."""
+    root = Path(tempfile.mkdtemp(prefix="toy-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
     (root / "dvc.yaml").write_text(GRAPH)
     (root / "params.yaml").write_text(toy_params(strategies))
     (root / "fetch.sh").write_text("echo facts > raw.txt\n")

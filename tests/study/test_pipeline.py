@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 
 from polybatch.versions.record import write_versions
 from tests.helpers.browser import visit
+from tests.helpers.warm import program_folder
 
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ["de", "en", "sw"]
@@ -52,9 +53,9 @@ PARAMS = {
 
 def _environment(**more: str) -> dict[str, str]:
     keep = {name: value for name, value in os.environ.items() if name != "POLYBATCH_MIRROR"}
-    bin_folder = str(Path(sys.executable).parent)
+    folders = (program_folder(), str(Path(sys.executable).parent), keep["PATH"])
     return keep | {
-        "PATH": os.pathsep.join((bin_folder, keep["PATH"])),
+        "PATH": os.pathsep.join(folders),
         "PYTHONPATH": "src",
         "DVC_NO_ANALYTICS": "1",
         "HF_HUB_OFFLINE": "1",
@@ -67,15 +68,15 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("src", "stages", "flows", "presets", ".dvc", "results", "inputs"):
+        folder.mkdir(exist_ok=True)
+        for name in ("src", "stages", "flows"):
+            (folder / name).symlink_to(ROOT / name)
+        for name in ("presets", ".dvc", "inputs"):
             shutil.copytree(
-                ROOT / name,
-                folder / name,
-                ignore=shutil.ignore_patterns("cache", "tmp", "*.local", "__pycache__"),
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "*.local")
             )
         for name in ("dvc.yaml", "versions.yaml", ".dvcignore", ".gitignore", "params.yaml"):
             shutil.copy(ROOT / name, folder / name)
-        shutil.rmtree(folder / "results")
         self.run("git", "init", "-q", ".")
         self.params = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))
         self.params |= copy.deepcopy(PARAMS)
@@ -106,7 +107,7 @@ class Workspace:
         )
 
     def stage(self, name: str, *arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", f"stages.{name}", *arguments, **more)
+        return self.run("polybatch", "stage", name, *arguments, **more)
 
     def bytes_of(self, folder: str) -> dict[str, str]:
         return {

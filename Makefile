@@ -43,9 +43,16 @@ versions: $(VENV)/.installed
 	@echo "polybatch: a tiny study, held against versions.yaml (a minute)"
 	@$(BIN)/python -m tests.helpers.proof $(if $(BUMP),--bump)
 
-test: lint
-	@echo "polybatch: tests"
-	@HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 3 --dist loadfile
+# mypy has one core, which it needs once for a minute, while the tests begin on the other.
+test test-fast: $(VENV)/.installed
+	@echo "polybatch: lint, types and tests"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy & types=$$!; \
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(TESTS); tests=$$?; \
+	wait $$types && exit $$tests
+
+test: TESTS = -n 3 --dist loadfile --no-loadscope-reorder
+test-fast: TESTS = -n 2 --dist loadfile --fast
 
 lint: $(VENV)/.installed
 	@echo "polybatch: lint and types"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -298,14 +296,6 @@ def test_crop_trains_only_the_rows_that_occur(tmp_path: Path) -> None:
     assert 0 < int(moved) <= summary.trained_rows < 200
 
 
-_SCRIPT = """
-import sys; sys.path.insert(0, {tests!r})
-from pathlib import Path
-from tests.adaptation.test_adaptation import SETTINGS, changed, run
-run(Path({folder!r}), Path({base!r}), changed(objective={objective!r}, steps=24))
-"""
-
-
 @pytest.mark.parametrize("objective", NAMES)
 def test_a_killed_adaptation_goes_on_and_ends_with_the_same_bytes(
     tmp_path: Path, base: Path, objective: str
@@ -313,25 +303,18 @@ def test_a_killed_adaptation_goes_on_and_ends_with_the_same_bytes(
     settings = changed(objective=objective, steps=24)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     told = run(whole, base, settings)
-    script = _SCRIPT.format(
-        tests=str(Path(__file__).parents[2]),
-        folder=str(killed),
-        base=str(base),
-        objective=objective,
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=dict(os.environ),
-    )
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["polybatch.adaptation.adapt", "polybatch.encoders.load"])
+    child = processes.Process(target=run, args=(killed, base, settings))
+    child.start()
     deadline = time.monotonic() + 600
     while not list((killed / "resume").glob("checkpoint-*/complete.json")):
-        assert child.poll() is None, "it ended before it could be killed"
+        assert child.is_alive(), "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     assert not (killed / "checkpoint").exists()
     assert run(killed, base, settings) == told
     assert contents(killed) == contents(whole)

@@ -14,7 +14,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SLOW: dict[str, int] = {}
+SLOW = {
+    "study/test_pipeline.py": 150,
+    "flows/test_flow.py": 110,
+    "versions/test_versions.py": 90,
+    "study/test_documents.py": 80,
+    "adaptation/test_adaptation.py": 70,
+    "flows/test_recovery.py": 60,
+    "encoders/test_hub.py": 60,
+    "training/test_big_batches.py": 60,
+    "sources/test_own_files.py": 50,
+    "adaptation/test_adaptation_processes.py": 50,
+    "flows/test_serve.py": 40,
+    "training/test_training.py": 40,
+    "encoders/test_use_multilingual.py": 30,
+    "encoders/test_padding.py": 30,
+    "flows/test_register.py": 30,
+    "flows/test_flow_terminal.py": 30,
+    "training/test_transformer_rows.py": 30,
+    "encoders/test_checkpoint_safety.py": 30,
+    "sources/test_extend.py": 20,
+    "encoders/test_rows.py": 20,
+    "encoders/test_encoders.py": 20,
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -35,7 +35,7 @@ endif
 
 versions: $(VENV)/.installed
 	@echo "polybatch: a tiny study, held against versions.yaml (a minute)"
-	@$(BIN)/python tests/proof.py $(if $(BUMP),--bump)
+	@$(BIN)/python -m tests.helpers.proof $(if $(BUMP),--bump)
 
 test: lint
 	@echo "polybatch: tests"
@@ -58,21 +58,21 @@ register: $(VENV)/.installed
 
 test-recovery: $(VENV)/.installed
 	@echo "polybatch: kills and power losses, each followed by a run that must succeed"
-	@POLYBATCH_SLOW=1 POLYBATCH_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -s tests/test_recovery.py
+	@POLYBATCH_SLOW=1 POLYBATCH_KILLS=$(or $(KILLS),20) $(BIN)/python -m pytest -s tests/flows/test_recovery.py
 
 test-ray: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-ray.lock
-	@$(BIN)/python -m pytest -s tests/test_ray.py
+	@$(BIN)/python -m pytest -s tests/flows/test_ray.py
 
 test-flows: $(VENV)/.installed
-	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest -s tests/test_flow_end_to_end.py
+	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest -s tests/flows/test_flow_end_to_end.py
 
 fuzz: $(VENV)/.installed
 	@echo "polybatch: mutated inputs over all readers"
-	@$(BIN)/python tests/fuzz.py --inputs $(or $(INPUTS),3000) --seed $(or $(SEED),0)
+	@$(BIN)/python -m tests.helpers.fuzz --inputs $(or $(INPUTS),3000) --seed $(or $(SEED),0)
 
 test-documents: $(VENV)/.installed
-	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest tests/test_documents.py
+	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest tests/study/test_documents.py
 
 clean:
 	rm -rf data/raw data/valid data/batches data/index models/* build dist

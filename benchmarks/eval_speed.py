@@ -30,9 +30,9 @@ import numpy as np
 import polars as pl
 import torch
 
-from polybatch.evaluation import evaluate
-from polybatch.tables import Dataset
-from polybatch.trec import write_runs
+from polybatch.dataset import Dataset
+from polybatch.evaluation.scores import evaluate
+from polybatch.retrieval.trec import write_runs
 from polybatch.vectors import Float32
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")

@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 from transformer_speed import DOCUMENT, QUERY, SETTINGS, make_xlm_roberta, settings_for, texts
 
-from polybatch.encoders import load_encoder
-from polybatch.machine import make_deterministic
-from polybatch.training import Plan, train
+from polybatch.encoders.load import load_encoder
+from polybatch.training.contrastive import Plan, train
+from polybatch.training.machine import make_deterministic
 
 WARM_UP, WIDTH, SIDE = 3, 768, 8192
 KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -1,4 +1,4 @@
-"""Measure language identification on the short texts of real sources; write identify.json.
+"""Measure language identification on the short texts of real sources; write language_id.json.
 
     python benchmarks/identification.py          # prints what was measured
     python benchmarks/identification.py MIRROR   # measures again
@@ -16,13 +16,13 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 import polybatch
-from polybatch.download import Fetcher
+from polybatch.dataset import QUERIES
 from polybatch.errors import InputError
 from polybatch.files import write_json
-from polybatch.identify import measure, measured
-from polybatch.sources import SOURCES
-from polybatch.sources.base import Source
-from polybatch.tables import QUERIES
+from polybatch.sources.fetch import Fetcher
+from polybatch.sources.source import Source
+from polybatch.sources.table import SOURCES
+from polybatch.validation.language_id import measure, measured
 
 _SOURCES = ("afriqa", "mlqa", "ntrex", "sib200", "tico19", "tydiqa", "xnli", "xquad-r")
 
@@ -51,7 +51,9 @@ def main() -> None:
         questions = {name: queries_of(SOURCES[name], mirror) for name in _SOURCES}
         if lacking := [name for name, rows in questions.items() if rows.is_empty()]:
             parser.error(f"{mirror} has no questions of {', '.join(lacking)}; nothing is written")
-        write_json(Path(polybatch.__file__).with_name("identify.json"), measure(questions))
+        write_json(
+            Path(polybatch.__file__).parent / "validation" / "language_id.json", measure(questions)
+        )
     for lang, sources in measured().items():
         shares = (f"{name} {share:.3f} of {texts:.0f}" for name, (texts, share) in sources.items())
         print(f"{lang}: {', '.join(shares)}")

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from polybatch.evaluation import SCORES
-from polybatch.resampling import Resampling
-from polybatch.significance import assess
-from polybatch.views import setting_views
+from polybatch.evaluation.scores import SCORES
+from polybatch.statistics.breakdowns import setting_views
+from polybatch.statistics.resampling import Resampling
+from polybatch.statistics.significance import assess
 
 ITEMS, LANGUAGES, MEAN, SPREAD = 100, 8, 0.5, 0.1
 SHARES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9)

@@ -16,10 +16,11 @@ import time
 import numpy as np
 import polars as pl
 
-from polybatch.laws import check_plan
-from polybatch.plans import plan_batches
-from polybatch.settings import BatchSettings, Strategy
-from polybatch.tables import Dataset
+from polybatch.batches.invariants import check_plan
+from polybatch.batches.plan import plan_batches
+from polybatch.dataset import Dataset
+from polybatch.settings.batches import BatchSettings
+from polybatch.settings.strategies import Strategy
 
 LANGS = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 HYBRID = Strategy("base", "hybrid", 0.5)

@@ -17,10 +17,10 @@ import time
 import numpy as np
 import polars as pl
 
-from polybatch.evaluation import SCORES
-from polybatch.resampling import Resampling
-from polybatch.significance import assess
-from polybatch.views import language_views, script_views, setting_views
+from polybatch.evaluation.scores import SCORES
+from polybatch.statistics.breakdowns import language_views, script_views, setting_views
+from polybatch.statistics.resampling import Resampling
+from polybatch.statistics.significance import assess
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 ITEMS = 1190

@@ -34,12 +34,14 @@ from sentence_transformers import (
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch.nn import functional
 
-from polybatch.encoders import load_encoder, token_limit
+from polybatch.encoders.load import load_encoder
 from polybatch.encoders.packaged import resource
-from polybatch.machine import keep_freed_memory, make_deterministic
-from polybatch.rows import RowAdam, RowTable, clip_gradients
-from polybatch.settings import EncoderSettings, TrainingSettings
-from polybatch.training import Plan, train
+from polybatch.encoders.row_table import RowAdam, RowTable, clip_gradients
+from polybatch.encoders.tokens import token_limit
+from polybatch.settings.encoder import EncoderSettings
+from polybatch.settings.training import TrainingSettings
+from polybatch.training.contrastive import Plan, train
+from polybatch.training.machine import keep_freed_memory, make_deterministic
 
 PAIRS, THREADS, QUERY, DOCUMENT = 64, 2, 24, 160
 LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", QUERY, DOCUMENT, 256)

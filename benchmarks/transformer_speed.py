@@ -38,10 +38,11 @@ from sentence_transformers import (
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 
-from polybatch.encoders import load_encoder
-from polybatch.machine import make_deterministic
-from polybatch.settings import EncoderSettings, TrainingSettings
-from polybatch.training import Plan, train
+from polybatch.encoders.load import load_encoder
+from polybatch.settings.encoder import EncoderSettings
+from polybatch.settings.training import TrainingSettings
+from polybatch.training.contrastive import Plan, train
+from polybatch.training.machine import make_deterministic
 
 THREADS, QUERY, DOCUMENT = 2, 24, 160
 VOCABULARY = 250_002

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from polybatch.expectations import hold
+from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, read_dataset, write_dataset
 from polybatch.files import write_json
-from polybatch.leakage import leaks, without
-from polybatch.profile import profile
-from polybatch.quality import quarantine
-from polybatch.settings import DatasetSettings, ValidationSettings
-from polybatch.sources import SOURCES
-from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED, Dataset, read_dataset, write_dataset
+from polybatch.settings.data import DatasetSettings, ValidationSettings
+from polybatch.sources.table import SOURCES
+from polybatch.validation.expectations import hold
+from polybatch.validation.leakage import leaks, without
+from polybatch.validation.profile import profile
+from polybatch.validation.row_rules import quarantine
 
 LANGS = ("ar", "de", "en", "es", "hi", "ru", "sw", "zh")
 RULES = ValidationSettings("remove", 0.8, 2, 64, 1, 20000, 0.05, 1.0, 1.0, 0.2, 0.0, 0.0, 2000)

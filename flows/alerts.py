@@ -25,12 +25,13 @@ from prefect.events import emit_event
 
 from flows import webhook
 from flows.scores import metrics_of, strategy_of
-from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import write_text
-from polybatch.settings import NotifySettings
+from polybatch.settings.config import Config
+from polybatch.settings.flow import NotifySettings
+from polybatch.settings.load import load
+from polybatch.settings.webhooks import check_webhook, host_of
 from polybatch.utf8 import use_utf8
-from polybatch.webhooks import check_webhook, host_of
 
 LAST_GOOD, ALERTS = Path("results/last-good.json"), Path("results/alerts.md")
 EVENT = "polybatch.strategy.dropped"

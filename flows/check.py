@@ -12,12 +12,13 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from flows.repository import check
-from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import refuse_special_files
-from polybatch.settings import NO_FOLDER
+from polybatch.settings.config import Config
+from polybatch.settings.data import NO_FOLDER
+from polybatch.settings.load import load
 from polybatch.utf8 import use_utf8
-from polybatch.versions import VERSIONS, older_code, older_code_message
+from polybatch.versions.record import VERSIONS, older_code, older_code_message
 
 
 def check_params(root: Path) -> Config:

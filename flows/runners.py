@@ -16,8 +16,8 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.graph import Box
-from polybatch.config import Config
 from polybatch.errors import InputError
+from polybatch.settings.config import Config
 
 Runner = Any  # a Prefect task runner
 Future = PrefectFuture[Any]

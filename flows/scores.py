@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from polybatch.config import Config
 from polybatch.errors import InputError
+from polybatch.settings.config import Config
 
 
 def strategy_of(key: str, strategies: Collection[str]) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from polybatch.config import Config
-from polybatch.encoders import load_encoder, save_checkpoint
+from polybatch.encoders.checkpoints import save_checkpoint
+from polybatch.encoders.load import load_encoder
 from polybatch.files import whole_folder
+from polybatch.settings.config import Config
 
 from .common import START, run
 

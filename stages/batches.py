@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from polybatch.config import Config
-from polybatch.exposure import exposure
+from polybatch.batches.exposure import exposure
+from polybatch.batches.invariants import check_plan
+from polybatch.batches.plan import plan_batches, plan_texts
+from polybatch.dataset import read_dataset, write_table
 from polybatch.files import whole_folder, write_json
-from polybatch.laws import check_plan
-from polybatch.plans import plan_batches, plan_texts
-from polybatch.settings import Trial
-from polybatch.tables import read_dataset, write_table
+from polybatch.settings.config import Config
+from polybatch.settings.study import Trial
 
 from .common import BATCHES, RESULTS, VALID, run_trial
 

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from polybatch.config import Config, load
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import storage_error, write_json
-from polybatch.settings import Trial
+from polybatch.settings.config import Config
+from polybatch.settings.load import load
+from polybatch.settings.study import Trial
 from polybatch.utf8 import use_utf8
 
 PARAMS = Path("params.yaml")

@@ -8,28 +8,28 @@ from typing import Any
 import polars as pl
 
 from polybatch import __version__
-from polybatch.compare import (
+from polybatch.batches.exposure import budget
+from polybatch.dataset import read_notes, read_table
+from polybatch.encoders.pretraining_data import zero_shot
+from polybatch.evaluation.scores import SCORES
+from polybatch.files import whole_file, write_json, write_text
+from polybatch.reports.comparison import (
     comparison,
     refuse_different_queries,
     refuse_different_revisions,
     report,
 )
-from polybatch.config import Config
-from polybatch.contamination import zero_shot
-from polybatch.evaluation import SCORES
-from polybatch.exposure import budget
-from polybatch.files import whole_file, write_json, write_text
-from polybatch.resampling import Resampling
-from polybatch.sections import (
+from polybatch.reports.comparison_sections import (
     bias_section,
     exposure_section,
     significance_section,
     study_views,
     view_sections,
 )
-from polybatch.seeds import mean_numbers, mean_scores, seeds_section, spread_over_seeds
-from polybatch.significance import assess
-from polybatch.tables import read_notes, read_table
+from polybatch.settings.config import Config
+from polybatch.statistics.resampling import Resampling
+from polybatch.statistics.seeds import mean_numbers, mean_scores, seeds_section, spread_over_seeds
+from polybatch.statistics.significance import assess
 
 from .common import RESULTS, run
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 
-from polybatch.config import Config
+from polybatch.adaptation.corpus import domain_text
+from polybatch.dataset import read_dataset
 from polybatch.files import whole_folder, write_json, write_text
-from polybatch.settings import AdaptationSettings
-from polybatch.tables import read_dataset
-from polybatch.texts import domain_text
+from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.settings.config import Config
 
 from .common import MODELS, RESULTS, START, VALID, known, log, run
 
@@ -36,9 +36,10 @@ def dapt(config: Config, seed: str) -> str:
 
 def _adapt(config: Config, settings: AdaptationSettings, seed: int) -> str:
     # Imported here: a study that adapts nothing should not wait for torch.
-    from polybatch.adaptation import Job, adapt
-    from polybatch.encoders import open_checkpoint, save_checkpoint
-    from polybatch.machine import (
+    from polybatch.adaptation.adapt import adapt
+    from polybatch.adaptation.job import Job
+    from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
+    from polybatch.training.machine import (
         is_first_process,
         join_processes,
         leave_processes,

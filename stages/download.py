@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from polybatch.config import Config
-from polybatch.download import Fetcher
 from polybatch.files import refuse_special_files, whole_folder
-from polybatch.settings import NO_FOLDER
-from polybatch.sources import source_of
+from polybatch.settings.config import Config
+from polybatch.settings.data import NO_FOLDER
+from polybatch.sources.fetch import Fetcher
+from polybatch.sources.table import source_of
 
 from .common import RAW, known, run
 

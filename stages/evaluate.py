@@ -6,16 +6,16 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.alignment import alignment_and_uniformity
-from polybatch.bias import TOP_DOCUMENTS, language_bias
-from polybatch.config import Config
+from polybatch.dataset import Dataset, read_dataset, revision_of, write_table
 from polybatch.errors import InputError
-from polybatch.evaluation import Scores, evaluate, refuse_missing
+from polybatch.evaluation.alignment import alignment_and_uniformity
+from polybatch.evaluation.language_bias import TOP_DOCUMENTS, language_bias
+from polybatch.evaluation.scores import Scores, evaluate, refuse_missing
 from polybatch.files import whole_together, write_json
-from polybatch.search import EncodedQueries, load_index, load_queries
-from polybatch.settings import Trial
-from polybatch.tables import Dataset, read_dataset, revision_of, write_table
-from polybatch.trec import write_runs
+from polybatch.retrieval.index import EncodedQueries, load_index, load_queries
+from polybatch.retrieval.trec import write_runs
+from polybatch.settings.config import Config
+from polybatch.settings.study import Trial
 
 from .common import INDEX, RESULTS, VALID, log, run_trial
 

@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from polybatch.config import Config
-from polybatch.encoders import count_tokens, encode_texts, open_checkpoint
+from polybatch.dataset import Dataset, read_dataset
+from polybatch.encoders.checkpoints import open_checkpoint
+from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.tokens import count_tokens
 from polybatch.files import whole_folder, write_json
-from polybatch.machine import device, keep_freed_memory, make_deterministic
-from polybatch.search import EncodedQueries, build_index, save_index, save_queries
-from polybatch.settings import EncoderSettings, Trial
-from polybatch.tables import Dataset, read_dataset
+from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
+from polybatch.settings.config import Config
+from polybatch.settings.encoder import EncoderSettings
+from polybatch.settings.study import Trial
+from polybatch.training.machine import device, keep_freed_memory, make_deterministic
 from polybatch.vectors import Float32
 
 from .common import INDEX, MODELS, VALID, log, run_trial

@@ -9,19 +9,21 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.compare import COMPARISON
-from polybatch.config import Config
-from polybatch.environment import environment
-from polybatch.evaluation import SCORES
+from polybatch.dataset import read_dataset, read_table
+from polybatch.evaluation.scores import SCORES
 from polybatch.files import write_text
-from polybatch.html import Report, explorer, headlines, page, shape
-from polybatch.html.charts import curves, gains, heatmap, language_gains, trade_off
-from polybatch.html.explorer import TOP, Asked, questions
-from polybatch.seeds import SEEDS, below_noise, mean_numbers, mean_scores
-from polybatch.settings import Trial
-from polybatch.significance import SIGNIFICANCE
-from polybatch.tables import read_dataset, read_table
-from polybatch.trec import read_run
+from polybatch.reports.comparison import COMPARISON
+from polybatch.reports.environment import environment
+from polybatch.reports.html import shape
+from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
+from polybatch.reports.html.explorer import TOP, Asked, explorer, questions
+from polybatch.reports.html.page import Report, page
+from polybatch.reports.html.words import headlines
+from polybatch.retrieval.trec import read_run
+from polybatch.settings.config import Config
+from polybatch.settings.study import Trial
+from polybatch.statistics.seeds import SEEDS, below_noise, mean_numbers, mean_scores
+from polybatch.statistics.significance import SIGNIFICANCE
 
 from .common import RAW, RESULTS, TIMING, VALID, run
 

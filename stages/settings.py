@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from polybatch.config import Config
 from polybatch.files import whole_folder, write_json
-from polybatch.versions import VERSIONS, read_versions
+from polybatch.settings.config import Config
+from polybatch.versions.record import VERSIONS, read_versions
 
 from .common import SETTINGS, run
 

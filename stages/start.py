@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polybatch.config import Config
 from polybatch.files import sha256_of_folder, whole_folder, write_json
+from polybatch.settings.config import Config
 
 from .common import START, STARTS, known, run
 

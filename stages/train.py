@@ -15,18 +15,18 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.config import Config
-from polybatch.encoders import open_checkpoint, save_checkpoint
+from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.files import whole_folder, write_json
-from polybatch.machine import (
+from polybatch.settings.config import Config
+from polybatch.settings.study import Trial
+from polybatch.training.contrastive import Plan, train
+from polybatch.training.machine import (
     is_first_process,
     join_processes,
     leave_processes,
     make_deterministic,
     processes,
 )
-from polybatch.settings import Trial
-from polybatch.training import Plan, train
 
 from .common import BATCHES, MODELS, RESULTS, STARTS, log, run_trial
 

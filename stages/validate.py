@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from polybatch.config import Config
+from polybatch.dataset import write_dataset, write_table
 from polybatch.errors import InputErrorList
-from polybatch.expectations import index
 from polybatch.files import whole_folder, write_json, write_text
-from polybatch.report import Outcome, rows_read, validation_report
-from polybatch.sources import source_of
-from polybatch.tables import write_dataset, write_table
-from polybatch.validation import Prepared, check, is_own, prepare, summary
+from polybatch.settings.config import Config
+from polybatch.sources.table import source_of
+from polybatch.validation.datasets import Prepared, check, is_own, prepare, summary
+from polybatch.validation.expectations import index
+from polybatch.validation.markdown_report import Outcome, rows_read, validation_report
 
 from .common import RAW, RESULTS, VALID, log, run
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polybatch import __version__
-from polybatch.code_digest import STAGES, stage_names
 from polybatch.errors import InputError, InputErrorList
-from polybatch.evaluation import SETTINGS
+from polybatch.evaluation.scores import SETTINGS
 from polybatch.languages import LanguagePair
-from polybatch.printing import FORMATS
-from polybatch.side_by_side import Choice, side_by_side
-from polybatch.study import Study
-from polybatch.trec import write_pair
+from polybatch.reports.pairwise import Choice, side_by_side
+from polybatch.reports.pairwise_formats import FORMATS
+from polybatch.reports.results_folder import Study
+from polybatch.retrieval.trec import write_pair
 from polybatch.utf8 import use_utf8
+from polybatch.versions.code_digest import STAGES, stage_names
 
 
 @dataclass(frozen=True)

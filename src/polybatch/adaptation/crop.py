@@ -1,8 +1,9 @@
 """Contrastive cropping: two spans of a document find each other among those of the batch.
 
 Contriever's objective (Izacard et al., arXiv 2112.09118) without its queue: InfoNCE over in-batch
-negatives. It asks nothing of the encoder but vectors, and runs through `polybatch.training`, so
-rows, checkpoints, curves and resuming are those of every other training.
+negatives. It asks nothing of the encoder but vectors, and runs through
+`polybatch.training.contrastive`, so rows, checkpoints, curves and
+resuming are those of every other training.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from typing import NoReturn
 import polars as pl
 from sentence_transformers import SentenceTransformer
 
+from polybatch.adaptation.corpus import plan_texts
 from polybatch.adaptation.job import Job, Outcome, keys_of
+from polybatch.adaptation.noise import crop, pieces
+from polybatch.batches.pairs import Int64
 from polybatch.errors import InputError
-from polybatch.pairs import Int64
-from polybatch.settings import AdaptationSettings, EncoderSettings, TrainingSettings
-from polybatch.spans import crop, pieces
-from polybatch.streams import stream
-from polybatch.texts import plan_texts
-from polybatch.training import Plan, train
+from polybatch.randomness import stream
+from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.settings.encoder import EncoderSettings
+from polybatch.settings.training import TrainingSettings
+from polybatch.training.contrastive import Plan, train
 
 _SHORTEST = 4  # pieces of a document: of fewer, two spans are the same or have nothing in common
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import polars as pl
 from sentence_transformers import SentenceTransformer
 
-from polybatch.pairs import Int64
-from polybatch.settings import AdaptationSettings, EncoderSettings
-from polybatch.texts import DomainText
+from polybatch.adaptation.corpus import DomainText
+from polybatch.batches.pairs import Int64
+from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.settings.encoder import EncoderSettings
 
 
 @dataclass(frozen=True)

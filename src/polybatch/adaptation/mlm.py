@@ -25,15 +25,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig, AutoModelForMaskedLM
 
+from polybatch.adaptation.corpus import plan_texts
 from polybatch.adaptation.job import Job, Outcome
+from polybatch.adaptation.noise import IGNORED, mask, pack
 from polybatch.adaptation.trainer import Batch, Steps, follow
+from polybatch.batches.pairs import Int64
 from polybatch.encoders import hub
 from polybatch.encoders.configurations import check_values, read_json
 from polybatch.errors import InputError
-from polybatch.pairs import Int64
-from polybatch.spans import IGNORED, mask, pack
-from polybatch.streams import stream
-from polybatch.texts import plan_texts
+from polybatch.randomness import stream
 
 _HEADS = ("lm_head", "cls")  # of RoBERTa and XLM-R, of BERT: modules from hidden states to logits
 

@@ -27,17 +27,17 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from polybatch.adaptation.crop import not_finite
 from polybatch.adaptation.job import Job
+from polybatch.batches.pairs import Int64
 from polybatch.files import write_json
-from polybatch.machine import (
+from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.training.contrastive import Curves, last_checkpoint
+from polybatch.training.machine import (
     from_first_process,
     is_first_process,
     keep_freed_memory,
     processes,
     wait_for_all,
 )
-from polybatch.pairs import Int64
-from polybatch.settings import AdaptationSettings
-from polybatch.training import Curves, last_checkpoint
 
 log = logging.getLogger(__name__)
 

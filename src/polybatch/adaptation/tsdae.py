@@ -1,8 +1,8 @@
 """TSDAE: a decoder restores the document from the vector of a damaged copy.
 
 The loss is sentence-transformers' `DenoisingAutoEncoderLoss` with the decoder tied to the encoder
-(Wang, Reimers, Gurevych, arXiv 2104.06979); the noise is `polybatch.spans.delete`, which needs no
-download to find words and knows scripts without spaces.
+(Wang, Reimers, Gurevych, arXiv 2104.06979); the noise is `polybatch.adaptation.noise.delete`, which
+needs no download to find words and knows scripts without spaces.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from sentence_transformers.sentence_transformer.losses import DenoisingAutoEncod
 from torch import Tensor, nn
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
+from polybatch.adaptation.corpus import plan_texts
 from polybatch.adaptation.job import Job, Outcome, keys_of
+from polybatch.adaptation.noise import delete
 from polybatch.adaptation.trainer import Batch, Steps, follow
-from polybatch.encoders import token_limit
+from polybatch.encoders.tokens import token_limit
 from polybatch.errors import InputError
-from polybatch.spans import delete
-from polybatch.streams import stream
-from polybatch.texts import plan_texts
+from polybatch.randomness import stream
 
 
 def can_denoise(encoder: SentenceTransformer) -> bool:

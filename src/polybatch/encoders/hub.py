@@ -29,7 +29,6 @@ from sentence_transformers.sentence_transformer.modules import (
 )
 from torch import nn
 
-from polybatch.encoder_rules import HUB_NAMES, is_hub_name
 from polybatch.encoders.checkpoints import (
     TRANSFORMER_FILES,
     load_transformer,
@@ -38,10 +37,11 @@ from polybatch.encoders.checkpoints import (
     quiet,
 )
 from polybatch.encoders.inspection import inspect_folder
+from polybatch.encoders.row_table import RowTable
 from polybatch.encoders.tokens import count_tokens
 from polybatch.errors import InputError
-from polybatch.rows import RowTable
-from polybatch.settings import EncoderSettings
+from polybatch.settings.encoder import EncoderSettings
+from polybatch.settings.encoder_rules import HUB_NAMES, is_hub_name
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from polybatch.encoders import packaged
 from polybatch.encoders.ngram import DIMENSIONS, Network
+from polybatch.encoders.row_table import RowTable
 from polybatch.errors import InputError
-from polybatch.rows import RowTable
 
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 

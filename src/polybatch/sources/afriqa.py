@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.codes import bcp47
 from polybatch.sources.lines import lines
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 
 
 class Afriqa(Source):

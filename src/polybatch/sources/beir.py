@@ -15,7 +15,6 @@ from pathlib import Path
 
 from polybatch.errors import InputError
 from polybatch.files import write_json
-from polybatch.sources.base import Fetch, Parsed, Source
 from polybatch.sources.beir_tables import BeirTables
 from polybatch.sources.hub import (
     Repository,
@@ -25,6 +24,7 @@ from polybatch.sources.hub import (
     write_hub_manifest,
 )
 from polybatch.sources.local import check_names, copy_files
+from polybatch.sources.source import Fetch, Parsed, Source
 
 
 class Beir(Source):

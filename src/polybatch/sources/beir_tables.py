@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
+from polybatch.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
 from polybatch.names import safe_id
-from polybatch.sources.records import Broken, Columns, no_fields, open_rows
 from polybatch.sources.rows import Parsed, Tally
-from polybatch.tables import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
+from polybatch.sources.user_files import Broken, Columns, no_fields, open_rows
 
 _JUDGEMENT = ("query-id", "corpus-id", "score")
 _SCORE = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Document, Parsed, Place, Query, Rows
 from polybatch.sources.codes import bcp47
 from polybatch.sources.hub import HubSource
-from polybatch.sources.records import records
+from polybatch.sources.source import Document, Parsed, Place, Query, Rows
+from polybatch.sources.user_files import records
 
 _REPOSITORY = "facebook/belebele"
 _WORDS = """

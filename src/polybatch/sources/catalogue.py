@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from polybatch.sources import SOURCES
-from polybatch.sources.base import Source
+from polybatch.sources.source import Source
+from polybatch.sources.table import SOURCES
 
 _HEAD = """# Sources
 

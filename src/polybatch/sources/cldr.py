@@ -19,8 +19,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Document, Fetch, Parsed, Place, Query, Rows, Source
 from polybatch.sources.cldr_facts import Namer, facts
+from polybatch.sources.source import Document, Fetch, Parsed, Place, Query, Rows, Source
 
 _FIELDS = ("item_id", "doc_id", "territory", "split", "question", "document")
 _TRAIN_SHARE = 0.9  # of the territories

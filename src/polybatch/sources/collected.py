@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from polybatch.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
 from polybatch.names import safe_id
 from polybatch.sources.entries import Entry, Languages
-from polybatch.sources.records import Columns
 from polybatch.sources.rows import Parsed, Tally
-from polybatch.tables import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
+from polybatch.sources.user_files import Columns
 
 ALL = "all"
 UNANSWERED = "a question whose item has no answer"

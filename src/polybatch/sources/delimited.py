@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.sources.records import LONGEST, Record, RowFile, lines, refused
+from polybatch.sources.user_files import LONGEST, Record, RowFile, lines, refused
 
 _NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "vertical bar"}
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # how Excel is told the separator

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.lines import lines
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 
 _LIMIT = 64 << 20  # bytes unpacked of a split; the largest has 7.7 million
 _JOINED = "parallel_questions.jsonl"

@@ -24,11 +24,11 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
 from polybatch.files import sha256_of, write_json
-from polybatch.sources.base import Fetch, Parsed, Place, Source, Tally
-from polybatch.sources.records import Columns, lines
-from polybatch.tables import CORPUS, QRELS, QUERIES, REJECTED
+from polybatch.sources.source import Fetch, Parsed, Place, Source, Tally
+from polybatch.sources.user_files import Columns, lines
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 

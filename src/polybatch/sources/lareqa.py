@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.squad import Paragraph, Question, fault, paragraphs, place
 
 _XQUAD = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")

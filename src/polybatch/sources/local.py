@@ -16,11 +16,11 @@ from typing import Any
 
 from polybatch.errors import InputError
 from polybatch.files import refuse_special_files, sha256_of, write_json
-from polybatch.sources.base import Fetch, Parsed, Source
 from polybatch.sources.collected import ALL, Collected
 from polybatch.sources.entries import FIELDS, Entries, Languages
 from polybatch.sources.meeting import meetings
-from polybatch.sources.records import Broken, open_rows
+from polybatch.sources.source import Fetch, Parsed, Source
+from polybatch.sources.user_files import Broken, open_rows
 
 
 class Local(Source):

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.codes import bcp47
 from polybatch.sources.lines import lines
 from polybatch.sources.parallel import NOTE, Sentence, add
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Parsed, RemoteFile, Rows, Source
 
 
 class Mafand(Source):

@@ -16,7 +16,7 @@ def meetings(
 
     Example:
         >>> rows = [("1:en", "1", "en", "Why?", "all"), ("1.0:de", "1.0", "de", "Warum?", "all")]
-        >>> from polybatch.tables import CORPUS, QRELS, QUERIES
+        >>> from polybatch.dataset import CORPUS, QRELS, QUERIES
         >>> queries = pl.DataFrame(rows, schema=QUERIES, orient="row")
         >>> meetings("mine", queries, CORPUS.to_frame(), QRELS.to_frame())
         Traceback (most recent call last):

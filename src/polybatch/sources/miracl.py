@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Parsed
 from polybatch.sources.hub import HubSource, Streams, tab_rows
-from polybatch.sources.records import records
 from polybatch.sources.rows import halved
 from polybatch.sources.sampling import drawn
+from polybatch.sources.source import Parsed
+from polybatch.sources.user_files import records
 
 _QUERIES, _PASSAGES = "miracl/miracl", "miracl/miracl-corpus"
 

@@ -1,7 +1,7 @@
 """MLQA v1 as parallel training data (Lewis et al., arXiv 1910.07475).
 
 `dev`: question -> the sentence that holds the answer; MLQA marks no sentences, so
-`polybatch.sentences` finds them, never cutting an answer.
+`polybatch.sources.sentences` finds them, never cutting an answer.
 `test`: question -> paragraph, because the mirror's files have their answers blanked. An item's
 paragraphs and questions come from different files; together they also give monolingual pairs.
 A row is a question with its paragraph: merged where question, paragraph and judgement stand in
@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polybatch.sentences import spans
-from polybatch.sources.base import Document, Parsed, Query, RemoteFile, Rows, Source
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.sentences import spans
+from polybatch.sources.source import Document, Parsed, Query, RemoteFile, Rows, Source
 from polybatch.sources.squad import Paragraph, Question, Span, fault, paragraphs, place, unused
 
 _TEST_NOTE = (

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Parsed
 from polybatch.sources.hub import HubSource, Streams, tab_rows
 from polybatch.sources.sampling import drawn
+from polybatch.sources.source import Parsed
 
 _REPOSITORY = "unicamp-dl/mmarco"
 _WORDS = {

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.cells import cells
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 
 _SPLITS = ("dev", "val", "test")
 _NOTE = "mmlu-african: answers are choices of an exam, often a word; some name other choices"

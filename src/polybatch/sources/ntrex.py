@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.codes import by_language
 from polybatch.sources.lines import lines
 from polybatch.sources.parallel import NOTE, Sentence, add
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Parsed, RemoteFile, Rows, Source
 
 _DOCUMENTS, _FOLDER = "DOCUMENT_IDS.tsv", "NTREX-128"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polybatch.sources.base import Document, Place, Query, Rows
+from polybatch.sources.source import Document, Place, Query, Rows
 
 NOTE = (
     "queries are sentences of the corpus: cross-lingual scores are the ones to read; monolingual "

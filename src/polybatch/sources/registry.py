@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from polybatch.sources.base import RemoteFile, Source
+from polybatch.sources.source import RemoteFile, Source
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from polybatch.tables import ANSWERS, CORPUS, QRELS, QUERIES, REJECTED, TALLY, table
+from polybatch.dataset import ANSWERS, CORPUS, QRELS, QUERIES, REJECTED, TALLY, table
 
 Row = dict[str, object]
 
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A row of `polybatch.tables.QUERIES`."""
+    """A row of `polybatch.dataset.QUERIES`."""
 
     query_id: str
     item_id: str
@@ -45,7 +45,7 @@ class Query(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A row of `polybatch.tables.CORPUS`."""
+    """A row of `polybatch.dataset.CORPUS`."""
 
     doc_id: str
     lang: str
@@ -98,7 +98,7 @@ class Parsed:
     """What a source's files hold: the data model's tables, what was rejected, and notes.
 
     `notes`: what a reader of the results should know about these rows, a sentence each.
-    `answers`: the words that answer, where a publisher marks them (`polybatch.tables.ANSWERS`).
+    `answers`: the words that answer, where a publisher marks them (`polybatch.dataset.ANSWERS`).
     `tally`: what became of each file's rows (TALLY); empty where a source does not count them.
     """
 

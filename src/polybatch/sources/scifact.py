@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Parsed, RemoteFile, Source
 from polybatch.sources.beir_tables import BeirTables
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Parsed, RemoteFile, Source
 
 
 class Scifact(Source):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.codes import by_language
 from polybatch.sources.lines import lines
 from polybatch.sources.parallel import NOTE, Sentence, add, reject
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Parsed, RemoteFile, Rows, Source
 
 _FOLDER = "data/annotated"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
-from polybatch.sources.base import Place
+from polybatch.sources.source import Place
 
 Span = tuple[int, int]
 

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.parallel import NOTE, Sentence, add, reject
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.tmx import Unit, units
 
 _PIVOT = "en"

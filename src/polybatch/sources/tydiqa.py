@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Document, Parsed, Query, RemoteFile, Rows, Source
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Document, Parsed, Query, RemoteFile, Rows, Source
 from polybatch.sources.squad import Paragraph, Question, fault, paragraphs, place, unused
 
 _NOTE = (

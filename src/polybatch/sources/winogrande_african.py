@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.sources.base import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.cells import cells
 from polybatch.sources.parallel import NOTE, Sentence, add, reject
 from polybatch.sources.registry import describe, remote_files
+from polybatch.sources.source import Parsed, RemoteFile, Rows, Source
 
 _SPLITS = {"train": "train_s", "dev": "dev", "test": "test"}  # the publisher's words
 

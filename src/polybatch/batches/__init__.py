@@ -1,0 +1,1 @@
+"""Batch plans: which query-document pairs share a training batch."""

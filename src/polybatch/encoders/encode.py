@@ -1,0 +1,48 @@
+"""Texts to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sentence_transformers import SentenceTransformer
+
+from polybatch.encoders.tokens import token_limit
+from polybatch.errors import InputError
+
+
+def encode_texts(
+    encoder: SentenceTransformer,
+    texts: Sequence[str],
+    max_tokens: int,
+    batch_texts: int,
+    prompt: str = "",
+) -> npt.NDArray[np.float32]:
+    """Return vectors (N, D), rows of unit length, in the order of `texts`, each behind `prompt`.
+
+    Each distinct text is encoded once, so equal texts have equal bytes. InputError names the
+    first texts whose vectors are not finite.
+    """
+    if not texts:
+        return np.zeros((0, encoder.get_embedding_dimension()), np.float32)
+    distinct = sorted(set(texts), key=lambda text: (len(text), text))
+    place = {text: i for i, text in enumerate(distinct)}
+    with token_limit(encoder, max_tokens):
+        vectors: npt.NDArray[np.float32] = encoder.encode(
+            distinct,
+            prompt=prompt,  # even if empty: a checkpoint's own default would come in its place
+            batch_size=batch_texts,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=None,
+        ).astype(np.float32, copy=False)
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise InputError(
+            "encoder",
+            f"vectors that are not finite, for {[distinct[i][:60] for i in bad[:3]]}",
+            "finite numbers",
+            "Train again with a lower learning rate",
+        )
+    return vectors[[place[text] for text in texts]]

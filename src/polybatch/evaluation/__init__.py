@@ -1,0 +1,1 @@
+"""Runs to scores: measures, per-query scores, language bias, alignment."""

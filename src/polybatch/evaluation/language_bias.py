@@ -1,0 +1,221 @@
+"""Language bias in the pool of all languages: is some language favoured whatever it says.
+
+Everything is read off ranks that exist already: the pool ranks of the relevant documents and the
+ten best documents of each query. A question's *parallel answers* are its item's relevant documents
+in all languages; a query whose item has them in one language only says nothing about languages and
+is left out, and counted. With R the pool ranks of a query's parallel answers:
+
+- `RankDistance`: max(R) - min(R). 0 is impossible with two answers; small is good.
+- `Max@R`: max(R), how far down one must read to find them all (the measure that arXiv 2604.05684
+  calls so). Its mean, and as `MedianMax@R` its median: one lost answer moves the mean by thousands.
+- `Complete@k`: 1 if max(R) <= k, else 0.
+- `LanguagePreference`: of all pairs (answer in the query's language, answer in another), the share
+  in which the former stands higher. 0.5 is no preference, 1 is always the query's own language.
+  Queries without an answer in their own language are left out of this one, and counted.
+- `SameLanguage@10`: the share of the ten best documents that are in the query's language, against
+  `PoolShare`, that language's share of the pool; all queries.
+- the matrix: of the ten best documents of queries in language a, the share in language b.
+
+All are means over queries (`MedianMax@R`: the median). Every sum is of whole numbers, or of sorted
+ones, so renaming or reordering anything changes no bit.
+
+Letters: Q queries, P (query, relevant document), J queries with parallel answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from polybatch.dataset import Dataset
+from polybatch.languages import POOL
+from polybatch.retrieval.ranks import Relevant
+from polybatch.vectors import Int64
+
+Float64 = npt.NDArray[np.float64]
+
+TOP_DOCUMENTS = 10
+"""How many of the best documents `SameLanguage@10` and the matrix look at."""
+
+COMPLETE_AT = (10, 100)
+
+PANEL = (
+    "RankDistance",
+    "Max@R",
+    "MedianMax@R",
+    *(f"Complete@{k}" for k in COMPLETE_AT),
+    "LanguagePreference",
+    f"SameLanguage@{TOP_DOCUMENTS}",
+    "PoolShare",
+)
+"""The panel's names in the order they are shown."""
+
+Panel = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Bias:
+    """The bias panel of one strategy and dataset.
+
+    `panel`: {name of PANEL: value}, over all queries; a value that no query defines is absent.
+    `by_query_lang`: the same for the queries of each language. `matrix`: {query language:
+    {document language: share of the ten best}}, `pool`: {document language: share of the pool}.
+    `counts`: queries, and how many are left out of what.
+    """
+
+    panel: Panel
+    by_query_lang: dict[str, Panel]
+    matrix: dict[str, dict[str, float]]
+    pool: dict[str, float]
+    counts: dict[str, int]
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as `results/bias/<strategy>.json` holds it (docs/measures.md)."""
+        return {
+            "panel": self.panel,
+            "by_query_lang": self.by_query_lang,
+            "matrix": self.matrix,
+            "pool": self.pool,
+            "counts": self.counts,
+        }
+
+
+def language_bias(dataset: Dataset, relevant: Relevant, top: pl.DataFrame) -> Bias | None:
+    """Return the panel, or None for a pool of one language.
+
+    `relevant`, `top`: as `ranks.rank_documents` found them; `top` has to reach down to rank 10.
+
+    Example:
+        >>> from polybatch.retrieval.ranks import rank_documents
+        >>> dataset = Dataset(
+        ...     "toy",
+        ...     pl.DataFrame({"query_id": ["q"], "item_id": ["i"], "lang": ["en"]}),
+        ...     pl.DataFrame({"doc_id": ["a", "b", "c"], "lang": ["en", "en", "sw"]}),
+        ...     pl.DataFrame({"item_id": ["i", "i"], "doc_id": ["a", "c"], "relevance": [1, 1]}),
+        ... )
+        >>> documents = np.array([[0.6, 0.8], [0.8, 0.6], [1, 0]], np.float32)
+        >>> found = rank_documents(dataset, np.array([[1, 0]], np.float32), documents, 10)
+        >>> bias = language_bias(dataset, found.relevant, found.top)
+        >>> bias.panel["RankDistance"], bias.panel["Max@R"], bias.panel["LanguagePreference"]
+        (2.0, 3.0, 0.0)
+    """
+    languages = sorted(dataset.corpus["lang"].unique())
+    if len(languages) < 2:
+        return None
+    queries = dataset.queries.height
+    answers = _answers(dataset, relevant)
+    found = _top_counts(dataset, top, languages)
+    documents = dataset.corpus["lang"].value_counts()
+    pool = dict(zip(documents["lang"], documents["count"] / dataset.corpus.height, strict=True))
+    langs = dataset.queries["lang"].to_numpy()
+    asked = np.unique(langs)
+    masks = {str(lang): langs == lang for lang in asked}
+    shown = _Shown(found, np.array([pool.get(str(lang), 0.0) for lang in langs]), languages)
+    everyone = np.ones(queries, bool)
+    return Bias(
+        _panel(answers, shown, langs, everyone),
+        {lang: _panel(answers, shown, langs, mask) for lang, mask in masks.items()},
+        {lang: shown.shares(mask) for lang, mask in masks.items()},
+        {lang: float(pool[lang]) for lang in languages},
+        {
+            "queries": queries,
+            "one_language_only": int(queries - answers.parallel.sum()),
+            "no_answer_in_own_language": int((answers.parallel & (answers.pairs == 0)).sum()),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the pool ranks of the parallel answers say of each query; each array (Q,)."""
+
+    parallel: npt.NDArray[np.bool_]
+    best: Int64
+    worst: Int64
+    pairs: Int64  # (own language, other language)
+    own_first: Int64  # of these, those whose own is higher
+
+
+def _answers(dataset: Dataset, relevant: Relevant) -> _Answers:
+    size = dataset.queries.height
+    order = np.lexsort((relevant.in_pool, relevant.query))
+    query, rank = relevant.query[order], relevant.in_pool[order]
+    document = relevant.document[order]
+    own = (
+        dataset.corpus["lang"].gather(document) == dataset.queries["lang"].gather(query)
+    ).to_numpy()
+    lang = dataset.corpus["lang"].rank("dense").to_numpy()[document]
+    asked, first, count = np.unique(query, return_index=True, return_counts=True)
+    best, worst, parallel = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, bool)
+    best[asked], worst[asked] = rank[first], rank[first + count - 1]
+    if len(asked):
+        parallel[asked] = np.minimum.reduceat(lang, first) < np.maximum.reduceat(lang, first)
+    mine = np.bincount(query, own, size).astype(np.int64)
+    others = np.bincount(query, ~own, size).astype(np.int64)
+    before = np.cumsum(~own)  # others at or above this place, of this query and earlier ones
+    earlier = np.cumsum(others) - others
+    below = np.where(own, others[query] - (before - earlier[query]), 0)
+    own_first = np.bincount(query, below, size).astype(np.int64)
+    return _Answers(parallel, best, worst, mine * others, own_first)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Languages of the ten best: `counts` (Q, languages), the pool's share of the query's (Q,)."""
+
+    counts: Int64
+    pool_share: Float64
+    languages: list[str]
+
+    def shares(self, chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
+        """Return each language's share of the ten best of the chosen queries."""
+        totals = self.counts[chosen].sum(axis=0)
+        return {
+            lang: float(count / totals.sum())
+            for lang, count in zip(self.languages, totals, strict=True)
+        }
+
+    def same(self, langs: npt.NDArray[np.object_], chosen: npt.NDArray[np.bool_]) -> float:
+        """Return the share of the ten best that are in their query's language."""
+        own = langs[:, None] == np.array(self.languages, object)[None, :]
+        return float(self.counts[chosen][own[chosen]].sum() / self.counts[chosen].sum())
+
+
+def _top_counts(dataset: Dataset, top: pl.DataFrame, languages: list[str]) -> Int64:
+    """Count the languages of each query's ten best (Q, languages)."""
+    rows = top.filter(pl.col("doc_lang") == POOL, pl.col("rank") <= TOP_DOCUMENTS)
+    queries = dataset.queries.select("query_id").with_row_index("query")
+    codes = pl.DataFrame({"lang": languages}, {"lang": pl.String}).with_row_index("code")
+    corpus = dataset.corpus.select("doc_id", "lang").join(codes, on="lang")
+    placed = rows.join(queries, on="query_id").join(corpus, on="doc_id")
+    cells = placed["query"].cast(pl.Int64) * len(languages) + placed["code"].cast(pl.Int64)
+    counts = np.bincount(cells.to_numpy(), minlength=dataset.queries.height * len(languages))
+    return counts.reshape(-1, len(languages)).astype(np.int64)
+
+
+def _panel(
+    answers: _Answers,
+    shown: _Shown,
+    langs: npt.NDArray[np.object_],
+    chosen: npt.NDArray[np.bool_],
+) -> Panel:
+    asked = chosen & answers.parallel
+    worst, distance = answers.worst[asked], (answers.worst - answers.best)[asked]
+    with_own = asked & (answers.pairs > 0)
+    rates = answers.own_first[with_own] / answers.pairs[with_own]
+    panel: Panel = {}
+    if asked.any():
+        panel |= {
+            "RankDistance": float(distance.mean()),
+            "Max@R": float(worst.mean()),
+            "MedianMax@R": float(np.median(worst)),
+        } | {f"Complete@{k}": float((worst <= k).mean()) for k in COMPLETE_AT}
+    if with_own.any():
+        panel["LanguagePreference"] = float(np.sort(rates).mean())
+    if chosen.any() and shown.counts[chosen].any():
+        panel[f"SameLanguage@{TOP_DOCUMENTS}"] = shown.same(langs, chosen)
+        panel["PoolShare"] = float(np.sort(shown.pool_share[chosen]).mean())
+    return panel

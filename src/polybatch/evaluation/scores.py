@@ -1,0 +1,255 @@
+"""Scores of every query in every setting, and their means.
+
+A judged query is a query and the documents it is held against: those of one language (`mono` if
+its own, `cross` if another) or the pool of all (`multi`, written `mul`). A query whose item has no
+relevant document in a language is not judged there: left out of the mean, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from polybatch.dataset import Dataset
+from polybatch.errors import InputError
+from polybatch.evaluation.measures import Float64, Found, parse, score_all
+from polybatch.languages import POOL
+from polybatch.retrieval.ranks import Ranking, Relevant, rank_documents
+from polybatch.vectors import Float32, Int64
+
+SETTINGS = ("mono", "cross", "multi")
+SCORES = pl.Schema(
+    {
+        "dataset": pl.String,
+        "setting": pl.String,
+        "query_lang": pl.String,
+        "doc_lang": pl.String,
+        "item_id": pl.String,
+        "measure": pl.String,
+        "score": pl.Float64,
+    }
+)
+HEATMAP = pl.Schema(
+    {
+        "dataset": pl.String,
+        "measure": pl.String,
+        "query_lang": pl.String,
+        "doc_lang": pl.String,
+        "value": pl.Float64,
+    }
+)
+Summary = dict[str, dict[str, dict[str, float]]]
+Counts = dict[str, dict[str, dict[str, int]]]
+
+_KEY = ["dataset", "setting", "query_lang", "doc_lang", "item_id"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one encoder scores on one dataset.
+
+    `per_query`: SCORES, sorted. `summary`: {dataset: {setting: {measure: value}}}, means over
+    queries, then over languages or pairs. `counts`: {dataset: {setting: {"lists", "judged",
+    "not_judged"}}}, a list being a language, a pair or the pool. A setting that a dataset does
+    not have (`cross` with one language, `multi` with documents in one) is in `counts` with 0
+    lists, and not in `summary`. `heatmap`: HEATMAP. `runs`: ranks.TOP. `relevant`: the ranks of
+    the relevant documents.
+    """
+
+    per_query: pl.DataFrame
+    summary: Summary
+    counts: Counts
+    heatmap: pl.DataFrame
+    runs: pl.DataFrame
+    relevant: Relevant
+
+
+def evaluate(
+    dataset: Dataset,
+    query_vectors: Float32,
+    doc_vectors: Float32,
+    measures: Sequence[str],
+    run_depth: int = 0,
+) -> Scores:
+    """Score vectors (Q, D) of the dataset's queries against vectors (N, D) of its corpus, by row.
+
+    `run_depth`: how many documents a query the runs keep. Refuses vectors that are not finite or
+    not one a row, and measures that MEASURES lacks.
+
+    Example:
+        >>> dataset = Dataset(
+        ...     "toy",
+        ...     pl.DataFrame({"query_id": ["q"], "item_id": ["i"], "lang": ["en"]}),
+        ...     pl.DataFrame({"doc_id": ["a", "b"], "lang": ["en", "sw"]}),
+        ...     pl.DataFrame({"item_id": ["i", "i"], "doc_id": ["a", "b"], "relevance": [1, 1]}),
+        ... )
+        >>> scores = evaluate(dataset, np.eye(1, 2, dtype=np.float32),
+        ...                   np.eye(2, dtype=np.float32), ["AP", "R@1"])
+        >>> scores.summary["toy"]["multi"]
+        {'AP': 1.0, 'R@1': 0.5}
+    """
+    for name in measures or [""]:
+        parse(name)
+    ranking = rank_documents(dataset, query_vectors, doc_vectors, run_depth)
+    return _scores(dataset, ranking, list(dict.fromkeys(measures)))
+
+
+def judged_queries(dataset: Dataset) -> pl.DataFrame:
+    """Return every judged query of a dataset: dataset, setting, query_lang, doc_lang, item_id."""
+    relevant = (
+        dataset.qrels.filter(pl.col("relevance") > 0)
+        .join(dataset.corpus.select("doc_id", doc_lang="lang"), on="doc_id")
+        .select("item_id", "doc_lang")
+        .unique()
+    )
+    queries = dataset.queries.select("item_id", query_lang="lang")
+    pairs = queries.join(relevant, on="item_id").with_columns(setting=_setting())
+    if dataset.corpus["lang"].n_unique() > 1:
+        pool = pairs.with_columns(doc_lang=pl.lit(POOL), setting=pl.lit("multi")).unique()
+        pairs = pl.concat([pairs, pool])
+    return pairs.select(pl.lit(dataset.name).alias("dataset"), *_KEY[1:]).sort(_KEY)
+
+
+def refuse_missing(dataset: Dataset, per_query: pl.DataFrame) -> None:
+    """Raise InputError unless `per_query` has a score of every measure for every judged query."""
+    judged = judged_queries(dataset)
+    for scored in per_query.partition_by("measure", maintain_order=True) or [per_query]:
+        missing = judged.join(scored, on=_KEY, how="anti")
+        if missing.height:
+            examples = "; ".join(" ".join(row[1:]) for row in missing.head(3).rows())
+            measure = scored["measure"][0] if scored.height else "any measure"
+            raise InputError(
+                f"{dataset.name}, {measure}",
+                f"{missing.height} judged queries without a score ({examples})",
+                f"{judged.height} scores",
+                "Run the evaluate stage of this strategy again",
+            )
+
+
+def _scores(dataset: Dataset, ranking: Ranking, measures: list[str]) -> Scores:
+    wide = _wide(dataset, ranking.relevant, measures).sort(_KEY)
+    lists = _list_means(wide, measures)
+    per_query = wide.unpivot(
+        measures, index=_KEY, variable_name="measure", value_name="score"
+    ).select(SCORES.names())
+    refuse_missing(dataset, per_query.head(wide.height))  # one measure: the others have its rows
+    return Scores(
+        per_query,
+        {dataset.name: _summary(lists, measures)},
+        {dataset.name: _counts(dataset, lists)},
+        _heatmap(dataset.name, lists, measures),
+        ranking.top,
+        ranking.relevant,
+    )
+
+
+def _wide(dataset: Dataset, relevant: Relevant, measures: list[str]) -> pl.DataFrame:
+    """Return one row a judged query, one column a measure."""
+    doc_langs = sorted(dataset.corpus["lang"].unique())
+    codes = {lang: code for code, lang in enumerate(doc_langs)}
+    code_of = np.array([codes[lang] for lang in dataset.corpus["lang"]], np.int64)
+    owner = relevant.query * len(doc_langs) + code_of[relevant.document]
+    parts = [
+        _group(dataset, owner, relevant, relevant.in_language, measures).with_columns(
+            doc_lang=pl.Series(doc_langs, dtype=pl.String).gather(np.unique(owner) % len(doc_langs))
+        )
+    ]
+    if len(doc_langs) > 1:
+        pool = _group(dataset, relevant.query, relevant, relevant.in_pool, measures)
+        parts.append(pool.with_columns(doc_lang=pl.lit(POOL)))
+    return pl.concat(parts).with_columns(setting=_setting())
+
+
+def _group(
+    dataset: Dataset, owner: Int64, relevant: Relevant, rank: Int64, measures: list[str]
+) -> pl.DataFrame:
+    """Score the judged queries that `owner` (P,) numbers, in ascending order of its values."""
+    _, first, dense = np.unique(owner, return_index=True, return_inverse=True)
+    found = Found.of(dense.astype(np.int64), rank, relevant.relevance)
+    scores = [pl.Series(name, values) for name, values in score_all(found, measures).items()]
+    names = [pl.lit(dataset.name).alias("dataset"), pl.col("item_id")]
+    queries = dataset.queries.select(*names, query_lang="lang")[relevant.query[first]]
+    return queries.with_columns(scores)
+
+
+def _setting() -> pl.Expr:
+    return (
+        pl.when(pl.col("doc_lang") == POOL)
+        .then(pl.lit("multi"))
+        .when(pl.col("doc_lang") == pl.col("query_lang"))
+        .then(pl.lit("mono"))
+        .otherwise(pl.lit("cross"))
+    )
+
+
+def _list_means(wide: pl.DataFrame, measures: list[str]) -> pl.DataFrame:
+    """Return means over queries: a row a list (a language, a pair, the pool), with its count.
+
+    Summed with numpy, the smallest first: polars may sum in another order each time, and the
+    order of the rows depends on the items' names.
+    """
+    head = wide.select("setting", "query_lang", "doc_lang").with_columns(
+        query_lang=pl.when(pl.col("setting") == "multi")
+        .then(pl.lit(POOL))
+        .otherwise(pl.col("query_lang"))
+    )
+    keys = head.unique().sort("setting", "query_lang", "doc_lang").with_row_index("list")
+    code = head.join(keys, on=head.columns, maintain_order="left")["list"].to_numpy()
+    count = np.bincount(code, minlength=keys.height)
+    means = {name: _sums(code, wide[name].to_numpy(), keys.height) / count for name in measures}
+    return keys.drop("list").with_columns(judged=pl.Series(count, dtype=pl.Int64), **means)
+
+
+def _sums(code: npt.NDArray[np.generic], scores: Float64, lists: int) -> Float64:
+    order = np.argsort(scores)
+    return np.bincount(code[order], scores[order], lists).astype(np.float64)
+
+
+def _summary(lists: pl.DataFrame, measures: list[str]) -> dict[str, dict[str, float]]:
+    summary = {}
+    for setting in SETTINGS:
+        rows = lists.filter(setting=setting)
+        if rows.height:
+            summary[setting] = {name: float(np.mean(rows[name].to_numpy())) for name in measures}
+    return summary
+
+
+def _counts(dataset: Dataset, lists: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Count lists and queries; not judged: those that could be asked of a list and were not."""
+    doc_langs = set(dataset.corpus["lang"])
+    asked = dict.fromkeys(SETTINGS, 0)
+    for lang in dataset.queries["lang"]:
+        asked["mono"] += lang in doc_langs
+        asked["cross"] += len(doc_langs) - (lang in doc_langs)
+        asked["multi"] += len(doc_langs) > 1
+    counts = {}
+    for setting in SETTINGS:
+        rows = lists.filter(setting=setting)
+        judged = int(rows["judged"].sum())
+        counts[setting] = {
+            "lists": rows.height,
+            "judged": judged,
+            "not_judged": asked[setting] - judged,
+        }
+    return counts
+
+
+def _heatmap(name: str, lists: pl.DataFrame, measures: list[str]) -> pl.DataFrame:
+    """Return the means of AP (else of the first measure), query language x document language."""
+    measure = "AP" if "AP" in measures else measures[0]
+    return (
+        lists.filter(pl.col("setting") != "multi")
+        .select(
+            pl.lit(name).alias("dataset"),
+            pl.lit(measure).alias("measure"),
+            "query_lang",
+            "doc_lang",
+            value=pl.col(measure),
+        )
+        .sort("query_lang", "doc_lang")
+        .match_to_schema(HEATMAP)
+    )

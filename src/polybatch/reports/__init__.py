@@ -1,0 +1,1 @@
+"""What people read: comparison, pairwise tables, the results folder, the page."""

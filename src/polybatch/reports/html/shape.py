@@ -1,0 +1,163 @@
+"""From what the stages wrote to what the page shows: rows of tables, data of plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from polybatch.evaluation.language_bias import PANEL
+from polybatch.evaluation.scores import SETTINGS
+from polybatch.reports.html.page import Cell, Table
+
+_ROW = ["strategy", "dataset", "setting", "measure"]
+
+
+def score_rows(
+    comparison: pl.DataFrame, sure: pl.DataFrame, measure: str, focus: str, baseline: str
+) -> dict[str, Any]:
+    """Return the score table's data: one row a strategy, dataset, setting and measure.
+
+    `comparison`: compare.COMPARISON, `sure`: significance.SIGNIFICANCE.
+    """
+    spans = sure.filter(kind="setting").select(
+        *_ROW, "low", "high", "difference_low", "difference_high"
+    )
+    rows = comparison.join(spans, on=_ROW, how="left", maintain_order="left")
+    measures = comparison["measure"].unique(maintain_order=True).to_list()
+    return {
+        "strategies": comparison["strategy"].unique(maintain_order=True).to_list(),
+        "measures": [measure, *(name for name in measures if name != measure)],
+        "settings": list(SETTINGS),
+        "rows": [_rounded(row) for row in rows.iter_rows(named=True)],
+        "focus": focus,
+        "baseline": baseline,
+    }
+
+
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()
+    }
+
+
+def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str, Any]:
+    """Return {dataset: {strategy: [[query language, document language, percent]]}}.
+
+    `languages`: of each strategy (dataset, query_lang, doc_lang, and the measure's column).
+    """
+    found: dict[str, Any] = {}
+    for name, frame in languages.items():
+        for dataset, query, document, value in frame.select(
+            "dataset", "query_lang", "doc_lang", measure
+        ).rows():
+            if value is not None:
+                row = [query, document, round(100 * value, 2)]
+                found.setdefault(dataset, {}).setdefault(name, []).append(row)
+    return found
+
+
+def retrieved_cells(bias: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return {dataset: {strategy: [[query language, language found, percent of the ten best]]}}.
+
+    `bias`: {strategy: what results/bias holds of it}.
+    """
+    found: dict[str, Any] = {}
+    for name, datasets in bias.items():
+        for dataset, told in datasets.items():
+            found.setdefault(dataset, {})[name] = [
+                [query, document, round(100 * share, 2)]
+                for query, shares in (told.get("matrix") or {}).items()
+                for document, share in shares.items()
+            ]
+    return found
+
+
+def bias_tables(bias: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """Return the bias panel of each dataset, strategies down."""
+    datasets = list(dict.fromkeys(name for told in bias.values() for name in told))
+    tables = []
+    for dataset in datasets:
+        told = {name: found[dataset] for name, found in bias.items() if dataset in found}
+        shown = {
+            name: {**(one.get("panel") or {}), **(one.get("vectors") or {})}
+            for name, one in told.items()
+        }
+        order = [*PANEL, "alignment", "uniformity", "cross_uniformity"]
+        columns = [key for key in order if any(key in row for row in shown.values())]
+        rows = [[name, *(row.get(key) for key in columns)] for name, row in shown.items()]
+        tables.append(Table(f"Language bias, {dataset}", ["strategy", *columns], rows, decimals=3))
+    return tables
+
+
+def budget_table(budgets: Mapping[str, Mapping[str, Any]], seconds: Mapping[str, float]) -> Table:
+    """Return what each strategy was trained on. `seconds`: of training, where they are known."""
+    columns = list(dict.fromkeys(key for row in budgets.values() for key in row))
+    rows: list[Sequence[Cell]] = [
+        [name, *(row.get(key) for key in columns), *_known(seconds, name)]
+        for name, row in budgets.items()
+    ]
+    names = ["strategy", *(column.replace("_", " ") for column in columns)]
+    return Table(
+        "What each strategy was trained on",
+        [*names, *(["seconds"] if seconds else [])],
+        rows,
+        "seconds are of the machine that made this page" if seconds else "",
+        decimals=0,
+    )
+
+
+def _known(seconds: Mapping[str, float], name: str) -> list[Cell]:
+    return [seconds.get(name)] if seconds else []
+
+
+def data_table(
+    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Mapping[str, Any]]
+) -> Table:
+    """Return one row a dataset: sizes, what was rejected, and where it is from.
+
+    `validation`: results/validation.json's datasets; `manifests`: {source: its manifest}.
+    """
+    rows: list[Sequence[Cell]] = []
+    for name, told in validation.items():
+        manifest = manifests.get(told["source"], {})
+        rows.append(
+            [
+                name,
+                told["use"],
+                sum(told["queries"].values()),
+                sum(told["documents"].values()),
+                len(told["documents"]),
+                sum(told["rejected"].values()),
+                told.get("leaks", 0),
+                "yes" if told.get("holds") else "no",
+                told["source"],
+                manifest.get("revision") or "–",
+                manifest.get("licence") or "–",
+            ]
+        )
+    columns = ["dataset", "use", "queries", "documents", "languages", "rejected", "leaks removed"]
+    return Table(
+        "Datasets",
+        [*columns, "expectations hold", "source", "revision", "licence"],
+        rows,
+        "details: results/validation.md and results/expectations/",
+        decimals=0,
+    )
+
+
+def timing_table(timing: Mapping[str, Mapping[str, float]]) -> list[Table]:
+    """Return seconds and memory of every stage, if this machine ran them.
+
+    Example:
+        >>> timing_table({"base": {"seconds": 2.2, "cpu_seconds": 7.8, "peak_gib": 1.3}})[0].rows
+        [['base', 2.2, 7.8, 1.3, None]]
+    """
+    if not timing:
+        return []
+    keys = ("seconds", "cpu_seconds", "peak_gib", "joules")
+    rows = [[name, *(told.get(key) for key in keys)] for name, told in timing.items()]
+    columns = ["stage", "seconds", "processor seconds", "peak memory (GiB)", "energy (J)"]
+    note = "energy is of the whole processor, where the system tells it"
+    return [Table("What the stages took on this machine", columns, rows, note, decimals=1)]

@@ -1,0 +1,169 @@
+"""Two strategies side by side as JSON, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+
+import polars as pl
+
+from polybatch.markdown import escape, markdown
+from polybatch.reports.comparison import MISSING
+from polybatch.reports.comparison_sections import points, probability, span
+from polybatch.reports.pairwise import Answer, Changed, SideBySide
+
+_LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    MISSING: "--",
+}
+_HEAD = ("dataset", "kind", "setting", "group")
+
+
+def as_json(found: SideBySide) -> str:
+    """Return everything, numbers unrounded; keys are stable (docs/measures.md)."""
+    values = found.first_values.select(*_HEAD, first="value", first_low="low", first_high="high")
+    rows = found.sure.join(values, on=list(_HEAD), maintain_order="left")
+    return json.dumps(
+        {
+            "first": found.first,
+            "second": found.second,
+            "measure": found.measure,
+            "confidence": found.confidence,
+            "differences": [
+                {
+                    **{name: row[name] for name in (*_HEAD, "items")},
+                    "first": _estimate(row, "first", "first_low", "first_high"),
+                    "second": _estimate(row, "value", "low", "high"),
+                    "difference": _estimate(row, "difference", "difference_low", "difference_high"),
+                    "p": row["p"],
+                    "p_holm": row["p_holm"],
+                }
+                for row in rows.iter_rows(named=True)
+            ],
+            "changed": [dataclasses.asdict(changed) for changed in found.changed],
+        },
+        ensure_ascii=False,
+        indent=2,
+        allow_nan=False,
+    )
+
+
+def as_markdown(found: SideBySide) -> str:
+    """Return the tables, and the questions that changed most with both strategies' answers."""
+    first, second = escape(found.first), escape(found.second)
+    parts = [
+        f"# {second} against {first}",
+        f"{escape(found.measure)} in percent, differences in points with {100 * found.confidence:g}"
+        "% intervals; items are resampled, p is corrected by Holm within each table.",
+    ]
+    for title, table in tables(found).items():
+        parts += [f"## {escape(title)}", markdown(_escaped(table, escape))]
+    if (found.sure["items"] < 2).any():
+        parts.append("One item only: there is nothing to resample, so no interval and no p.")
+    parts.append(f"## The {len(found.changed)} questions that changed most")
+    if not found.changed:
+        parts.append("None changed.")
+    parts += [_question(found, changed) for changed in found.changed]
+    return "\n\n".join(parts)
+
+
+def as_latex(found: SideBySide) -> str:
+    """Return the tables for a paper that loads booktabs; questions are left to the others."""
+    parts = []
+    for title, table in tables(found).items():
+        shown = _escaped(table, latex)
+        rows = [" & ".join(row) + r" \\" for row in shown.rows()]
+        parts.append(
+            "\n".join(
+                [
+                    r"\begin{table}",
+                    rf"\caption{{{latex(found.measure)} of {latex(found.second)} against "
+                    rf"{latex(found.first)}: {latex(title)}}}",
+                    rf"\begin{{tabular}}{{l{'r' * (table.width - 1)}}}",
+                    r"\toprule",
+                    " & ".join(shown.columns) + r" \\",
+                    r"\midrule",
+                    *rows,
+                    r"\bottomrule",
+                    r"\end{tabular}",
+                    r"\end{table}",
+                ]
+            )
+        )
+    return "\n\n".join(parts)
+
+
+FORMATS: dict[str, Callable[[SideBySide], str]] = {
+    "markdown": as_markdown,
+    "json": as_json,
+    "latex": as_latex,
+}
+"""Name of the option -> what prints."""
+
+
+def tables(found: SideBySide) -> dict[str, pl.DataFrame]:
+    """Return {title: one row a group of plain text}, a table a dataset and kind of view."""
+    values = found.first_values.select(*_HEAD, first="value")
+    rows = found.sure.join(values, on=list(_HEAD), maintain_order="left")
+    shown = {}
+    for (dataset, kind), part in rows.group_by("dataset", "kind", maintain_order=True):
+        shown[f"{dataset}, {kind}"] = pl.DataFrame(
+            [
+                (
+                    row["setting"] if kind == "setting" else f"{row['setting']} {row['group']}",
+                    MISSING if row["first"] is None else f"{100 * row['first']:.1f}",
+                    MISSING if row["value"] is None else f"{100 * row['value']:.1f}",
+                    points(row["difference"]),
+                    span(row["difference_low"], row["difference_high"]),
+                    probability(row["p_holm"]),
+                )
+                for row in part.iter_rows(named=True)
+            ],
+            [str(kind), found.first, found.second, "difference", "interval", "p (Holm)"],
+            orient="row",
+        )
+    return shown
+
+
+def latex(text: str) -> str:
+    r"""Return text that LaTeX shows as it is.
+
+    Example:
+        >>> print(latex("R@1 50% of a_b"))
+        R@1 50\% of a\_b
+    """
+    return "".join(_LATEX.get(mark, mark) for mark in text)
+
+
+def _estimate(row: Mapping[str, float | None], value: str, low: str, high: str) -> object:
+    return {"value": row[value], "low": row[low], "high": row[high]}
+
+
+def _escaped(table: pl.DataFrame, escaped: Callable[[str], str]) -> pl.DataFrame:
+    head = {name: escaped(name) for name in table.columns}
+    rows = [[escaped(cell) for cell in row] for row in table.rows()]
+    return pl.DataFrame(rows, list(head.values()), orient="row")
+
+
+def _question(found: SideBySide, changed: Changed) -> str:
+    where = f"{changed.query_lang} against {changed.doc_lang}"
+    title = (
+        f"### {escape(changed.text)}\n\n{escape(changed.dataset)}, {escape(where)}: "
+        f"{100 * changed.first_score:.1f} -> {100 * changed.second_score:.1f}"
+    )
+    lists = [
+        f"{escape(name)}:\n\n" + "\n".join(_answer(n, one) for n, one in enumerate(answers, 1))
+        for name, answers in (
+            (found.first, changed.first_answers),
+            (found.second, changed.second_answers),
+        )
+    ]
+    return "\n\n".join([title, *lists])
+
+
+def _answer(number: int, answer: Answer) -> str:
+    mark = " **(relevant)**" if answer.relevant else ""
+    return f"{number}. [{escape(answer.lang)}]{mark} {escape(answer.text)}"

@@ -1,0 +1,1 @@
+"""Vectors to ranked documents: index, ranks, TREC runs."""

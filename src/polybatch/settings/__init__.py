@@ -1,0 +1,1 @@
+"""params.yaml: its sections, read once, typed and checked."""

@@ -1,0 +1,34 @@
+"""The section `evaluation` of params.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic.dataclasses import dataclass
+
+from polybatch.settings.types import (
+    EXACT,
+    Words,
+    in_range,
+)
+
+MEASURES = ("AP", "AP@k", "nDCG@k", "RR@k", "R@k")
+"""What `evaluation.measures` may say, k being a cut-off such as 10."""
+
+
+@dataclass(frozen=True, config=EXACT)
+class EvaluationSettings:
+    """Measures by their ir_measures names; `run_depth`: documents a query in the TREC runs.
+
+    `resamples`: of the items, for intervals and p-values; `confidence`: of the intervals.
+    """
+
+    measures: Words
+    run_depth: Annotated[int, in_range(1, 1_000_000)]
+    resamples: Annotated[int, in_range(100, 1_000_000)]
+    confidence: Annotated[float, in_range(0.5, 0.999)]
+
+    @property
+    def headline(self) -> str:
+        """The measure that tables begin with: AP, else the first."""
+        return "AP" if "AP" in self.measures else self.measures[0]

@@ -1,0 +1,286 @@
+"""What the keys of params.yaml say of each other, and of names, languages, measures and times.
+
+A rule yields a key, what was found, what is expected and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from polybatch.errors import did_you_mean
+from polybatch.languages import canonical, language_mistake
+from polybatch.names import name_mistake
+from polybatch.settings import adaptation_rules
+from polybatch.settings.data import DatasetSettings, SourceSettings
+from polybatch.settings.encoder_rules import encoder_mistakes
+from polybatch.settings.evaluation import MEASURES
+from polybatch.settings.overlaps import overlap
+from polybatch.settings.strategies import BATCH_KINDS
+
+if TYPE_CHECKING:
+    from polybatch.settings.config import Config
+
+Mistakes = Iterator[tuple[str, str, str, str]]
+
+
+def mistakes(config: Config, incomplete: bool) -> Mistakes:
+    """Yield what all rules find; where values are None as wrong ones, what they can find."""
+    for rule in RULES:
+        try:
+            yield from rule(config)
+        except (AttributeError, TypeError):  # a value this rule needs is itself a mistake
+            if not incomplete:
+                raise
+
+
+def _names(config: Config) -> Mistakes:
+    for kind, section in (
+        ("source", "sources"),
+        ("dataset", "datasets"),
+        ("strategy", "strategies"),
+    ):
+        rows = getattr(config, section)
+        for name in rows or ():
+            if mistake := name_mistake(kind, name, rows):
+                yield f"{section}.{name}", *mistake
+
+
+def _study_names(config: Config) -> Mistakes:
+    names = ", ".join(config.strategies)
+    for key, name in (("baseline", config.study.baseline), ("focus", config.study.focus)):
+        if name not in config.strategies:
+            do = did_you_mean(name, config.strategies, "Choose one")
+            yield f"study.{key}", f"'{name}'", f"a strategy of this file ({names})", do
+
+
+def _dataset_sources(config: Config) -> Mistakes:
+    for name, dataset in config.datasets.items():
+        if dataset is None or dataset.source is None:
+            continue
+        source = config.sources.get(dataset.source, ...)
+        if source is ...:
+            yield (
+                f"datasets.{name}.source",
+                f"'{dataset.source}'",
+                f"a source of this file ({', '.join(config.sources)})",
+                did_you_mean(dataset.source, config.sources, "Add it under sources"),
+            )
+        elif source is not None:
+            yield from _fetched(name, dataset, source)
+
+
+def _fetched(name: str, dataset: DatasetSettings, source: SourceSettings) -> Mistakes:
+    for what in ("languages", "splits"):
+        asked, there = getattr(dataset, what), getattr(source, what)
+        if asked and there and (missing := [word for word in asked if word not in there]):
+            yield (
+                f"datasets.{name}.{what}",
+                ", ".join(missing),
+                f"some of what sources.{dataset.source}.{what} fetches ({', '.join(there)})",
+                "Add it there or remove it here",
+            )
+
+
+def _languages(config: Config) -> Mistakes:
+    for section in ("sources", "datasets"):
+        for name, row in getattr(config, section).items():
+            key = f"{section}.{name}.languages"
+            seen: dict[str | None, str] = {}
+            for code in row.languages if row and row.languages else ():
+                usual = canonical(code)
+                if mistake := language_mistake(code):
+                    yield key, *mistake
+                elif usual in seen:
+                    found = f"'{seen[usual]}' and '{code}', codes of one language"
+                    yield key, found, "each language once", "Remove one of them"
+                seen[usual] = code
+
+
+def _strategy_kinds(config: Config) -> Mistakes:
+    for name, strategy in config.strategies.items():
+        if strategy is None or strategy.batches is None:
+            continue  # already refused for its form
+        key, kind, ratio = f"strategies.{name}", strategy.batches, strategy.cross_ratio
+        if kind not in BATCH_KINDS:
+            do = did_you_mean(kind, BATCH_KINDS, "Choose one")
+            yield f"{key}.batches", f"'{kind}'", f"one of {', '.join(BATCH_KINDS)}", do
+        elif kind == "hybrid" and ratio is None:
+            expected = "the share of cross-lingual batches, 0 to 1"
+            yield f"{key}.cross_ratio", "nothing", expected, "Add it"
+        elif kind != "hybrid" and ratio is not None:
+            expected = f"no such key: '{kind}' mixes nothing"
+            yield f"{key}.cross_ratio", str(ratio), expected, "Remove it"
+
+
+def _uses(config: Config) -> Mistakes:
+    if not config.used_for("evaluate"):
+        yield "datasets", "none with 'use: evaluate'", "at least one", "Add one"
+    if not config.used_for("train"):
+        yield "datasets", "none with 'use: train'", "at least one", "Add one"
+
+
+def _shared_data(config: Config) -> Mistakes:
+    for name, searched in config.used_for("evaluate").items():
+        for other, trained in config.used_for("train").items():
+            if overlap(searched, trained):
+                yield (
+                    f"datasets.{name}",
+                    f"questions that '{other}' trains on"
+                    f" (sources {searched.source} and {trained.source})",
+                    "an evaluation dataset that training never sees",
+                    "Take another source, other splits, or part: train and part: heldout of one"
+                    " source with the same heldout_share",
+                )
+
+
+_MEASURE_WORDS = {
+    **{"mrr": "RR", "recip_rank": "RR", "map": "AP", "recall": "R"},
+    **{measure.partition("@")[0].lower(): measure.partition("@")[0] for measure in MEASURES},
+}
+"""Other tools' words for measures, in lower case: trec_eval's, MTEB's, BEIR's."""
+
+
+def measure_mistake(name: str) -> tuple[str, str, str] | None:
+    """Return what was found, what is expected and what to do; None for a measure's name.
+
+    Example:
+        >>> measure_mistake("nDCG@10")
+        >>> [measure_mistake(name)[2] for name in ("MRR@10", "MAP", "ndcg_cut_10", "Recall", "F1")]
+        ["Did you mean 'RR@10'?", "Did you mean 'AP'?", "Did you mean 'nDCG@10'?", \
+"Did you mean 'R@10'?", 'Correct the name']
+    """
+    patterns = [re.sub("k$", "[1-9][0-9]{0,6}", measure) for measure in MEASURES]
+    if any(re.fullmatch(pattern, name) for pattern in patterns):
+        return None
+    parts = re.split(r"[@_. ]+(?:cut_)?(?=[1-9]\d{0,6}$)", name, maxsplit=1)
+    word, cut = (*parts, "")[:2]
+    usual = _MEASURE_WORDS.get(word.lower())
+    cure = "Correct the name"
+    if usual is not None:
+        cut = cut or ("" if usual in MEASURES else "10")
+        cure = f"Did you mean '{usual}{'@' * bool(cut)}{cut}'?"
+    return f"'{name}'", f"one of {', '.join(MEASURES)}, k being a number", cure
+
+
+def _measures(config: Config) -> Mistakes:
+    for name in config.evaluation.measures:
+        if mistake := measure_mistake(name):
+            yield "evaluation.measures", *mistake
+
+
+def _curves(config: Config) -> Mistakes:
+    if config.training.checkpoint_every % config.training.log_every:
+        yield (
+            "training.checkpoint_every",
+            str(config.training.checkpoint_every),
+            f"a multiple of log_every ({config.training.log_every}), or a resumed training would"
+            " log another mean",
+            "Change one of them",
+        )
+
+
+def _matched(config: Config) -> Mistakes:
+    if config.batches.match_budget and config.adaptation is None:
+        why = "no strategy starts from dapt" if config.dapt else "dapt: null"
+        yield (
+            "batches.match_budget",
+            "true",
+            f"false, as this study adapts nothing ({why}): there is no budget to match",
+            "Write match_budget: false, or add the section dapt and a strategy that starts from it",
+        )
+
+
+def _adaptation(config: Config) -> Mistakes:
+    yield from adaptation_rules.mistakes(config.dapt, config.datasets, config.strategies)
+
+
+def _encoder(config: Config) -> Mistakes:
+    yield from encoder_mistakes(config.encoder)
+
+
+def _own_folders(config: Config) -> Mistakes:
+    """Refuse a folder outside `inputs/`: it would change without DVC seeing it."""
+    for name, source in config.sources.items():
+        if source is None or source.folder is None:
+            continue
+        parts = PurePosixPath(source.folder).parts
+        if parts[:1] != ("inputs",) or ".." in parts:
+            yield (
+                f"sources.{name}.folder",
+                f"'{source.folder}'",
+                "a folder below inputs/, whose changes DVC sees",
+                "Put the files there, for example inputs/faq",
+            )
+
+
+def _alerts(config: Config) -> Mistakes:
+    measures = config.evaluation.measures
+    if config.notify.measure not in measures:
+        expected = f"one of evaluation.measures ({', '.join(measures)})"
+        do = did_you_mean(config.notify.measure, measures, "Choose one")
+        yield "notify.measure", f"'{config.notify.measure}'", expected, do
+
+
+def _schedule(config: Config) -> Mistakes:
+    zone, cron = config.schedule.timezone, config.schedule.cron
+    zones = zoneinfo.available_timezones()
+    if zone not in zones:
+        yield (
+            "schedule.timezone",
+            f"'{zone}'",
+            "a name of the IANA time zone database, such as UTC or Africa/Lagos",
+            did_you_mean(zone, zones, "Correct the name"),
+        )
+    if reason := _cron_mistake(cron):
+        yield (
+            "schedule.cron",
+            f"'{cron}'{reason}",
+            "five fields: minute, hour, day of month, month, day of week",
+            "Write '0 3 * * *' for three o'clock every night",
+        )
+
+
+def _cron_mistake(cron: str) -> str:
+    """Return what is wrong with a cron line, empty for one that fires."""
+    from cronsim import CronSim, CronSimError  # here: it takes longer than the file
+
+    fields, now = cron.split(), datetime.now(UTC)
+    if len(fields) != 5:
+        return f", {len(fields)} fields"
+    never = ", which never fires"
+    try:
+        next(CronSim(cron, now))
+    except StopIteration:
+        return never
+    except CronSimError as error:
+        if str(error) == "Bad day-of-month":  # of the months named, or of all
+            with suppress(CronSimError):
+                CronSim(" ".join([*fields[:3], "*", fields[4]]), now)
+                return never
+        return f" ({error})"
+    return ""
+
+
+RULES: tuple[Callable[[Config], Mistakes], ...] = (
+    _names,
+    _study_names,
+    _dataset_sources,
+    _languages,
+    _strategy_kinds,
+    _uses,
+    _shared_data,
+    _measures,
+    _curves,
+    _matched,
+    _adaptation,
+    _encoder,
+    _own_folders,
+    _alerts,
+    _schedule,
+)

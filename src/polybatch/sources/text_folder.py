@@ -1,0 +1,209 @@
+"""The user's own domain text: a folder of .txt and .jsonl files, a language each.
+
+`*.txt`: the language is the word before `.txt` (`notes.sw.txt`) or the name of the folder the
+file is in (`sw/notes.txt`); paragraphs, separated by empty lines, are documents of one group, the
+file. `*.jsonl`: one object a line with `lang`, `text` and, if there is one, `title`.
+There are no questions, so it is for `use: text`. The folder is inside `inputs/`, so that DVC sees
+when a file changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from polybatch.errors import InputError
+from polybatch.files import write_json
+from polybatch.languages import is_language
+from polybatch.sources.collected import text_id
+from polybatch.sources.entries import Languages
+from polybatch.sources.lines import decoded
+from polybatch.sources.local import check_names
+from polybatch.sources.rows import halved
+from polybatch.sources.source import Document, Fetch, Parsed, Place, Rows, Source
+from polybatch.sources.user_files import Broken, no_fields, open_rows
+
+_KINDS = (".txt", ".jsonl")
+_NEEDED = ("lang", "text")
+
+
+class TextFolder(Source):
+    """Texts in any language, from `sources.<name>.folder`."""
+
+    name, own = "text", True
+    languages = ()
+    splits = ("all",)
+    licence, citation, homepage, revision = "the user's own", "", "", "as read"
+
+    def check(self, languages: Sequence[str], splits: Sequence[str]) -> None:
+        """Raise InputError if a split is asked for that there is not; any language may be."""
+        if missing := [split for split in splits if split not in self.splits]:
+            raise InputError("sources.text.splits", ", ".join(missing), "all", "Write [all]")
+
+    def download(
+        self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
+    ) -> None:
+        """Copy the user's files, each checked to be UTF-8 and not empty, and write a manifest."""
+        assert self.settings is not None
+        assert self.settings.folder is not None
+        root = Path(self.settings.folder)
+        if not root.is_dir():
+            raise InputError(
+                f"sources.{self.name}.folder",
+                f"no folder '{root}'",
+                "the path of a folder of .txt and .jsonl files",
+                "Add or correct it",
+            )
+        manifest = {}
+        for path in _paths(root):
+            text = decoded(path)
+            if not text.strip():
+                raise InputError(f"{path}:1", "no text", "text in UTF-8", "Fill it or remove it")
+            place = path.relative_to(root)
+            if path.suffix == ".txt":
+                _language(place)
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            (folder / place).write_text(text, encoding="utf-8", newline="")
+            manifest[str(place)] = hashlib.sha256(text.encode()).hexdigest()
+        if not manifest:
+            raise InputError(
+                root,
+                "no file that ends in .txt or .jsonl",
+                "at least one",
+                f"Put text there, or correct sources.{self.name}.folder",
+            )
+        others = sorted(
+            path.relative_to(root).as_posix()
+            for path in root.rglob("*")
+            if path.is_file() and path.suffix not in _KINDS and not path.name.startswith(".")
+        )
+        check_names([{"path": place} for place in (*manifest, *others)], self.name)
+        facts = {"source": self.name, "files": manifest, "not_read": others}
+        write_json(folder / "manifest.json", facts)
+
+    def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+        """Read paragraphs and rows in `languages`; what cannot be used is rejected."""
+        self.check(languages, splits)
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        notes = [f"{self.name}: {file} is not read; only {' and '.join(_KINDS)} are"
+                 for file in manifest.get("not_read", ())]  # fmt: skip
+        requested, rows, texts = Languages(languages), Rows(), []
+        for path in _paths(folder):
+            if path != folder / "manifest.json":
+                texts += _texts(path, path.relative_to(folder).as_posix(), requested)
+        groups: dict[str, str] = {}
+        for text in texts:
+            if text.group:
+                groups[text.doc_id] = min(text.group, groups.get(text.doc_id, text.group))
+        read_as: Counter[tuple[str, str, str]] = Counter()
+        for text in texts:
+            _add(rows, self.name, text, groups.get(text.doc_id))
+            if not text.fault and text.lang != text.code:
+                read_as[text.file, text.code, str(text.lang)] += 1
+        notes += [f"{self.name}: {file}: '{code}' in {count} texts is read as {lang}"
+                  for (file, code, lang), count in sorted(read_as.items())]  # fmt: skip
+        return rows.parsed(notes)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A paragraph or row. `code`: the language as written; `group`: what its file is called."""
+
+    file: str
+    row: int
+    code: str
+    lang: str | None
+    text: str
+    title: str | None = None
+    fault: str = ""
+    group: str = ""
+
+    @property
+    def doc_id(self) -> str:
+        """Made of the text: no file name and no row number is in it."""
+        return "" if self.fault else text_id(str(self.lang), self.text)
+
+
+def _paths(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.suffix in _KINDS and path.is_file())
+
+
+def _texts(path: Path, file: str, languages: Languages) -> list[_Text]:
+    """Return the texts of a file; those of a .txt file are one group, named by its least id."""
+    found = []
+    for row, code, text, title, fault in (
+        _jsonl(path) if path.suffix == ".jsonl" else _txt(path, file)
+    ):
+        lang, unknown = languages.find(code)
+        plain = unicodedata.normalize("NFC", " ".join(text.split()))
+        reason = fault or unknown or ("half a surrogate pair" if halved(plain + title) else "")
+        found.append(_Text(file, row, code, lang, text if reason else plain, title or None, reason))
+    least = min((text.doc_id for text in found if not text.fault), default="")
+    group = f"text:{least}" if path.suffix == ".txt" else ""
+    return [replace(text, group=group) for text in found]
+
+
+_Row = tuple[int, str, str, str, str]
+"""Row, code, text, title ('' for none), and why it cannot be used, or ''."""
+
+
+def _txt(path: Path, file: str) -> Iterator[_Row]:
+    """Yield the paragraphs of a file."""
+    code, text, row = _language(Path(file)), decoded(path), 1
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for part in re.split(r"(\n[^\S\n]*(?:\n\s*)+)", text):
+        if part.strip():
+            yield row + _leading(part), code, part, "", ""
+        row += part.count("\n")
+
+
+def _leading(part: str) -> int:
+    return part[: len(part) - len(part.lstrip())].count("\n")
+
+
+def _language(path: Path) -> str:
+    """Return the language that a file's name, or its folder inside the user's, says.
+
+    Example:
+        >>> _language(Path("notes.sw.txt")), _language(Path("pt-BR/a.txt"))
+        ('sw', 'pt-BR')
+    """
+    for word in (path.stem.rpartition(".")[2] if "." in path.stem else "", path.parent.name):
+        if is_language(word):
+            return word
+    raise InputError(
+        f"{path}:1",
+        "a name that says no language",
+        "<name>.<language>.txt or <language>/<name>.txt, the language in BCP-47",
+        "Rename it",
+    )
+
+
+def _jsonl(path: Path) -> Iterator[_Row]:
+    for count, row in enumerate(open_rows(path).rows):
+        if isinstance(row, Broken):
+            yield row.row, "", row.text, "", row.reason
+            continue
+        number, fields = row
+        if not count and (gone := [name for name in _NEEDED if name not in fields]):
+            raise no_fields(path, number, tuple(fields), _NEEDED, gone[0])
+        lang, text, title = (fields.get(name) for name in (*_NEEDED, "title"))
+        fault = "" if isinstance(text, str) and text.strip() else "no text"
+        code = lang.strip() if isinstance(lang, str) else ""
+        yield number, code, str(text or ""), title if isinstance(title, str) else "", fault
+
+
+def _add(rows: Rows, name: str, text: _Text, group: str | None) -> None:
+    rows.read(text.file)
+    place = Place(name, text.file, text.row, text.lang, None, text.text)
+    if text.fault:
+        rows.reject(place, text.fault)
+        return
+    document = Document(text.doc_id, str(text.lang), text.text, text.title, group)
+    rows.add(place, document=document)

@@ -1,0 +1,1 @@
+"""Contrastive training that follows a batch plan."""

@@ -1,0 +1,1 @@
+"""What data has to be before anything is trained or measured on it."""

@@ -1,0 +1,289 @@
+"""From a source's rows to a dataset: which part of it, what was kept, what was rejected and why.
+
+The stage reads and writes; what is decided about rows is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from polybatch.dataset import Dataset, check_dataset
+from polybatch.errors import InputError
+from polybatch.normalise import normalised
+from polybatch.settings.config import Config
+from polybatch.settings.data import DatasetSettings, ValidationSettings
+from polybatch.sources.source import Parsed, Source
+from polybatch.validation.duplicates import MERGED, merge_equal, unmerged
+from polybatch.validation.expectations import Result, broken, hold
+from polybatch.validation.leakage import LEAKS, leaks, without
+from polybatch.validation.markdown_report import Outcome
+from polybatch.validation.profile import profile
+from polybatch.validation.row_rules import quarantine, real_losses, refuse_losses, rows_by_language
+from polybatch.validation.split import joined_groups, split_by_group
+
+_NAMED = 5  # groups named in a note, and their members
+_FEW = 100  # items, from which on a share is known to 10 points
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset's part of its source, after the row rules. `parsed`: the source, without its rows.
+
+    `rejected`: rows of the whole source that its reader or a rule rejected, and those of this part
+    that were merged. `kept`: rows of each language that the whole source kept. `groups`:
+    `group_id`s that were drawn as one, since they share items or documents. `errors`: too many
+    losses.
+    """
+
+    dataset: Dataset
+    parsed: Parsed
+    rejected: pl.DataFrame
+    kept: Mapping[str, int]
+    composed: int
+    groups: Sequence[Sequence[str]]
+    errors: Sequence[InputError]
+
+
+def build(name: str, settings: DatasetSettings, parsed: Parsed) -> Dataset:
+    """Return the part of a source's rows that `settings` asks for, checked.
+
+    Raises InputError when a language asked for ends with no query or no document, or when ids
+    repeat, references dangle or texts are empty; `prepare` keeps such rows apart instead. Domain
+    text has a corpus only.
+    """
+    dataset = part_of(Dataset(name, parsed.queries, parsed.corpus, parsed.qrels), settings)
+    check_dataset(dataset)
+    check_languages(dataset, settings)
+    return dataset
+
+
+def prepare(
+    name: str, settings: DatasetSettings, parsed: Parsed, rules: ValidationSettings, own: bool
+) -> Prepared:
+    """Return the part of a source that a dataset takes, without the rows that break a rule.
+
+    `own`: whether these are the user's own files, whose equal documents are merged and whose split
+    follows the items; a benchmark's pool stays as its publisher defines it.
+    """
+    checked = quarantine(Dataset(name, parsed.queries, parsed.corpus, parsed.qrels), rules)
+    dataset, lost = checked.dataset, pl.concat([parsed.rejected, checked.rejected])
+    if settings.use == "text":
+        lost = lost.filter(~pl.col("file").is_in(["queries", "qrels"]))
+    read = int(parsed.tally["read"].sum()) if parsed.tally.height else None
+    errors = refuse_losses(dataset, lost, rules, settings.languages, read)
+    kept = dict(rows_by_language(dataset).rows())
+    merged = merge_equal(dataset) if own and dataset.queries.height else unmerged(dataset)
+    parsed = replace(parsed, answers=merged.moved(parsed.answers))
+    groups = [*merged.groups, *joined_groups(merged.dataset)] if settings.part != "all" else []
+    part = part_of(merged.dataset, settings, "item_id" if own else "doc_id")
+    here = set(part.corpus["group_id"])
+    return Prepared(
+        part, parsed.said(), pl.concat([lost, merged.of(part)]), kept, checked.composed,
+        [group for group in groups if here.intersection(group)], errors,
+    )  # fmt: skip
+
+
+def part_of(dataset: Dataset, settings: DatasetSettings, by: str = "item_id") -> Dataset:
+    """Return the part that `settings` asks for; of domain text the corpus. `by`: as in `split`."""
+    if settings.part != "all":
+        train, heldout = split_by_group(dataset, settings.heldout_share, settings.source, by)
+        dataset = train if settings.part == "train" else heldout
+    if settings.use == "text":
+        return Dataset(dataset.name, dataset.queries.clear(), dataset.corpus, dataset.qrels.clear())
+    return dataset
+
+
+def check(config: Config, name: str, prepared: Mapping[str, Prepared]) -> Outcome:
+    """Take leaks out of training data, and hold what is left against the expectations.
+
+    `prepared`: this dataset, and the evaluation datasets that it is held against.
+    """
+    settings, rules, mine = config.datasets[name], config.validation, prepared[name]
+    check_dataset(mine.dataset)
+    found = _leaks(config, name, prepared)
+    dataset, gone = mine.dataset, mine.rejected.clear()
+    if rules.leakage == "remove":
+        dataset, gone = without(dataset, found)
+    check_languages(dataset, settings)
+    losses = real_losses(mine.rejected)
+    profiled = profile(dataset, losses, settings, rules, mine.parsed.answers, mine.kept)
+    tables = profiled.tables
+    if settings.use == "text":  # nobody asks domain text
+        tables = {"corpus": tables["corpus"]}
+    held = hold(tables, settings, rules)
+    errors = [*mine.errors, *refuse_leaks(name, found, rules), *_broken(name, held)]
+    return Outcome(
+        dataset, settings, pl.concat([mine.rejected, gone]), found, profiled,
+        (*mine.parsed.notes, *_notes(mine, settings)), mine.composed, errors, held,
+        mine.parsed.tally,
+    )  # fmt: skip
+
+
+def _leaks(config: Config, name: str, prepared: Mapping[str, Prepared]) -> pl.DataFrame:
+    """Return LEAKS of a dataset that is trained on, or adapted on without seeing evaluation."""
+    use = config.datasets[name].use
+    transductive = config.dapt is not None and config.dapt.transductive and use == "text"
+    if use == "evaluate" or transductive:
+        return LEAKS.to_frame()
+    mine, near = prepared[name].dataset, config.validation.near_duplicate
+    evaluated = config.used_for("evaluate")
+    return pl.concat([leaks(mine, prepared[other].dataset, near) for other in evaluated])
+
+
+def _broken(name: str, held: Mapping[str, tuple[Result, str]]) -> Iterator[InputError]:
+    for where, found, expected in broken(held):
+        yield InputError(
+            f"dataset {name}, {where}",
+            found,
+            expected,
+            "See results/validation.md; correct the data, or the threshold in params.yaml,"
+            " validation",
+        )
+
+
+def _notes(prepared: Prepared, settings: DatasetSettings) -> Iterator[str]:
+    """Yield what a reader should know of few items, of merged documents, and of the split."""
+    name, items = prepared.dataset.name, prepared.dataset.queries["item_id"].n_unique()
+    if settings.use == "evaluate" and items < _FEW:
+        yield f"{name} has few items: {few_items(items)}"
+    reasons = prepared.rejected.filter(pl.col("reason").str.starts_with(MERGED))
+    if merged := reasons.filter(file="corpus").height:
+        yield (
+            f"{name}: documents merged with one of equal text, relevant to the items of all: "
+            f"{merged:,} (rejected.parquet names them)"
+        )
+    if prepared.groups and settings.part != "all":
+        shown = "; ".join(
+            " + ".join(group[:_NAMED])
+            + (f" + {len(group) - _NAMED} more" if len(group) > _NAMED else "")
+            for group in prepared.groups[:_NAMED]
+        )
+        yield (
+            f"{name}: groups that share an item or a document, and were drawn as one: "
+            f"{len(prepared.groups):,} ({shown}{', …' if len(prepared.groups) > _NAMED else ''})"
+        )
+
+
+def few_items(items: int) -> str:
+    """Say what an evaluation on so few items cannot show.
+
+    Example:
+        >>> few_items(5).split("; ")[1]
+        'no p-value of a difference can be below 0.062'
+    """
+    wide = 100 * 0.98 / max(items, 1) ** 0.5  # 1.96 * sqrt(0.5 * 0.5 / items)
+    smallest = 2.0 ** (1 - items)  # of a two-sided randomisation test, where all items agree
+    never = f"; no p-value of a difference can be below {smallest:.2g}" if smallest > 0.05 else ""
+    return (
+        f"one of {items} is {100 / max(items, 1):.0f} points of a score such as R@1, whose 95% "
+        f"interval reaches up to {wide:.0f} points to either side{never}; smaller differences "
+        f"between strategies may be chance. {_FEW} items or more show more"
+    )
+
+
+def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
+    """Raise InputError when a language asked for has neither a query nor a document."""
+    there = set(dataset.queries["lang"]) | set(dataset.corpus["lang"])
+    if missing := [lang for lang in settings.languages if lang not in there]:
+        raise InputError(
+            f"dataset {dataset.name}",
+            f"no row in {', '.join(missing)}",
+            f"queries or documents in each of {', '.join(settings.languages)}",
+            f"Remove the language from datasets.{dataset.name}.languages, or take more splits",
+        )
+
+
+def is_own(source: Source) -> bool:
+    """Tell whether a source's rows are the user's own files, and no benchmark's published pool."""
+    settings = source.settings
+    return source.own and (settings is None or not settings.revisions)
+
+
+def summary(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """Return what results/validation.json says of all datasets."""
+    uses = {name: outcome.settings.use for name, outcome in outcomes.items()}
+    datasets = {
+        name: summarise(outcome.dataset, outcome.settings, outcome)
+        | {
+            "brought_to_nfc": outcome.composed,
+            "profile": outcome.profile.tables,
+            "leaks": outcome.leaks.height,
+            "holds": not outcome.broken,
+        }
+        for name, outcome in outcomes.items()
+    }
+    shared = shared_texts({name: each.dataset for name, each in outcomes.items()}, uses)
+    return {"datasets": datasets, "shared_texts": shared}
+
+
+def summarise(
+    dataset: Dataset, settings: DatasetSettings, origin: Parsed | Outcome
+) -> dict[str, Any]:
+    """Return counts by language, and from the origin what was rejected by reason, and notes.
+
+    `rows`: what became of the rows of each file that was read (`polybatch.dataset.TALLY`).
+    `merged`: documents, and judgements, that became one with others; they are not among the
+    rejected rows.
+    """
+    merged = pl.col("reason").str.starts_with(MERGED)
+    return {
+        "source": settings.source,
+        "use": settings.use,
+        "part": settings.part,
+        "items": dataset.queries["item_id"].n_unique(),
+        "queries": _by_language(dataset.queries),
+        "documents": _by_language(dataset.corpus),
+        "judgements": dataset.qrels.height,
+        "merged": origin.rejected.filter(merged).height,
+        "rejected": _counts(origin.rejected.filter(~merged), "reason"),
+        "rows": origin.tally.to_dicts(),
+        "notes": list(origin.notes),
+    }
+
+
+def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> dict[str, int]:
+    """Count texts of each evaluation dataset that stand, normalised, in a training dataset.
+
+    Of the datasets as they are written, so zero where leaks were removed: queries against queries,
+    documents against documents. `polybatch.validation.leakage` looks closer.
+    """
+    found = {}
+    for name, dataset in datasets.items():
+        for other, seen in datasets.items():
+            if uses[name] == "evaluate" and uses[other] == "train":
+                for what in ("queries", "corpus"):
+                    here = getattr(dataset, what).select(normalised("text"))
+                    there = getattr(seen, what).select(normalised("text")).unique()
+                    found[f"{name} in {other}, {what}"] = here.join(there, on="text").height
+    return found
+
+
+def refuse_leaks(name: str, found: pl.DataFrame, settings: ValidationSettings) -> list[InputError]:
+    """Return the error that leaking texts are, where params say that they are one.
+
+    `found`: polybatch.validation.leakage.LEAKS.
+    """
+    if settings.leakage != "fail" or found.is_empty():
+        return []
+    first = found.row(0, named=True)
+    return [
+        InputError(
+            f"dataset {name}",
+            f"{found.height} training texts that stand in an evaluation dataset (first: "
+            f"{first['id']} as {first['evaluation_id']} of {first['evaluation']})",
+            "none (validation.leakage: fail)",
+            "Remove them, or set leakage: remove",
+        )
+    ]
+
+
+def _by_language(frame: pl.DataFrame) -> dict[str, int]:
+    return _counts(frame, "lang")
+
+
+def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    return dict(sorted(frame[column].value_counts().rows()))

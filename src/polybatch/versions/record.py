@@ -1,0 +1,128 @@
+"""versions.yaml: the number of each stage's results, its command, and the digest of its code.
+
+A stage's number goes up exactly when the same inputs give other outputs (`make versions` proves
+it), so a refactoring reruns nothing. `download` has a number a source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from polybatch.errors import InputError
+from polybatch.files import whole_file
+from polybatch.versions.code_digest import stage_digests
+
+VERSIONS = Path("versions.yaml")
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The file, stages of `download` written `download.cldr` (as in `numbers`, `code`)."""
+
+    numbers: dict[str, int]
+    code: dict[str, str]
+    commands: dict[str, str]
+
+    def of_source(self, name: str) -> int:
+        """Return the version of a source's download; one's own, as `local-faq`, have their kind's.
+
+        Raises:
+            InputError: versions.yaml has no such source.
+        """
+        found = self.numbers.get(f"download.{name}", self.numbers.get(f"download.{kind_of(name)}"))
+        if found is None:
+            raise InputError(
+                f"{VERSIONS} download.{name}",
+                "nothing",
+                "a whole number for every source",
+                f"Add `{name}: 1` below download",
+            )
+        return found
+
+
+def kind_of(source: str) -> str:
+    """Return what a source of one's own is an example of.
+
+    Example:
+        >>> kind_of("local-faq"), kind_of("cldr")
+        ('local', 'cldr')
+    """
+    return source.partition("-")[0]
+
+
+def read_versions(path: Path) -> Versions:
+    """Read versions.yaml; InputError where it is missing or has another form."""
+    try:
+        raw = _yaml().load(path.read_text(encoding="utf-8"))
+        code, commands = raw["code"], raw["commands"]
+        numbers = {name: value for name, value in raw.items() if name not in ("code", "commands")}
+        return Versions(_flat(numbers), _flat(code), dict(commands))
+    except (OSError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            path, f"{error!r}", "the versions of all stages", f"Run `git checkout {path}`"
+        ) from error
+
+
+def older_code(path: Path, sources: Iterable[str] = ()) -> list[str]:
+    """Return the stages whose code is not the one recorded: their results may be of older code.
+
+    Of `download`, only these sources; all where none is named.
+    """
+    recorded, kinds = read_versions(path).code, {*map(kind_of, sources), *sources}
+    return [
+        name
+        for name, digest in stage_digests().items()
+        if recorded.get(name) != digest
+        and (not kinds or "." not in name or name.partition(".")[2] in kinds)
+    ]
+
+
+def older_code_message(stages: list[str]) -> str:
+    """Say that stages changed since their results' version was recorded, and how to settle it."""
+    return (
+        f"the code of {', '.join(stages)} is not what {VERSIONS} records: results of older code"
+        " are kept as they are. `make versions` finds out whether the new code gives other results;"
+        f" `dvc repro -f {stages[0].partition('.')[0]}` runs a stage regardless"
+    )
+
+
+def write_versions(path: Path, code: Mapping[str, str], bumped: Iterable[str] = ()) -> None:
+    """Record digests and add 1 to the numbers of `bumped`; comments of the file are kept."""
+    yaml = _yaml()
+    raw = yaml.load(path.read_text(encoding="utf-8"))
+    for name, digest in code.items():
+        _set(raw["code"], name, digest)
+    for name in bumped:
+        _set(raw, name, _flat(raw)[name] + 1)
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        yaml.dump(raw, stream)
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.width = 1000
+    yaml.preserve_quotes = True
+    return yaml
+
+
+def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{key}": below for key, below in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _set(raw: Any, name: str, value: object) -> None:
+    first, _, second = name.partition(".")
+    if second:
+        raw[first][second] = value
+    else:
+        raw[first] = value

@@ -1,0 +1,330 @@
+"""Which domain text may be read and who meets: laws, against slow obvious versions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polybatch.adaptation.corpus import domain_text, plan_texts
+from polybatch.adaptation.noise import IGNORED, crop, delete, mask, pack, pieces
+from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset
+from polybatch.errors import InputError, InputErrorList
+from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.settings.load import load
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = AdaptationSettings(
+    objective="crop",
+    texts=("news",),
+    transductive=False,
+    mixed_batches=False,
+    mlm_rows_only=False,
+    precision="fp32",
+    rows_per_document=2,
+    heldout_share=0.0,
+    steps=6,
+    batch_texts=3,
+    size_exponent=1.0,
+    max_length=32,
+    mask_share=0.15,
+    crop_min_share=0.2,
+    crop_max_share=0.6,
+    delete_share=0.6,
+    learning_rate=1e-4,
+    rows_learning_rate=1e-3,
+    temperature=0.05,
+    warmup_share=0.1,
+    max_grad_norm=1.0,
+    checkpoint_every=10,
+    log_every=10,
+    cached_texts=0,
+)
+
+
+def changed(**values: Any) -> AdaptationSettings:
+    return dataclasses.replace(SETTINGS, **values)
+
+
+def dataset(
+    name: str, rows: list[tuple[str, str, str | None]], asked: tuple[str, ...] = ()
+) -> Dataset:
+    """Return a dataset of (language, text, group) documents and English questions."""
+    corpus = [(f"{name}:{i:02d}", lang, text, None, group) for i, (lang, text, group)
+              in enumerate(rows)]  # fmt: skip
+    queries = [(f"q{i}", f"i{i}", "en", text, "test") for i, text in enumerate(asked)]
+    return Dataset(
+        name,
+        pl.DataFrame(queries, schema=QUERIES, orient="row"),
+        pl.DataFrame(corpus, schema=CORPUS, orient="row"),
+        pl.DataFrame([], schema=QRELS, orient="row"),
+    )
+
+
+NEWS = dataset(
+    "news",
+    [
+        ("en", "One.", "a"), ("en", "Two!", "a"), ("en", "Three.", "a"), ("en", "one", "b"),
+        ("sw", "Moja.", "a"), ("sw", "Mbili.", None), ("sw", "...", "b"), ("sw", "One", "b"),
+    ],
+)  # fmt: skip
+
+
+# Domain text -------------------------------------------------------------------------------------
+
+
+def test_texts_of_evaluation_are_left_out_and_counted() -> None:
+    judged = dataset("judged", [("de", "TWO", None)], ("  three",))
+    found = domain_text([NEWS], [judged], SETTINGS)
+    assert found.documents.rows() == [
+        ("news:00", "en", "a", "One."),
+        ("news:04", "sw", "a", "Moja."),
+        ("news:07", "sw", "b", "One"),
+        ("news:05", "sw", "news:05", "Mbili."),
+    ]
+    assert (found.removed, found.repeated) == (2, 2)  # "one" stands twice, "..." has no letter
+
+
+def test_a_transductive_adaptation_keeps_documents_and_never_questions() -> None:
+    judged = dataset("judged", [("de", "TWO", None)], ("  three",))
+    found = domain_text([NEWS], [judged], changed(transductive=True))
+    assert found.documents["text"].to_list() == ["One. Two!", "Moja.", "One", "Mbili."]
+    assert found.removed == 1
+
+
+def test_a_group_is_held_out_in_every_language_or_in_none() -> None:
+    rows: list[tuple[str, str, str | None]] = [
+        (lang, f"{lang} text {i}", f"g{i}") for i in range(200) for lang in ("en", "sw", "yo")
+    ]
+    found = domain_text([dataset("news", rows)], [], changed(heldout_share=0.3))
+    kept, held = set(found.documents["group"]), set(found.heldout["group"])
+    assert not kept & held
+    assert len(kept | held) == 200
+    assert 40 < len(held) < 80
+    assert found.heldout.height == 3 * len(held)
+
+
+def test_no_text_left_is_told() -> None:
+    with pytest.raises(InputError, match=r"dapt.texts \(news\): found no document"):
+        domain_text([NEWS], [dataset("same", NEWS.corpus.select(
+            "lang", "text", "group_id").rows())], SETTINGS)  # fmt: skip
+
+
+# Plans -------------------------------------------------------------------------------------------
+
+worlds = st.lists(st.tuples(st.sampled_from(["en", "sw", "yo"]), st.integers(0, 30)), min_size=12,
+                  max_size=60)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(worlds, st.booleans(), st.sampled_from([0.0, 0.5, 1.0]), st.integers(1, 9))
+def test_laws_of_a_plan(
+    world: list[tuple[str, int]], mixed: bool, exponent: float, steps: int
+) -> None:
+    langs, groups = [lang for lang, _ in world], [group for _, group in world]
+    keys: list[int] = groups if mixed else list(range(len(world)))
+    asked = changed(mixed_batches=mixed, size_exponent=exponent, steps=steps)
+    if any(len({keys[i] for i, one in enumerate(langs) if one == lang}) < 3 for lang in langs):
+        return  # a batch that cannot be filled: tested by itself
+    plan = plan_texts(langs, keys, asked, 0)
+    assert plan.shape == (steps, 3)
+    assert (plan == plan_texts(langs, keys, asked, 0)).all()
+    counts = Counter(langs)
+    weights = {lang: n**exponent for lang, n in counts.items()}
+    units = steps * (3 if mixed else 1)
+    drawn = Counter(langs[row] for row in plan.ravel())
+    for lang, weight in weights.items():
+        share = units * weight / sum(weights.values())
+        assert abs(drawn[lang] / (1 if mixed else 3) - share) < 1
+    for batch in plan.tolist():
+        assert len({keys[row] for row in batch}) == 3
+        assert mixed or len({langs[row] for row in batch}) == 1
+
+
+def test_texts_are_used_once_before_any_is_used_again() -> None:
+    plan = plan_texts(["en"] * 18, range(18), SETTINGS, 0)
+    assert sorted(plan.ravel().tolist()) == list(range(18))
+
+
+def test_other_seeds_and_other_languages() -> None:
+    one = plan_texts(["en"] * 18, range(18), SETTINGS, 0)
+    assert (one != plan_texts(["en"] * 18, range(18), SETTINGS, 1)).any()
+
+
+def test_too_few_texts_for_a_batch_are_told() -> None:
+    with pytest.raises(InputError, match=r"language sw: found 2 texts.*batch_texts \(3\)"):
+        plan_texts(["en"] * 30 + ["sw"] * 2, range(32), changed(size_exponent=0.0), 0)
+    assert plan_texts(["sw"] * 2, None, SETTINGS, 0).shape == (6, 3)
+
+
+# Views -------------------------------------------------------------------------------------------
+
+written = st.text(st.sampled_from("ab é\u0e01\u0e31東京、。 \n-\U00020000"), min_size=1).filter(
+    lambda text: bool(text.strip())
+)
+chances = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+@settings(deadline=None)
+@given(written)
+def test_pieces_hold_every_character_that_is_no_space(text: str) -> None:
+    found = [text[start:end] for start, end in pieces(text)]
+    assert "".join(found) == "".join(text.split())
+
+
+@settings(deadline=None)
+@given(written, st.floats(0.01, 1), st.floats(0.01, 1), chances)
+def test_a_span_is_inside_its_document_and_as_long_as_asked(
+    text: str, one: float, other: float, chance: np.random.Generator
+) -> None:
+    low, high = sorted((one, other))
+    count = len(pieces(text))
+    span = crop(text, low, high, chance)
+    assert span
+    assert span in text
+    found = len(pieces(span))
+    assert max(1, round(low * count)) - 1 <= found <= max(1, round(high * count))
+
+
+@settings(deadline=None)
+@given(written, st.floats(0, 0.99), chances)
+def test_deletion_keeps_order_and_its_share(
+    text: str, share: float, chance: np.random.Generator
+) -> None:
+    left = delete(text, share, chance)
+    rest = iter("".join(text.split()))
+    assert all(letter in rest for letter in "".join(left.split()))  # a subsequence
+    if " " in text and text.isascii():
+        words = len(text.split())
+        assert len(left.split()) == max(1, words - round(share * words))
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(1, 99), max_size=20), max_size=12), st.integers(1, 16))
+def test_packed_sequences_hold_every_token_once(documents: list[list[int]], length: int) -> None:
+    packed = pack(documents, length, 0)
+    assert all(0 < len(sequence) <= length for sequence in packed)
+    held = [token for sequence in packed for token in sequence if token]
+    assert held == [token for document in documents for token in document]
+    joined = "|".join(" ".join(map(str, sequence)) for sequence in packed)
+    for document in documents:
+        if 0 < len(document) <= length:
+            assert " ".join(map(str, document)) in joined  # whole documents stay whole
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(3, 60), min_size=1, max_size=80), st.floats(0.01, 0.99), chances)
+def test_masking_meets_its_share_and_spares_special_tokens(
+    tokens: list[int], share: float, chance: np.random.Generator
+) -> None:
+    ids, special = np.array([0, *tokens, 1], np.int64), np.array([0, 1, 2], np.int64)
+    masked, labels = mask(ids, special, share, (2, 61), chance)
+    chosen = labels != IGNORED
+    assert chosen.sum() == max(1, round(share * len(tokens)))
+    assert not chosen[[0, -1]].any()
+    assert (labels[chosen] == ids[chosen]).all()
+    assert (masked[~chosen] == ids[~chosen]).all()
+
+
+def test_of_the_masked_80_percent_are_the_mask_10_random_10_stay() -> None:
+    ids = np.full(100_000, 7, np.int64)
+    masked, labels = mask(ids, np.array([0]), 0.5, (1, 1000), np.random.default_rng(0))
+    chosen = masked[labels != IGNORED]
+    assert len(chosen) == 50_000
+    assert abs((chosen == 1).mean() - 0.8) < 0.01
+    assert abs((chosen == 7).mean() - 0.1) < 0.01
+
+
+# params.yaml -------------------------------------------------------------------------------------
+
+_SECTION = "dapt:\n" + "\n".join(
+    f"  {name}: {list(value) if isinstance(value, tuple) else str(value).lower()}"
+    for name, value in dataclasses.asdict(SETTINGS).items()
+).replace("'", "").replace("[news]", "[cldr-train]").replace("1e-04", "1.0e-4")  # fmt: skip
+
+
+def edited(tmp_path: Path, *edits: tuple[str, str]) -> Path:
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    begin = text.index("\ndapt:") + 1
+    end = text.index("\nevaluation:") + 1
+    text = text[:begin] + _SECTION + "\n\n" + text[end:]
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_section_is_read(tmp_path: Path) -> None:
+    config = load(edited(tmp_path))
+    assert config.dapt == changed(texts=("cldr-train",))
+
+
+@pytest.mark.parametrize(
+    ("edits", "where", "says"),
+    [
+        ([("objective: crop", "objective: mml")], "dapt.objective", "Did you mean 'mlm'"),
+        ([("transductive: false", "transductive: 0")], "dapt.transductive", "true or false"),
+        ([("[cldr-train]", "[cldr]")], "dapt.texts", "datasets of this file"),
+        ([("[cldr-train]", "[cldr-test]")], "dapt.texts", "documents are those of cldr-test"),
+        ([("crop_min_share: 0.2", "crop_min_share: 0.7")], "dapt.crop_min_share", "at most"),
+        (
+            [("log_every: 10\n  cached_t", "log_every: 3\n  cached_t")],
+            "dapt.checkpoint_every",
+            "multiple",
+        ),
+        ([("mask_share: 0.15", "mask_share: 1.5")], "dapt.mask_share", "between"),
+        ([("  delete_share: 0.6\n", "")], "dapt.delete_share", "nothing"),
+        ([("  zero-shot:", "  start:")], "strategies.start", "models/start"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(
+    tmp_path: Path, edits: list[tuple[str, str]], where: str, says: str
+) -> None:
+    with pytest.raises(InputErrorList) as caught:
+        load(edited(tmp_path, *edits))
+    told = [str(error) for error in caught.value.errors if f" {where}:" in str(error)]
+    assert told
+    assert says in told[0]
+    assert "params.yaml:" in told[0]
+
+
+def test_texts_that_evaluation_searches_are_allowed_where_said(tmp_path: Path) -> None:
+    edits = [("[cldr-train]", "[cldr-test]"), ("transductive: false", "transductive: true")]
+    config = load(edited(tmp_path, *edits))
+    assert config.dapt is not None
+    assert config.dapt.transductive
+
+
+def test_text_of_a_source_with_the_same_articles_is_refused(tmp_path: Path) -> None:
+    source = "  mlqa:\n    languages: [en]\n    splits: [dev]\n  mlqa-r:\n    languages: [en]\n"
+    rest = "\n    languages: [en]\n    splits: [{}]\n    part: all\n    heldout_share: 0.0\n"
+    data = (
+        "  stories:\n    source: mlqa\n    use: text" + rest.format("dev")
+        + "  asked:\n    source: mlqa-r\n    use: evaluate" + rest.format("test")
+    )  # fmt: skip
+    edits = [
+        ("sources:\n", "sources:\n" + source + "    splits: [test]\n"),
+        ("datasets:\n", "datasets:\n" + data),
+        ("[cldr-train]", "[stories]"),
+    ]
+    with pytest.raises(InputErrorList, match="'stories', whose documents are those of asked"):
+        load(edited(tmp_path, *edits))
+
+
+def test_a_strategy_from_dapt_needs_the_section(tmp_path: Path) -> None:
+    text = (ROOT / "presets/mlqa-r.yaml").read_text(encoding="utf-8")
+    begin, end = text.index("\ndapt:") + 1, text.index("\nevaluation:") + 1
+    text = text[:begin] + "dapt: null\n" + text[end:]
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace("start: base", "start: dapt", 1), encoding="utf-8")
+    with pytest.raises(InputErrorList, match=r"dapt: found nothing, and strategies"):
+        load(path)

@@ -1,0 +1,274 @@
+"""The proof behind versions.yaml: a tiny study whose outputs must be those on record.
+
+    python -m tests.helpers.proof          # record the code's digest, or say which number to bump
+    python -m tests.helpers.proof --bump   # and bump it
+
+Stages whose arithmetic does not depend on the processor are held to their bytes, the others
+(VALUES) to values within a tolerance. The former get inputs that do not depend on it either: exact
+vectors and losses take the place of trained ones. What it covers: docs/decisions/versions.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
+RECORD, STUDY = GOLDEN / "outputs.json", GOLDEN / "study.yaml"
+VALUES = ("base", "dapt", "train", "index")
+TOLERANCE = 0.01  # of a tensor's or curve's own size
+TRIALS = [f"--strategy {name} --seed 0" for name in ("zero-shot", "x-y", "hybrid", "dapt-mono")]
+STAGES: dict[str, list[str]] = {
+    "settings": [""],
+    "download": ["--source cldr"],
+    "validate": [""],
+    "base": [""],
+    "dapt": ["--seed 0"],
+    "start": [trial.removesuffix(" --seed 0") for trial in TRIALS],
+    "batches": TRIALS,
+    "train": TRIALS,
+    "index": TRIALS,
+    "evaluate": TRIALS,
+    "compare": [""],
+    "report": [""],
+}
+OUTPUTS = {
+    "settings": ["data/settings"],
+    "download": ["data/raw"],
+    "validate": ["data/valid", "results/expectations", "results/validation.*"],
+    "base": ["models/start/base"],
+    "dapt": ["models/start/dapt", "results/adaptation"],
+    "start": ["data/starts/*/*"],
+    "batches": ["data/batches", "results/plans"],
+    "train": ["models/*/0", "results/training"],
+    "index": ["data/index"],
+    "evaluate": [f"results/{name}" for name in ("scores", "runs", "bias", "metrics", "languages")],
+    "compare": [f"results/{name}" for name in ("compare.*", "seeds.csv", "significance.csv")],
+    "report": ["results/report.html"],
+}
+
+Outputs = dict[str, Any]  # path -> digest, or {name: numbers}
+
+
+def make_study(folder: Path) -> None:
+    """Write the study's params, versions and folders; nothing has run."""
+    for path in (STUDY, ROOT / "versions.yaml"):
+        name = "params.yaml" if path == STUDY else path.name
+        shutil.copy(path, folder / name)
+    (folder / "inputs" / "none").mkdir(parents=True)
+
+
+def run(folder: Path, stage: str, keys: list[str] | None = None) -> Outputs:
+    """Run a stage in this process, with these keys or all, and return its outputs."""
+    for key in STAGES[stage] if keys is None else keys:
+        with _as_program(folder, stage, key):
+            runpy.run_module(f"polybatch_stages.{stage}", run_name="__main__", alter_sys=True)
+    found = outputs(folder, stage)
+    if stage in ("dapt", "train"):
+        _exact_losses(folder)
+    if stage == "index":
+        _exact_vectors(folder)
+    return found
+
+
+@contextlib.contextmanager
+def _as_program(folder: Path, stage: str, key: str) -> Iterator[None]:
+    """Work as `polybatch stage` does there, on a machine that says nothing of itself."""
+    from polybatch.reports import environment
+
+    kept = sys.argv, Path.cwd(), environment.environment, os.environ.get("POLYBATCH_MIRROR")
+    sys.argv = [stage, *key.split()]
+    os.chdir(folder)
+    environment.environment = lambda: {"system": "any"}
+    os.environ.pop("POLYBATCH_MIRROR", None)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        sys.argv, _, environment.environment, mirror = kept
+        os.chdir(kept[1])
+        if mirror is not None:
+            os.environ["POLYBATCH_MIRROR"] = mirror
+        shutil.rmtree(folder / "results" / "timing", ignore_errors=True)
+
+
+def outputs(folder: Path, stage: str) -> Outputs:
+    """Return what a stage wrote: the digest of each file, or its numbers."""
+    paths = [path for form in OUTPUTS[stage] for path in folder.glob(form)]
+    files = sorted(
+        file
+        for path in paths
+        for file in ([path] if path.is_file() else path.rglob("*"))
+        if file.is_file() and not any(part.startswith(".") for part in file.parts[-6:])
+    )
+    if stage == "train":
+        files = [file for file in files if "start" not in file.relative_to(folder).parts]
+    found: Outputs = {}
+    for file in files:
+        value = _values(file) if stage in VALUES else _digest(file)
+        if value is not None:
+            found[file.relative_to(folder).as_posix()] = value
+    return found
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+
+
+def _values(file: Path) -> Any:
+    """Return what a file says in numbers; its digest where it is text; None where it is a log."""
+    if file.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        return {name: _numbers(each) for name, each in sorted(load_file(file).items())}
+    if file.name == "queries.npy":
+        return {"vectors": _numbers(np.load(file))}
+    if file.name == "documents.faiss":
+        import faiss
+
+        index = faiss.read_index(str(file))
+        return {"vectors": _numbers(index.reconstruct_n(0, index.ntotal))}
+    if file.suffix == ".tsv":
+        with file.open(encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+        return {"loss": [float(row[file.stem]) for row in rows]} if file.stem == "loss" else None
+    if file.suffix == ".json" and "results" in file.parts:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        whole = {name: [value] for name, value in (told or {}).items() if type(value) is int}
+        return whole or _digest(file)
+    return None if file.suffix in (".md", ".log") else _digest(file)
+
+
+def _numbers(array: np.ndarray[Any, Any]) -> list[float]:
+    """Return a tensor's size (root of the mean square) and ten sums of it under fixed signs."""
+    if not array.size:
+        return []
+    flat = array.astype(np.float64).reshape(len(array) if array.ndim else 1, -1).sum(1)
+    signs = np.random.Generator(np.random.PCG64(7)).integers(0, 2, (10, len(flat))) * 2 - 1
+    sums = signs @ flat / np.sqrt(len(flat))
+    size = float(np.sqrt(np.mean(array.astype(np.float64) ** 2)))
+    return [float(f"{value:.6g}") for value in (size, *sums)]
+
+
+def _exact_losses(folder: Path) -> None:
+    """Put a made-up curve in place of each loss curve: it came from the processor's arithmetic."""
+    for file in folder.glob("results/*/**/loss.tsv"):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        place = lines[0].split("\t").index("loss")
+        rows = [line.split("\t") for line in lines[1:]]
+        for number, row in enumerate(rows):
+            row[place] = str(4 - number / 8)
+        text = "\n".join([lines[0], *map("\t".join, rows)])
+        file.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _exact_vectors(folder: Path) -> None:
+    """Put vectors of +-1/16 in place of encoded ones: every product of two is exact, in any order.
+
+    Texts of an item are alike, and less so the more letters the trial's name has.
+    """
+    from polybatch.dataset import read_dataset
+    from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
+
+    dataset = read_dataset(folder / "data" / "valid" / "cldr-test")
+    item = dict(dataset.qrels.select("doc_id", "item_id").rows())
+    for place in folder.glob("data/index/*/0/cldr-test"):
+        noise = len(place.parts[-3])
+        ids = dataset.corpus["doc_id"].to_list()
+        vectors = [_signs(item.get(one, one), one, noise) for one in ids]
+        save_index(build_index(ids, np.array(vectors, np.float32)), place)
+        queries = dataset.queries.select("query_id", "item_id").rows()
+        vectors = [_signs(each, one, noise) for one, each in queries]
+        names = tuple(one for one, _ in queries)
+        save_queries(EncodedQueries(names, np.array(vectors, np.float32)), place)
+
+
+def _signs(shared: str, own: str, noise: int) -> np.ndarray[Any, Any]:
+    """Return 256 numbers of +-1/16; of what `shared` decides, `noise` of 16 are drawn by `own`."""
+    one, other, which = (
+        np.frombuffer(b"".join(hashlib.blake2b(f"{text}{i}".encode()).digest() for i in range(4)),
+                      np.uint8)
+        for text in (shared, own, f"{own}/which")
+    )  # fmt: skip
+    return np.where(np.where(which % 16 < noise, other, one) % 2 == 0, 1, -1) / 16
+
+
+def differences(before: Outputs, now: Outputs) -> list[str]:
+    """Return the outputs that are not the recorded ones, within the tolerance where it holds."""
+    return [path for path in sorted(before | now) if not _same(before.get(path), now.get(path))]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return bool(one == other)
+    if one.keys() != other.keys():
+        return False
+    for name, numbers in one.items():
+        found = other[name]
+        scale = max(map(abs, numbers[:1] if name != "loss" else numbers), default=0.0)
+        if len(found) != len(numbers) or not np.allclose(
+            numbers, found, rtol=0, atol=TOLERANCE * scale + 1e-9
+        ):
+            return False
+    return True
+
+
+def prove(folder: Path) -> dict[str, Outputs]:
+    """Run the whole study in a folder and return every stage's outputs."""
+    make_study(folder)
+    return {stage: run(folder, stage) for stage in STAGES}
+
+
+def recorded() -> dict[str, Outputs]:
+    """Return every stage's outputs as they were at the versions of versions.yaml."""
+    found: dict[str, Outputs] = json.loads(RECORD.read_text(encoding="utf-8"))
+    return found
+
+
+def main() -> int:
+    """Run the proof, then record the code's digests, or say which numbers have to go up."""
+    from polybatch.versions.code_digest import stage_digests
+    from polybatch.versions.record import write_versions
+
+    parser = argparse.ArgumentParser(description="Hold the code against versions.yaml")
+    parser.add_argument("--bump", action="store_true", help="raise the numbers that have to go up")
+    chosen = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            now = prove(Path(folder))
+    except SystemExit as error:
+        print(f"versions: a stage refuses what it took before: {error}")
+        return 1
+    before = recorded() if RECORD.is_file() else now
+    other = {name: found for name in STAGES if (found := differences(before[name], now[name]))}
+    for name, paths in other.items():
+        print(f"versions: {name} gives other outputs: {', '.join(paths[:4])}")
+    if other and not chosen.bump:
+        print(f"versions: bump {', '.join(other)} if that is meant: `make versions BUMP=1`")
+        return 1
+    names = [f"{name}.cldr" if name == "download" else name for name in other]
+    write_versions(ROOT / "versions.yaml", stage_digests(), names)
+    if other or not RECORD.is_file():
+        text = json.dumps(now, indent=0, sort_keys=True)
+        RECORD.write_text(f"{text}\n", encoding="utf-8")
+    print(f"versions: {', '.join(names) + ' bumped' if names else 'same outputs'}; code recorded")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

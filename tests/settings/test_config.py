@@ -1,0 +1,304 @@
+"""params.yaml: what is accepted, and every mistake told at once with its line."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from polybatch.errors import InputError, InputErrorList
+from polybatch.settings import (
+    batches,
+    data,
+    encoder,
+    evaluation,
+    study,
+    training,
+)
+from polybatch.settings.load import load
+
+ROOT = Path(__file__).parents[2]
+DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def _mistakes(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputErrorList) as caught:
+        load(path)
+    return [str(error) for error in caught.value.errors]
+
+
+def _edit(*edits: tuple[str, str]) -> str:
+    text = DEFAULT
+    for old, new in edits:
+        assert text.count(old) >= 1, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))],
+    ids=lambda path: path.name,
+)
+def test_every_study_of_the_repository_is_valid(path: Path) -> None:
+    config = load(path)
+    assert config.study.baseline in config.strategies
+    assert all(dataclasses.is_dataclass(strategy) for strategy in config.strategies.values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "says"),
+    [
+        ("seeds: [0]", "seed: 0", "study.seed", "Did you mean 'seeds'"),
+        ("  log_every: 10\n", "", "training.log_every", "nothing"),
+        ("learning_rate: 2e-4", "learning_rate: fast", "training.learning_rate", "a number"),
+        ("seeds: [0]", "seeds: [true]", "study.seeds", "a whole number"),
+        ("seeds: [0]", "seeds: [0.5]", "study.seeds", "a whole number"),
+        ("seeds: [0]", "seeds: 0", "study.seeds", "a list of whole numbers"),
+        ("seeds: [0]", "seeds: []", "study.seeds", "a list of whole numbers"),
+        ("seeds: [0]", "seeds: [-1]", "study.seeds", "between 0 and"),
+        ("seeds: [0]", "seeds: [1, 1]", "study.seeds", "no number twice"),
+        ("temperature: 0.05", "temperature: 0", "training.temperature", "between"),
+        ("batch_pairs: 32", "batch_pairs: 1", "batches.batch_pairs", "between"),
+        (
+            "batches: hybrid",
+            "batches: hybird",
+            "strategies.hybrid.batches",
+            "Did you mean 'hybrid'",
+        ),
+        ("    cross_ratio: 0.5\n", "", "strategies.hybrid.cross_ratio", "nothing"),
+        (
+            "batches: cross\n",
+            "batches: cross\n    cross_ratio: 0.5\n",
+            "strategies.cross.cross_ratio",
+            "no such key",
+        ),
+        ("splits: [test]", "splits: [train]", "datasets.cldr-test", "trains on"),
+        ("baseline: mono", "baseline: none", "study.baseline", "a strategy of this file"),
+        ("R@100]", "Recall@100]", "evaluation.measures", "R@k"),
+        ("languages: [ar,", "languages: [arabic,", "sources.cldr.languages", "BCP-47"),
+        ("    use: evaluate", "    use: train", "datasets", "use: evaluate"),
+        ("    source: cldr\n", "    source: clrd\n", "datasets.cldr-train.source", "a source of"),
+        ("  hybrid:\n", "  size:\n", "strategies.size", "DVC does not see"),
+        ("splits: [test]", "splits: test", "datasets.cldr-test.splits", "a list of words"),
+        ("leakage: remove", "leakage: forget", "validation.leakage", "one of remove, fail, report"),
+        ("  max_rejected: 0.05", "  max_rejectd: 0.05", "validation.max_rejectd", "max_rejected"),
+        ("near_duplicate: 1.0", "near_duplicate: 0.2", "validation.near_duplicate", "between"),
+        (
+            "folder: inputs/none    # none of mine",
+            "folder: ../elsewhere",
+            "sources.cldr.folder",
+            "below inputs/",
+        ),
+        ("log_every: 10", "log_every: 30", "training.checkpoint_every", "multiple of log_every"),
+        ("precision: fp32", "precision: fp8", "training.precision", "fp16"),
+        ("pooling: as-saved", "pooling: mean", "encoder.pooling", "as-saved"),
+        ('revision: ""', "revision: main", "encoder.revision", "empty"),
+        ("name: use-multilingual", "name: a/b", "encoder.revision", "40 hexadecimal digits"),
+        (
+            "name: use-multilingual",
+            "name: intfloat/multilingual-e5-base",
+            "encoder.query_prompt",
+            "'query: '",
+        ),
+        ("  hybrid:\n", "  hybrid-0.5:\n", "strategies.hybrid-0.5", "Write 'hybrid-0-5'"),
+        ("  hybrid:\n", "  Hybrid:\n", "strategies.Hybrid", "Write 'hybrid'"),
+        ("  hybrid:\n", "  start:\n", "strategies.start", "Write 'start-strategy'"),
+        ("  cldr-test:\n", "  cldr.test:\n", "datasets.cldr.test", "Write 'cldr-test'"),
+        ("  cldr:\n", "  cldr-v1.2:\n", "sources.cldr-v1.2", "Write 'cldr-v1-2'"),
+        ("languages: [ar,", "languages: [mul,", "sources.cldr.languages", "several languages"),
+        ("languages: [ar,", "languages: [qaa,", "sources.cldr.languages", "private use"),
+        ("languages: [ar,", "languages: [iw,", "sources.cldr.languages", "Write 'he'"),
+        ("languages: [ar,", "languages: [AR,", "sources.cldr.languages", "Write 'ar'"),
+        ("languages: [ar,", "languages: [tl, fil,", "sources.cldr.languages", "of one language"),
+        ("min_rows: 64", "min_rows: 0", "validation.min_rows", "between 1 and"),
+        ("min_rows: 64", "min_rows: few", "validation.min_rows", "a whole number"),
+        ("min_rows: 64", "min_rows: [1, 2]", "validation.min_rows", "a whole number"),
+        ("min_rows: 64", "min_rows: {train: 8}", "validation.min_rows.evaluate", "nothing"),
+        ("min_rows: 64", "min_rows: {train: 8, test: 8}", "validation.min_rows.test", "unknown"),
+        (
+            "min_rows: 64",
+            "min_rows: {train: 0, evaluate: 1}",
+            "validation.min_rows.train",
+            "between 1 and",
+        ),
+        ("languages: [ar, de", "languages: [arab, de", "sources.cldr.languages", "'ar'"),
+        ("RR@10", "MRR@10", "evaluation.measures", "Did you mean 'RR@10'"),
+        ("[AP,", "[MAP,", "evaluation.measures", "Did you mean 'AP'"),
+        ("nDCG@10", "ndcg@10", "evaluation.measures", "Did you mean 'nDCG@10'"),
+        ("nDCG@10", "nDCG", "evaluation.measures", "Did you mean 'nDCG@10'"),
+        ("R@100]", "Recall@5]", "evaluation.measures", "Did you mean 'R@5'"),
+        ("R@100]", "R@0]", "evaluation.measures", "k being a number"),
+        ("measure: AP ", "measure: MAP ", "notify.measure", "Did you mean 'AP'"),
+        ('"0 3 * * *"', '"0 3 * *"', "schedule.cron", "4 fields"),
+        ('"0 3 * * *"', '"99 3 * * *"', "schedule.cron", "minute"),
+        ('"0 3 * * *"', '"0 0 30 2 *"', "schedule.cron", "never fires"),
+        ('"0 3 * * *"', '"0 0 31 4,6 *"', "schedule.cron", "never fires"),
+        ('"0 3 * * *"', '"0 0 32 4 *"', "schedule.cron", "Bad day-of-month"),
+        ('"0 3 * * *"', '"0 0 1 foo *"', "schedule.cron", "Bad month"),
+        ('"0 3 * * *"', '"every night"', "schedule.cron", "2 fields"),
+        ("timezone: UTC", "timezone: Afrika/Lagos", "schedule.timezone", "'Africa/Lagos'"),
+        ("baseline: mono", "baseline: mno", "study.baseline", "Did you mean 'mono'"),
+        ("learning_rate: 2e-4", "learning_rate: '2e-4'", "training.learning_rate", "a number"),
+        ("match_budget: false", "match_budget: no", "batches.match_budget", "true or false"),
+        ("match_budget: false", "match_budget: 0", "batches.match_budget", "true or false"),
+        ("threads: 2", "threads: 2.0", "study.threads", "a whole number"),
+        ("threads: 2", "threads: true", "study.threads", "a whole number"),
+        ("threads: 2", "threads:", "study.threads", "a whole number"),
+        ("drop: null", "drop: much", "notify.drop", "a number, or null"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(
+    tmp_path: Path, old: str, new: str, where: str, says: str
+) -> None:
+    told = [line for line in _mistakes(tmp_path, _edit((old, new))) if f" {where}:" in line]
+    assert told
+    assert says in told[0]
+    assert "params.yaml:" in told[0]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [".", "..", "", "/", "/tmp", "data", "models/x", "inputs/../data", "results", "~", "./data"],
+)
+def test_a_folder_that_dvc_does_not_watch_is_refused(tmp_path: Path, folder: str) -> None:
+    text = _edit(("    folder: inputs/none    # none of mine\n", f"    folder: '{folder}'\n"))
+    assert "below inputs/" in _mistakes(tmp_path, text)[0]
+
+
+def _without_adaptation(section: str) -> str:
+    begin, end = DEFAULT.index("\ndapt:") + 1, DEFAULT.index("\nevaluation:") + 1
+    rows, after = DEFAULT.index("  dapt:\n"), DEFAULT.index("\n# How flows run")
+    return DEFAULT[:begin] + section + DEFAULT[end:rows] + DEFAULT[after:]
+
+
+def test_no_section_dapt_is_the_same_as_null(tmp_path: Path) -> None:
+    absent = load(_at(tmp_path, _without_adaptation("")))
+    assert absent.dapt is None
+    assert absent == load(_at(tmp_path, _without_adaptation("dapt: null\n")))
+    without = DEFAULT[: DEFAULT.index("\ndapt:")] + DEFAULT[DEFAULT.index("\nevaluation:") :]
+    assert "strategies that start from it" in _mistakes(tmp_path, without)[0]
+
+
+def test_a_section_that_no_strategy_starts_from_adapts_nothing(tmp_path: Path) -> None:
+    section = DEFAULT[DEFAULT.index("\ndapt:") + 1 : DEFAULT.index("\nevaluation:") + 1]
+    unused = load(_at(tmp_path, _without_adaptation(section)))
+    assert unused.dapt == load(_at(tmp_path, DEFAULT)).dapt
+    assert unused.adaptation is None
+    matched = _without_adaptation(section).replace("match_budget: false", "match_budget: true")
+    assert "no strategy starts from dapt" in _mistakes(tmp_path, matched)[0]
+
+
+def test_mistakes_stand_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = _edit(("seeds: [0]", "seeds: 0"), ("drop: null", "drop: x"), ("[AP,", "[MAP,"))
+    lines = [int(line.split(":")[1].split()[0]) for line in _mistakes(tmp_path, text)]
+    assert lines == sorted(lines)
+    assert len(lines) >= 3
+
+
+def test_the_case_of_names_with_dots_names_them_all(tmp_path: Path) -> None:
+    text = _edit(("  hybrid:\n", "  hybrid-0.5:\n"), ("  cldr-test:\n", "  cldr.test:\n"))
+    found = [line for line in _mistakes(tmp_path, text) if "the name" in line]
+    assert [line.split(": ")[0].split()[-1] for line in found] == [
+        "datasets.cldr.test",
+        "strategies.hybrid-0.5",
+    ]
+
+
+def test_all_mistakes_are_told_together_whatever_their_kind(tmp_path: Path) -> None:
+    text = _edit(
+        ("seeds: [0]", "sed: 0"),
+        ("batch_pairs: 32", "batch_pairs: 1"),
+        ("batches: cross", "batches: crss"),
+        ("splits: [test]", "splits: [train]"),
+        ("learning_rate: 2e-4", "learning_rate: fast"),
+    )
+    told = "\n".join(_mistakes(tmp_path, text))
+    for place in (
+        "study.sed",
+        "study.seeds",
+        "batches.batch_pairs",
+        "strategies.cross.batches",
+        "datasets.cldr-test",
+        "training.learning_rate",
+    ):
+        assert f" {place}:" in told
+
+
+def test_the_line_is_the_line_of_the_file(tmp_path: Path) -> None:
+    text = _edit(("temperature: 0.05", "temperature: hot"))
+    line = 1 + text[: text.index("temperature: hot")].count("\n")
+    assert f"params.yaml:{line} training.temperature" in _mistakes(tmp_path, text)[0]
+
+
+@pytest.mark.parametrize("text", ["a: [1", "a: 1\na: 2\n", "\t- x: :"])
+def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"params.yaml:\d+"):
+        load(path)
+
+
+@pytest.mark.parametrize("text", ["", "just words", "[]"])
+def test_yaml_that_is_no_study_is_told(tmp_path: Path, text: str) -> None:
+    assert "keys and values" in _mistakes(tmp_path, text)[0]
+
+
+def test_held_out_parts_of_one_source_may_stand_on_both_sides(tmp_path: Path) -> None:
+    text = _edit(
+        ("part: all\n    heldout_share: 0.0", "part: train\n    heldout_share: 0.2"),
+        (
+            "splits: [test]\n    part: all\n    heldout_share: 0.0",
+            "splits: [train]\n    part: heldout\n    heldout_share: 0.2",
+        ),
+    )
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert load(path).datasets["cldr-test"].part == "heldout"
+    path.write_text(text.replace("heldout_share: 0.2", "heldout_share: 0.3", 1), encoding="utf-8")
+    with pytest.raises(InputErrorList, match="trains on"):
+        load(path)
+
+
+def test_every_number_that_decides_a_result_has_to_stand_in_the_file() -> None:
+    for kind in (
+        study.StudySettings,
+        batches.BatchSettings,
+        training.TrainingSettings,
+        evaluation.EvaluationSettings,
+        encoder.EncoderSettings,
+        data.DatasetSettings,
+        data.ValidationSettings,
+    ):
+        for field in dataclasses.fields(kind):
+            if field.name != "folder":  # decides what DVC watches, and no result
+                assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
+
+
+def _at(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_match_budget_gives_strategies_without_adaptation_its_steps(tmp_path: Path) -> None:
+    config = load(_at(tmp_path, DEFAULT.replace("match_budget: false", "match_budget: true")))
+    assert config.dapt is not None
+    more = config.batches.steps + config.dapt.steps
+    assert {name: config.batches_of(name).steps for name in ("mono", "hybrid", "dapt-mono")} == {
+        "mono": more,
+        "hybrid": more,
+        "dapt-mono": config.batches.steps,
+    }
+    assert load(_at(tmp_path, DEFAULT)).batches_of("mono").steps == config.batches.steps
+
+
+def test_a_budget_of_nothing_is_not_matched(tmp_path: Path) -> None:
+    text = DEFAULT.replace("match_budget: false", "match_budget: true")
+    begin, end = text.index("\ndapt:") + 1, text.index("\nevaluation:") + 1
+    text = text[:begin] + "dapt: null\n\n" + text[end : text.index("  dapt:\n")]
+    told = _mistakes(tmp_path, text)
+    assert [line for line in told if "batches.match_budget" in line and "dapt: null" in line]

@@ -1,0 +1,219 @@
+"""Names, ids and language codes: what all that take them later can hold."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import ir_measures
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polybatch.languages import (
+    canonical,
+    is_language,
+    language_mistake,
+    nearest,
+    same_language,
+)
+from polybatch.names import (
+    id_text,
+    is_usable_id,
+    name_mistake,
+    proposed_name,
+    safe_id,
+    unusable_id,
+)
+from polybatch.retrieval.trec import read_run, run_lines
+from polybatch.sources.table import SOURCES
+
+TEXTS = st.text(st.characters(codec=None), min_size=1) | st.text(
+    " %2059aF\u00a0\ufeff\n\x1c\ud800e"
+)
+
+
+@given(TEXTS)
+def test_an_escaped_id_gives_its_text_back_so_that_no_two_become_one(text: str) -> None:
+    assert id_text(safe_id(text)) == text
+
+
+@given(TEXTS.filter(bool))
+def test_an_escaped_id_can_be_held_by_all_that_take_it(text: str) -> None:
+    identifier = safe_id(text)
+    assert is_usable_id(identifier)
+    assert identifier.encode().decode() == identifier  # files, JSON, Parquet
+    assert f"q Q0 {identifier} 1".split() == ["q", "Q0", identifier, "1"]  # TREC
+    assert f"q Q0 {identifier} 1\n".splitlines() == [f"q Q0 {identifier} 1"]
+    assert not {unicodedata.category(letter) for letter in identifier} & {"Cc", "Cs", "Zs", "Zl"}
+    assert pl.DataFrame({"id": [identifier]}).select(unusable_id("id")).item() is False
+
+
+@given(st.text())
+def test_an_id_that_can_be_held_stays_but_for_what_reads_as_an_escape(text: str) -> None:
+    if is_usable_id(text) and not re.search("%[0-9a-fA-F]{2}", text):
+        assert safe_id(text) == text
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_one_rule_for_a_text_and_for_a_column(text: str) -> None:
+    assert pl.DataFrame({"id": [text]}).select(unusable_id("id")).item() is not is_usable_id(text)
+
+
+@settings(max_examples=20)
+@given(st.lists(TEXTS.filter(bool), min_size=1, max_size=20, unique=True))
+def test_escaped_ids_come_back_from_a_run_as_they_were_written(tmp: list[str]) -> None:
+    ids = [safe_id(text) for text in tmp]
+    rows = pl.DataFrame({"query_id": ids, "doc_id": ids, "rank": 1, "score": 0.5})
+    text = run_lines(rows, "mono").write_csv(
+        separator=" ", include_header=False, quote_style="never"
+    )
+    other = [found.doc_id for found in ir_measures.read_trec_run(text)]
+    assert sorted(other) == sorted(ids)
+
+
+def test_escaped_ids_come_back_from_a_run_file(tmp_path: Path) -> None:
+    ids = [safe_id(text) for text in ("a b", '"a', "\ufeffa", "ein\u00a0Text.txt:1", "100%")]
+    rows = pl.DataFrame({"query_id": ids, "doc_id": ids, "rank": 1, "score": 0.5})
+    lines = run_lines(rows, "mono").write_csv(
+        separator=" ", include_header=False, quote_style="never"
+    )
+    (tmp_path / "mono.run.gz").write_bytes(gzip.compress(lines.encode()))
+    assert read_run(tmp_path / "mono.run.gz")["doc_id"].to_list() == ids
+
+
+def test_a_missing_id_is_none_that_can_be_used() -> None:
+    frame = pl.DataFrame({"query_id": ["q1", None, "", "a b", "a\u2028b", "a%20b"]})
+    told = frame.select(unusable_id("query_id")).to_series().to_list()
+    assert told == [False, True, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "proposal"),
+    [
+        ("hybrid-0.5", "hybrid-0-5"),
+        ("local-v1.2", "local-v1-2"),
+        ("Hybrid", "hybrid"),
+        ("a+b", "a-b"),
+        ("a@b", "a-b"),
+        ("a/b", "a-b"),
+        ("a$b", "a-b"),
+        ("a b", "a-b"),
+        ("-a", "a"),
+        ("a.lock", "a-lock"),
+        ("a..b", "a-b"),
+        ("size", "size-strategy"),
+        ("nfiles", "nfiles-strategy"),
+        ("start", "start-strategy"),
+        ("con", "con-strategy"),
+        ("null", "null-strategy"),
+        ("übung", "ubung"),
+        ("", "strategy"),
+        ("x" * 300, "x" * 52),
+    ],
+)
+def test_a_name_that_something_cannot_hold_is_refused_with_a_proposal(
+    name: str, proposal: str
+) -> None:
+    mistake = name_mistake("strategy", name)
+    assert mistake is not None
+    assert mistake[2] == f"Write '{proposal}'"
+
+
+def test_a_proposal_avoids_the_names_that_are_there() -> None:
+    assert proposed_name("strategy", "a.b", {"a-b", "a-b-2"}) == "a-b-3"
+    assert name_mistake("source", "start") is None
+
+
+@given(st.text() | st.from_regex(r"[A-Za-z0-9._+@/$-]{1,80}", fullmatch=True))
+def test_what_is_proposed_can_be_used(name: str) -> None:
+    for kind in ("strategy", "source", "dataset"):
+        assert name_mistake(kind, proposed_name(kind, name)) is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.from_regex(r"[a-z0-9][a-z0-9._+@/$~^:-]{0,20}", fullmatch=True))
+def test_names_that_are_accepted_are_accepted_by_git(name: str) -> None:
+    if name_mistake("strategy", name) is None:
+        command = ["git", "check-ref-format", f"refs/tags/strategy/{name}"]
+        assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_every_language_of_every_source_can_be_used() -> None:
+    for source in SOURCES.values():
+        assert [code for code in source.languages if language_mistake(code)] == []
+        assert name_mistake("source", source.name) is None
+
+
+# Codes and names from ISO 639 (parts 1 to 3) and the BCP-47 registry, by hand.
+@pytest.mark.parametrize(
+    ("code", "same"),
+    [
+        ("iw", "he"), ("in", "id"), ("ji", "yi"), ("jw", "jv"), ("mo", "ro"), ("swh", "sw"),
+        ("arb", "ar"), ("pes", "fa"), ("zsm", "ms"), ("deu", "de"), ("ger", "de"), ("fre", "fr"),
+        ("cmn", "zh"), ("tl", "fil"), ("tgl", "fil"), ("EN", "en"), ("zh_CN", "zh-CN"),
+        ("zh-hant-tw", "zh-Hant-TW"), ("sr_latn", "sr-Latn"), ("sh", "sr-Latn"),
+        ("zh-yue", "yue"), ("twi", "tw"), ("tw", "tw"), ("nob", "nb"), (" de ", "de"),
+        ("en-UK", "en-GB"), ("haw", "haw"), ("grc", "grc"), ("akk", "akk"),
+    ],
+)  # fmt: skip
+def test_codes_of_one_language_are_one(code: str, same: str) -> None:
+    assert canonical(code) == same
+    assert canonical(same) == same
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["mul", "und", "zxx", "mis", "qaa", "qtz", "qaa-Latn", "x-mine", "mul-Latn", "root", "", "xx",
+     "english", "en-XX1", "en-Abcd", "e", "12", "de-1901", "en-x-mine", "a-b-c-d", "en US",
+     "en\x00", "-", "MUL", "Und"],
+)  # fmt: skip
+def test_what_is_no_language_is_refused(code: str) -> None:
+    assert canonical(code) is None
+    assert not is_language(code)
+    assert language_mistake(code) is not None
+
+
+@given(st.text() | st.from_regex(r"[a-zA-Z]{2,3}([-_][a-zA-Z0-9]{2,4}){0,2}", fullmatch=True))
+def test_the_usual_code_is_its_own_usual_code(code: str) -> None:
+    usual = canonical(code)
+    if usual is not None:
+        assert canonical(usual) == usual
+        assert is_language(usual)
+        assert language_mistake(usual) is None
+
+
+@settings(deadline=None)
+@given(st.text(max_size=12))
+def test_any_word_is_answered(word: str) -> None:
+    near = nearest(word)
+    assert near is None or is_language(near)
+    mistake = language_mistake(word)
+    assert mistake is None or len(mistake) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "cure"),
+    [
+        ("iw", "'he'"), ("swh", "'sw'"), ("ger", "'de'"), ("EN", "'en'"), ("zh_CN", "'zh-CN'"),
+        ("english", "'en'"), ("Swahili", "'sw'"), ("deutsch", "'de'"), ("español", "'es'"),
+        ("jp", "'ja'"), ("cn", "'zh'"), ("gr", "'el'"), ("en_US.UTF-8", "'en'"),
+        ("de-1901", "'de'"), ("swahilli", "'sw'"), ("xx", "Did you mean"),
+        ("mul", "one language"), ("qaa", "one language"),
+    ],
+)  # fmt: skip
+def test_the_cure_names_the_code(code: str, cure: str) -> None:
+    mistake = language_mistake(code)
+    assert mistake is not None
+    assert cure in mistake[2]
+
+
+def test_the_asked_code_is_found_by_any_of_its_words() -> None:
+    asked = ["en", "he", "tl", "tw"]
+    assert [same_language(code, asked) for code in ("iw", "heb", "fil", "twi", "ak", "fr")] == [
+        "he", "he", "tl", "tw", None, None,
+    ]  # fmt: skip

@@ -1,0 +1,216 @@
+"""`polybatch compare` and `polybatch runs` on a study written as the stages write it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from polybatch.cli import main
+from polybatch.dataset import (
+    CORPUS,
+    QRELS,
+    QUERIES,
+    Dataset,
+    revision_of,
+    write_dataset,
+    write_table,
+)
+from polybatch.evaluation.scores import evaluate
+from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
+
+ROOT = Path(__file__).parents[2]
+LANGS = ("en", "sw")
+
+
+def _dataset() -> Dataset:
+    items = range(30)
+    return Dataset(
+        "cldr-test",
+        pl.DataFrame(
+            [
+                (f"q{n}{lang}", f"i{n}", lang, f"Ask {n} & {lang}?", "t")
+                for n in items
+                for lang in LANGS
+            ],
+            QUERIES,
+            orient="row",
+        ),
+        pl.DataFrame(
+            [(f"d{n}{lang}", lang, f"Say {n} {lang}", "", None) for n in items for lang in LANGS],
+            CORPUS,
+            orient="row",
+        ),
+        pl.DataFrame(
+            [(f"i{n}", f"d{n}{lang}", 1) for n in items for lang in LANGS], QRELS, orient="row"
+        ),
+    )
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    params = params.replace("resamples: 10000", "resamples: 400")
+    (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
+    write_dataset(_dataset(), _folder(tmp_path / "data/valid/cldr-test"))
+    for strategy, noise in (("mono", 1.0), ("hybrid", 0.6)):
+        _write(tmp_path, strategy, noise, _dataset())
+    return tmp_path
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _write(folder: Path, strategy: str, noise: float, dataset: Dataset) -> None:
+    chance = np.random.default_rng(0)
+    count = dataset.queries.height
+    items = np.repeat(chance.standard_normal((count // 2, 8)), 2, axis=0)  # both languages alike
+    documents = (items + 0.5 * chance.standard_normal((count, 8))).astype(np.float32)
+    queries = documents + noise * chance.standard_normal((count, 8)).astype(np.float32)
+    queries, documents = (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, documents)
+    )
+    index = _folder(folder / "data/index" / strategy / "0" / "cldr-test")
+    save_index(build_index(dataset.corpus["doc_id"].to_list(), documents), index)
+    save_queries(EncodedQueries(tuple(dataset.queries["query_id"]), queries), index)
+    scores = evaluate(dataset, queries, documents, ["AP", "R@1"]).per_query
+    revisions = {dataset.name: revision_of(dataset)}
+    write_table(scores, _folder(folder / "results/scores" / strategy) / "0.parquet", revisions)
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_json_holds_deltas_intervals_p_languages_and_changed_questions(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = _run(capsys, "compare", "mono", "hybrid", "--json", "--folder", study)
+    found = json.loads(out)
+    assert code == 0
+    rows = {(row["kind"], row["setting"], row["group"]): row for row in found["differences"]}
+    truth = {
+        name: pl.read_parquet(study / f"results/scores/{name}/0.parquet").filter(measure="AP")
+        for name in ("mono", "hybrid")
+    }
+    multi = rows["setting", "multi", "all"]
+    means = [float(truth[name].filter(setting="multi")["score"].mean()) for name in truth]
+    assert multi["first"]["value"] == pytest.approx(means[0])
+    assert multi["second"]["value"] == pytest.approx(means[1])
+    gain = multi["difference"]
+    assert gain["value"] == pytest.approx(means[1] - means[0])
+    assert gain["low"] < gain["value"] < gain["high"]
+    assert 0 < multi["p"] <= multi["p_holm"] <= 1
+    assert {group for kind, _, group in rows if kind == "query language"} == set(LANGS)
+    changes = [abs(row["second_score"] - row["first_score"]) for row in found["changed"]]
+    assert len(changes) == 20
+    assert changes == sorted(changes, reverse=True)
+    assert len({row["item_id"] for row in found["changed"]}) == 20
+
+
+def test_answers_are_the_best_documents_of_each_strategy(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("mono", "hybrid", "--json", "--setting", "cross", "--measure", "R@1")
+    _, out, _ = _run(capsys, "compare", *arguments, "--folder", study)
+    found = json.loads(out)
+    assert {row["setting"] for row in found["differences"]} == {"cross"}
+    assert found["changed"]
+    for row in found["changed"]:
+        for name in ("first", "second"):
+            best = row[f"{name}_answers"][0]
+            assert best["relevant"] == (row[f"{name}_score"] == 1.0)
+            assert {answer["lang"] for answer in row[f"{name}_answers"]} == {row["doc_lang"]}
+            number = best["doc_id"][1:-2]
+            assert best["text"] == f"Say {number} {row['doc_lang']}"
+
+
+def test_markdown_and_latex_show_the_same_numbers(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, text, _ = _run(capsys, "compare", "mono", "hybrid", "--folder", study, "--questions", 3)
+    assert "# hybrid against mono" in text
+    assert "## The 3 questions that changed most" in text
+    assert "Ask" in text
+    assert "**(relevant)** Say" in text
+    _, tex, _ = _run(capsys, "compare", "mono", "hybrid", "--latex", "--folder", study)
+    assert r"\toprule" in tex
+    assert "%" not in tex.replace(r"\%", "")
+    line = next(line for line in text.splitlines() if line.startswith("| multi | "))
+    first = line.split(" | ")[1]
+    assert f"multi & {first} & " in tex
+
+
+def test_the_same_command_prints_the_same_bytes(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("compare", "mono", "hybrid", "--json", "--folder", study)
+    assert _run(capsys, *arguments) == _run(capsys, *arguments)
+
+
+def test_other_revisions_are_refused_with_both_named(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = _dataset()
+    other = Dataset(
+        dataset.name,
+        dataset.queries.with_columns(text=pl.col("text") + " "),
+        dataset.corpus,
+        dataset.qrels,
+    )
+    _write(study, "hybrid", 0.6, other)
+    code, _, said = _run(capsys, "compare", "mono", "hybrid", "--folder", study)
+    assert code == 1
+    assert f"revisions {revision_of(dataset)} and {revision_of(other)}" in said
+
+
+def test_missing_queries_are_refused(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = study / "results/scores/hybrid/0.parquet"
+    scores = pl.read_parquet(path).filter(pl.col("item_id") != "i3")
+    write_table(scores, path, {"cldr-test": revision_of(_dataset())})
+    code, _, said = _run(capsys, "compare", "mono", "hybrid", "--folder", study)
+    assert code == 1
+    assert "6 judged queries only in the first" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("mono", "mono"), "two strategies"),
+        (("mono", "hybird"), "one of zero-shot, en-en"),
+        (("mono", "cross"), "no readable Parquet"),
+        (("mono", "hybrid", "--measure", "AP@3"), "one of AP, R@1"),
+        (("mono", "hybrid", "--dataset", "xquad-r"), "one of cldr-test"),
+        (("mono", "hybrid", "--questions", "-1"), "0 or more"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(
+    study: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], says: str
+) -> None:
+    code, out, said = _run(capsys, "compare", *arguments, "--folder", study)
+    assert (code, out) == (1, "")
+    assert says in said
+
+
+def test_runs_of_a_pair_and_of_all(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs"
+    code, said, _ = _run(capsys, "runs", "mono", "--pair", "sw>en", "--folder", study, "--out", out)
+    assert (code, said) == (0, f"2 files in {out}\n")
+    assert sorted(file.name for file in (out / "cldr-test").iterdir()) == [
+        "sw_en.qrels.gz",
+        "sw_en.run.gz",
+    ]
+    _run(capsys, "runs", "mono", "--depth", 5, "--folder", study, "--out", out)
+    assert len(list((out / "cldr-test").iterdir())) == 8
+    code, _, said = _run(capsys, "runs", "mono", "--pair", "sw", "--folder", study, "--out", out)
+    assert "--pair" in said
+    assert code == 1

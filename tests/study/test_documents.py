@@ -1,0 +1,305 @@
+"""Every command of the documents is run here, or stands below with the reason why not.
+
+A command that a document shows and no table below has, fails. What is not run is still held
+against the program: its options must be in the help, its target in the Makefile, its preset there.
+`make test-documents` also runs what takes longer: DVC on the whole graph, flows, a work pool.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from polybatch.dataset import write_dataset
+from polybatch.settings.load import load
+from tests.helpers.documents import ROOT, blocks, commands
+from tests.helpers.small_encoders import minilm
+from tests.helpers.toy_flow import ENVIRONMENT, make_toy
+from tests.study.test_cli import _dataset, _folder, _write
+
+SLOW = pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="`make test-documents`")
+FAQ = [command for command in commands() if command.startswith("cat > inputs/faq/")]
+
+HERE = [
+    *("python -m flows.check", "python -m flows.graph", "python -m flows.alerts --accept"),
+    *("dvc metrics show", "dvc metrics diff", "dvc plots show", "dvc dag --mermaid"),
+    "make register",
+    *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("metrics", "plots", "params")),
+    *("dvc metrics diff mono hybrid", "dvc exp show --drop 'results/metrics/.*'"),
+    *("polybatch compare mono hybrid", "polybatch compare A B", "polybatch compare A B --json"),
+    *("polybatch runs hybrid --out runs --pair 'sw>en'", "polybatch runs STRATEGY"),
+    "polybatch runs STRATEGY --out FOLDER [--pair 'sw>en'] [--depth N]",
+    "ir_measures sw_en.qrels.gz sw_en.run.gz AP nDCG@10",
+    *("polybatch stage NAME", "make repro PRESET=name", "dvc repro train@hybrid-0"),
+    *("python -m polybatch.sources.example inputs/faq/example.csv", "mkdir -p inputs/faq"),
+    *(*FAQ, "dvc add inputs/faq"),
+    "python -m polybatch.sources.catalogue docs/sources.md",
+    *(
+        "python -m polybatch.validation.expectations",
+        "python -m polybatch.settings.schema params.schema.json",
+    ),
+    *("git init", "git add --all", "git commit -m Begin"),
+]
+"""Run in this order in a copy of the repository, whose committed results are those of a study."""
+
+TOY = [
+    "dvc remote add --default store s3://bucket/polybatch",
+    "dvc remote add --default store /mnt/share/polybatch",
+    *("dvc repro", "dvc --wait-for-lock repro -s STAGE", "dvc repro -f STAGE", "git diff dvc.lock"),
+    *("git add dvc.lock results .dvc/config", 'git commit -m "Run the study"'),
+    *("git push --follow-tags", "dvc push --run-cache", "dvc push", "git clone", "dvc pull"),
+    *("dvc gc --workspace", "dvc gc", "dvc exp run -S", "dvc remote modify --local"),
+]
+"""Run in this order in a study whose stages are one line of shell."""
+
+LONG = [
+    *("python -m flows.study", "python -m flows.study --workers 2"),
+    "python -m flows.study --strategy hybrid --strategy mono",
+    "python -m flows.study --workers 2 --pull --register",
+    "prefect work-pool create polybatch --type process",
+    "prefect work-pool set-concurrency-limit polybatch 1",
+    *("prefect deploy --all", "prefect deployment run study/nightly"),
+]
+"""Run in this order in the toy study with POLYBATCH_SLOW; otherwise only their options are read."""
+
+SLOWER = {
+    *("dvc metrics diff", "dvc plots show", "dvc dag --mermaid", "dvc metrics diff mono hybrid"),
+    *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("plots", "params")),
+    *("dvc exp show --drop 'results/metrics/.*'", "python -m polybatch.validation.expectations"),
+    *("dvc repro train@hybrid-0", "dvc add inputs/faq", "dvc exp run -S", "dvc gc"),
+    *("dvc repro -f STAGE", "dvc gc --workspace", "dvc push", "dvc pull", "git clone"),
+    *("prefect deploy --all", "prefect deployment run study/nightly"),
+    "torchrun --nproc-per-node 4 -m stages.train --strategy hybrid",
+}
+"""Of those above and below, what takes seconds: with POLYBATCH_SLOW."""
+
+NOT_RUN = {
+    "make fuzz": "minutes; its short version is tests/sources/test_fuzz.py",
+    "python benchmarks/identification.py MIRROR": "measures on a mirror of real data",
+    "make repro": "minutes; tests/study/test_pipeline.py runs its stages on a small study",
+    "make repro PRESET=local": "minutes; tests/sources/test_local.py runs what it is about",
+    "make repro PRESET=mlqa-r": "40 minutes",
+    "make repro PRESET=tune-mlqa": "50 minutes",
+    "make repro PRESET=xquad-r": "50 minutes",
+    "make repro PRESET=<study>": "50 minutes",
+    "POLYBATCH_MIRROR=/path/to/mirror make repro PRESET=xquad-r": "a mirror, 50 minutes",
+    "make test": "runs these tests",
+    "make bench": "minutes; benchmarks/RESULTS.md has what it printed",
+    "make versions": "tests/versions/test_versions.py runs what it runs",
+    "make versions BUMP=1": "it changes versions.yaml",
+    "make serve": "never ends; tests/flows/test_serve.py serves",
+    "make test-ray": "installs Ray",
+    "make test-recovery": "half an hour; tests/flows/test_recovery.py is its short version",
+    "pre-commit install --hook-type pre-commit --hook-type pre-push": "it changes git's hooks",
+    "prefect worker start --pool polybatch": "never ends",
+    "torchrun --nproc-per-node 4 -m stages.train --strategy hybrid": "four processes; "
+    "tests/training/test_big_batches.py trains in two",
+    "dvc exp push": "needs a git server",
+}
+NO_PROGRAM = {
+    "ray list tasks": "Ray is an extra; of its own documentation",
+    "unset PREFECT_API_URL": "of the shell",
+}
+MEANT = {
+    **{"polybatch compare A B": "polybatch compare mono hybrid"},
+    **{"polybatch runs STRATEGY": "polybatch runs hybrid --out f1"},
+    "polybatch stage NAME": "polybatch stage settings",
+    "make repro PRESET=name": "python -m flows.preset local",
+    "dvc repro train@hybrid-0": "dvc stage list --name-only | grep -x train@hybrid-0",
+    "dvc remote modify --local": "dvc remote modify --local store url /mnt/share/other",
+    "git clone": "git clone -q . ../clone",
+    "git commit -m Begin": "git commit --allow-empty -m Begin",
+    "dvc gc --workspace": "dvc gc --workspace --force",
+    "dvc gc": "dvc gc --all-commits --force",
+    "dvc exp run -S": "dvc exp run -S study.focus=mono",
+    "make repro PRESET=<study>": "make repro PRESET=medical",
+}
+"""What a document leaves open, closed."""
+STANDS_FOR = {"STRATEGY": "hybrid", "FOLDER": "f2", "STAGE": "train@hybrid", " A B": " mono hybrid"}
+AGAIN = {"dvc remote add --default store": "-f"}  # the documents name alternatives
+
+
+def cases(table: list[str] | dict[str, str]) -> list[Any]:
+    """Return the commands of a table as parameters of a test, named by their first lines."""
+    return [
+        pytest.param(command, id=command.splitlines()[0], marks=[SLOW] if command in SLOWER else [])
+        for command in table
+    ]
+
+
+def meant(command: str, share: Path | None = None) -> str:
+    """Return the command as it can be run: examples in place of names in capitals."""
+    command = MEANT.get(command, command)
+    for word, example in STANDS_FOR.items():
+        command = command.replace(word, example)
+    for start, option in AGAIN.items():
+        command = command.replace(start, f"{start.rpartition(' ')[0]} {option} store")
+    command = re.sub(r"\[(--[a-z]+ [^]]+)\]", r"\1", command).replace("--depth N", "--depth 5")
+    return command.replace("/mnt/share", str(share)) if share else command
+
+
+def shell(command: str, folder: Path, share: Path) -> None:
+    """Run a command in sh, with this environment's programs first; it has to succeed."""
+    own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "HOME": str(share)}
+    own |= {"PREFECT_HOME": str(share / "prefect"), "GIT_CONFIG_GLOBAL": "/dev/null"}
+    run = meant(command, share).replace("make ", "make -o .venv/.installed ")
+    done = subprocess.run(
+        ["sh", "-c", run], cwd=folder, env=ENVIRONMENT | own, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{run}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+
+@pytest.fixture(scope="module")
+def share(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("share")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, share: Path) -> Path:
+    """The repository as a clone, with vectors of two strategies that nobody trained."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in listed:
+        if (ROOT / name).exists() and not (ROOT / name).is_dir():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
+    (folder / ".venv").symlink_to(sys.prefix)
+    for command in ("git init -q", "git add --all", "git commit -qm begin"):
+        shell(command, folder, share)
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("resamples: 10000", "resamples: 100"))
+    write_dataset(_dataset(), _folder(folder / "data/valid/cldr-test"))
+    for strategy, noise in (("mono", 1.0), ("hybrid", 0.6)):
+        _write(folder, strategy, noise, _dataset())
+    shell("git add --all && git commit -qm study", folder, share)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory, share: Path) -> Path:
+    """A study of seconds, with a git remote."""
+    folder = make_toy(tmp_path_factory.mktemp("study"), ("mono", "hybrid"))
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    (folder / "flows").symlink_to(ROOT / "flows")
+    (folder / "results").mkdir()
+    shell(
+        f"git init -q --bare {share}/origin && git remote add origin {share}/origin", folder, share
+    )
+    shell("git push -q --set-upstream origin main", folder, share)
+    return folder
+
+
+def test_every_command_has_its_decision_and_every_decision_a_command() -> None:
+    decided = [*HERE, *TOY, *LONG, *NOT_RUN, *NO_PROGRAM]
+    assert len(decided) == len(set(decided))
+    shown = commands()
+    assert {name: files for name, files in shown.items() if name not in decided} == {}
+    assert set(decided) - set(shown) == set()
+
+
+@pytest.mark.parametrize("command", cases(HERE))
+def test_it_runs_in_a_clone(command: str, here: Path, share: Path) -> None:
+    there = "runs/cldr-test" if command.startswith("ir_measures") else "."
+    shell(command, here / there, share)
+
+
+@pytest.mark.parametrize("command", cases(TOY))
+def test_it_runs_in_a_small_study(command: str, toy: Path, share: Path) -> None:
+    shell(command, toy.parent / "clone" if command == "dvc pull" else toy, share)
+
+
+@SLOW
+@pytest.mark.parametrize("command", LONG)
+def test_it_runs_and_takes_its_time(command: str, toy: Path, share: Path) -> None:
+    shell(command, toy, share)
+
+
+@pytest.mark.parametrize("command", cases([*LONG, *NOT_RUN]))
+def test_what_is_not_run_names_what_there_is(command: str) -> None:
+    words = shlex.split(meant(command))
+    words = words[1:] if "=" in words[0] else words
+    if words[0] == "make":
+        subprocess.run(
+            ["make", "-n", "-o", ".venv/.installed", *words[1:]],
+            cwd=ROOT, check=True, capture_output=True,
+        )  # fmt: skip
+        for preset in [word.partition("=")[2] for word in words if word.startswith("PRESET=")]:
+            assert (ROOT / "presets" / f"{preset}.yaml").is_file()
+        return
+    options = [at for at, word in enumerate(words) if word.startswith("-") and word != "-m"]
+    own = "-m stages" in command and words.index("-m")  # torchrun's program has options of its own
+    for at in options:
+        start = ["python", *words[own : own + 2]] if own and at > own else words[: options[0]]
+        pattern = rf"(?<![\w-]){re.escape(words[at])}(?![\w-])"
+        assert re.search(pattern, help_of(tuple(start))), f"{shlex.join(start)}: no {words[at]}"
+    if not options:
+        help_of(tuple(words[:3]))
+
+
+@cache
+def help_of(words: tuple[str, ...]) -> str:
+    """Return the help of a program and its subcommands, the longest that it knows."""
+    own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "COLUMNS": "200"}
+    for end in range(len(words), 0, -1):
+        done = subprocess.run(
+            [*words[:end], "--help"], cwd=ROOT, env=ENVIRONMENT | own,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode == 0:
+            return done.stdout
+    raise AssertionError(f"{shlex.join(words)} knows no --help")
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not isinstance(new, dict):
+        return new
+    return {**(old or {}), **{name: _merged((old or {}).get(name), new[name]) for name in new}}
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in blocks() if b.language == "yaml"], ids=lambda b: b.file
+)
+def test_params_of_a_document_are_read(block: Any, tmp_path: Path) -> None:
+    yaml = YAML(typ="safe")
+    text = re.sub(r"<commit[^>]*>", "a" * 40, block.text)
+    shown = yaml.load(re.sub(r"^(\s*)# (columns:.*)", r"\1\2", text, flags=re.MULTILINE))
+    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    if "sources" in shown:
+        params["sources"], params["datasets"] = {}, {}
+        (tmp_path / "inputs/faq").mkdir(parents=True)
+    if block.file == "docs/bring-your-own.md":
+        params["dapt"]["texts"] = list(shown["datasets"])[:1]
+    with (tmp_path / "params.yaml").open("w", encoding="utf-8") as stream:
+        YAML().dump(_merged(params, shown), stream)
+    load(tmp_path / "params.yaml")
+
+
+def test_the_readmes_python_runs_beside_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minilm(tmp_path / "models/hybrid/0")
+    monkeypatch.chdir(tmp_path)
+    programs = [block for block in blocks() if block.language == "python"]
+    assert [block.file for block in programs] == ["README.md"]
+    scope: dict[str, Any] = {}
+    exec(programs[0].text, scope)
+    assert scope["vectors"].shape == (2, 384)
+
+
+def test_every_block_is_of_a_language_that_is_tried() -> None:
+    known = {"", "sh", "python", "yaml", "mermaid", "text"}
+    assert {block.language for block in blocks()} <= known

@@ -1,0 +1,478 @@
+"""The real stages under the real DVC, in a copy of the repository, on a study small enough."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import json
+import os
+import pty
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+from ruamel.yaml import YAML
+
+from polybatch.versions.record import write_versions
+from tests.helpers.browser import visit
+
+ROOT = Path(__file__).parents[2]
+LANGUAGES = ["de", "en", "sw"]
+PARAMS = {
+    "study": {
+        "name": "tiny",
+        "seeds": [0],
+        "workers": 1,
+        "threads": 1,
+        "baseline": "zero-shot",
+        "focus": "hybrid",
+    },
+    "batches": {
+        "steps": 6,
+        "batch_pairs": 8,
+        "size_exponent": 1.0,
+        "match_budget": False,
+        "exposure": "item",
+    },
+    "strategies": {
+        "zero-shot": {"start": "base", "batches": "none"},
+        "hybrid": {"start": "base", "batches": "hybrid", "cross_ratio": 0.5},
+        "dapt-mono": {"start": "dapt", "batches": "mono"},
+    },
+}
+
+
+def _environment(**more: str) -> dict[str, str]:
+    keep = {name: value for name, value in os.environ.items() if name != "POLYBATCH_MIRROR"}
+    bin_folder = str(Path(sys.executable).parent)
+    return keep | {
+        "PATH": os.pathsep.join((bin_folder, keep["PATH"])),
+        "PYTHONPATH": "src",
+        "DVC_NO_ANALYTICS": "1",
+        "HF_HUB_OFFLINE": "1",
+        **more,
+    }
+
+
+class Workspace:
+    """A copy of the repository with a small study."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("src", "stages", "flows", "presets", ".dvc", "results", "inputs"):
+            shutil.copytree(
+                ROOT / name,
+                folder / name,
+                ignore=shutil.ignore_patterns("cache", "tmp", "*.local", "__pycache__"),
+            )
+        for name in ("dvc.yaml", "versions.yaml", ".dvcignore", ".gitignore", "params.yaml"):
+            shutil.copy(ROOT / name, folder / name)
+        shutil.rmtree(folder / "results")
+        self.run("git", "init", "-q", ".")
+        self.params = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))
+        self.params |= copy.deepcopy(PARAMS)
+        for part in (*self.params["sources"].values(), *self.params["datasets"].values()):
+            part["languages"] = LANGUAGES
+        self.params["training"] |= {"checkpoint_every": 1, "log_every": 1}
+        self.params["dapt"] |= {"steps": 2, "checkpoint_every": 1, "log_every": 1}
+        self.write()
+        self.commit()
+
+    def commit(self) -> None:
+        self.run("git", "add", ".")
+        self.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "as it is")
+
+    def write(self) -> None:
+        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
+            YAML().dump(self.params, file)
+
+    def run(self, *command: str, **more: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # type: ignore[call-overload,no-any-return]
+            command,
+            cwd=self.folder,
+            env=_environment(**more.pop("env", {})),  # type: ignore[arg-type]
+            capture_output=True,
+            text=True,
+            check=False,
+            **more,
+        )
+
+    def stage(self, name: str, *arguments: str, **more: object) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-m", f"stages.{name}", *arguments, **more)
+
+    def bytes_of(self, folder: str) -> dict[str, str]:
+        return {
+            str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted((self.folder / folder).rglob("*"))
+            if path.is_file() and path.name != ".gitignore"
+        }
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace whose study has been run."""
+    workspace = Workspace(tmp_path_factory.mktemp("study"))
+    done = workspace.run("dvc", "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return workspace
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def again(studied: Workspace) -> Iterator[Workspace]:
+    """The studied workspace, its params put back afterwards."""
+    text = (studied.folder / "params.yaml").read_text(encoding="utf-8")
+    yield studied
+    (studied.folder / "params.yaml").write_text(text, encoding="utf-8")
+    studied.params = YAML(typ="safe").load(text)
+
+
+def test_a_study_ends_with_a_table_of_strategies(studied: Workspace) -> None:
+    report = (studied.folder / "results/compare.md").read_text(encoding="utf-8")
+    assert "| zero-shot |" in report
+    assert "| hybrid |" in report
+    assert "templated text" in report
+    table = pl.read_csv(studied.folder / "results/compare.csv")
+    assert set(table["strategy"]) == set(PARAMS["strategies"])
+    assert table["value"].is_between(0, 1).all()
+    metrics = json.loads((studied.folder / "results/metrics/hybrid/0.json").read_text())
+    assert set(metrics) == {"cldr-test"}
+    assert set(metrics["cldr-test"]) == {"mono", "cross", "multi"}
+    assert metrics == json.loads((studied.folder / "results/metrics.json").read_text())
+
+
+def test_means_of_the_scores_are_the_metrics(studied: Workspace) -> None:
+    scores = pl.read_parquet(studied.folder / "results/scores/hybrid/0.parquet")
+    metrics = json.loads((studied.folder / "results/metrics/hybrid/0.json").read_text())[
+        "cldr-test"
+    ]
+    assert set(scores.columns) == {
+        *("dataset", "setting", "query_lang", "doc_lang", "item_id", "measure", "score")
+    }
+    means = (
+        scores.group_by("setting", "measure", "query_lang", "doc_lang")
+        .agg(pl.col("score").mean(), pl.len())
+        .sort("setting")
+    )
+    for setting in ("mono", "cross"):
+        part = means.filter(setting=setting, measure="AP")
+        assert part.height == {"mono": 3, "cross": 6}[setting]
+        assert part["score"].mean() == pytest.approx(metrics[setting]["AP"], abs=1e-6)
+    pool = scores.filter(setting="multi", measure="AP")
+    assert pool["score"].mean() == pytest.approx(metrics["multi"]["AP"], abs=1e-6)
+
+
+def test_nothing_runs_twice_and_the_views_of_dvc_work(again: Workspace) -> None:
+    done = again.run("dvc", "repro")
+    assert done.returncode == 0
+    assert "Running stage" not in done.stdout
+    shown = json.loads(again.run("dvc", "metrics", "show", "--json").stdout)
+    files = shown[""]["data"]
+    assert files["results/metrics/hybrid/0.json"]["data"]["cldr-test"]["mono"]["AP"] > 0
+    plotted = again.run("dvc", "plots", "show", "--json", "results/languages/hybrid/0.csv")
+    assert plotted.returncode == 0, plotted.stderr
+    assert "doc_lang" in plotted.stdout
+
+
+def test_one_strategy_edited_reruns_that_one_only(again: Workspace) -> None:
+    again.params["strategies"]["hybrid"]["cross_ratio"] = 0.25
+    again.write()
+    told = again.run("dvc", "repro", "--dry").stdout
+    ran = {line.split("'")[1] for line in told.splitlines() if line.startswith("Running stage")}
+    assert "batches@hybrid-0" in ran
+    assert not any("zero-shot" in name for name in ran)
+
+
+def test_a_number_that_goes_up_reruns_its_stage_and_what_follows(again: Workspace) -> None:
+    path = again.folder / "versions.yaml"
+    kept = path.read_text(encoding="utf-8")
+    trials = [f"{name}-0" for name in PARAMS["strategies"]]
+    try:
+        for stage, stale in (
+            ("evaluate", {f"evaluate@{trial}" for trial in trials}),
+            ("compare", {"compare"}),
+            ("download.cldr", {"settings"}),
+        ):
+            write_versions(path, {}, [stage])
+            assert set(json.loads(again.run("dvc", "status", "--json").stdout)) == stale
+            path.write_text(kept, encoding="utf-8")
+        write_versions(path, {}, ["start", "download.cldr"])
+        done = again.run("dvc", "repro", "train@hybrid-0", "validate")
+        ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
+        # Both give the bytes that are there already, so nothing follows.
+        assert ran == {"settings", "download@cldr", "start@hybrid"}
+    finally:
+        path.write_text(kept, encoding="utf-8")
+        again.run("dvc", "repro")
+
+
+def test_a_seed_added_trains_with_it_and_runs_nothing_else(again: Workspace) -> None:
+    again.params["study"]["seeds"] = [0, 1]
+    again.write()
+    status = json.loads(again.run("dvc", "status", "--json").stdout)
+    assert not [name for name in status if name.endswith("-0")]
+    assert {"dapt@1", "start@hybrid", "evaluate@zero-shot-1", "train@dapt-mono-1"} <= set(status)
+    done = again.run("dvc", "repro", "evaluate@hybrid-1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
+    trial = {f"{stage}@hybrid-1" for stage in ("batches", "train", "index", "evaluate")}
+    assert ran == {"settings", "start@hybrid", *trial}
+    one, other = (
+        (again.folder / f"results/metrics/hybrid/{seed}.json").read_bytes() for seed in (0, 1)
+    )
+    assert one != other
+
+
+def test_tables_show_mean_and_spread_over_seeds(again: Workspace) -> None:
+    again.params["study"]["seeds"] = [0, 1]
+    again.write()
+    results = again.folder / "results"
+    for first in sorted(results.rglob("0.*")):
+        shutil.copy(first, first.with_name(f"1{first.suffix}"))
+    for first in (results / "adaptation/0", *results.glob("training/*/0")):
+        shutil.copytree(first, first.with_name("1"), dirs_exist_ok=True)
+    path = results / "scores/hybrid/1.parquet"
+    again_scored = pl.read_parquet(path).with_columns(pl.col("score") / 2)
+    notes = pl.read_parquet_metadata(path)
+    again_scored.write_parquet(
+        path, metadata={k: v for k, v in notes.items() if k != "ARROW:schema"}
+    )
+    path = results / "metrics/hybrid/1.json"
+    halved = json.loads(path.read_text())
+    for values in halved["cldr-test"].values():
+        values.update({name: value / 2 for name, value in values.items()})
+    path.write_text(json.dumps(halved))
+    done = again.stage("compare")
+    assert done.returncode == 0, done.stderr
+    report = (results / "compare.md").read_text(encoding="utf-8")
+    whole = json.loads((results / "metrics/hybrid/0.json").read_text())["cldr-test"]["mono"]["AP"]
+    spread = whole / 4 * 2**0.5  # two values that stand whole / 2 apart
+    cell = f"{100 * whole * 0.75:.1f} ± {100 * spread:.1f}"
+    assert cell in report.replace("**", "")
+    assert "smaller than seed noise" in report
+    row = pl.read_csv(results / "seeds.csv").row(
+        by_predicate=(pl.col("strategy") == "hybrid")
+        & (pl.col("setting") == "mono")
+        & (pl.col("measure") == "AP"),
+        named=True,
+    )
+    assert (row["seeds"], row["spread"]) == (2, pytest.approx(spread))
+    focus = json.loads((results / "metrics.json").read_text())["cldr-test"]["mono"]["AP"]
+    assert focus == pytest.approx(whole * 0.75)
+    (results / "scores/hybrid/1.parquet").unlink()
+    missing = again.stage("compare")
+    assert missing.returncode == 1
+    assert "results/scores/hybrid/1.parquet" in missing.stderr
+
+
+def test_a_killed_training_ends_with_the_same_bytes(again: Workspace) -> None:
+    whole = again.bytes_of("models/hybrid/0")
+    program = [sys.executable, "-u", "-m", "stages.train", "--strategy", "hybrid"]
+    killed = subprocess.Popen(
+        program, cwd=again.folder, env=_environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert killed.stdout is not None
+    for line in killed.stdout:
+        if "step 3/6" in line:
+            killed.send_signal(signal.SIGKILL)
+            break
+    killed.wait()
+    assert again.bytes_of("models/hybrid/0") == whole  # the finished checkpoint was not touched
+    shutil.rmtree(again.folder / "models/hybrid/0")
+    done = again.stage("train", "--strategy", "hybrid")
+    assert done.returncode == 0, done.stderr
+    assert "resuming from checkpoint-" in done.stdout
+    assert again.bytes_of("models/hybrid/0") == whole
+    assert not list((again.folder / "models/.resume").glob("*"))
+
+
+def test_a_terminal_gets_whole_lines_and_each_of_them_once(again: Workspace) -> None:
+    for stage, option in (("train", ["--strategy", "hybrid"]), ("dapt", ["--seed", "0"])):
+        mine, theirs = pty.openpty()
+        program = [sys.executable, "-m", f"stages.{stage}", *option]
+        child = subprocess.Popen(
+            program, cwd=again.folder, env=_environment(), stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        told = b""
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while piece := os.read(mine, 4096):
+                told += piece
+        os.close(mine)
+        assert child.wait() == 0, told
+        lines = [line.strip() for line in told.decode().replace("\x1b[0m", "").split("\r\n")]
+        assert not [line for line in lines if "\r" in line or "\x1b" in line], lines
+        steps = [line for line in lines if "step " in line]
+        assert len(steps) == {"train": 6, "dapt": 2}[stage]
+        assert len({step.split(",")[0] for step in steps}) == len(steps)
+        assert not [line for line in lines if line.startswith("{")]
+
+
+def _small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+
+@pytest.mark.parametrize(
+    ("stage", "arguments", "folder"),
+    [
+        ("download", ["--source", "cldr"], "data/raw"),
+        ("base", [], "models"),
+        ("train", ["--strategy", "hybrid"], "models"),
+        ("index", ["--strategy", "hybrid"], "data/index"),
+        ("evaluate", ["--strategy", "hybrid"], "results"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told_and_leaves_what_was_there(
+    again: Workspace, stage: str, arguments: list[str], folder: str
+) -> None:
+    before = again.bytes_of(folder)
+    done = again.stage(stage, *arguments, preexec_fn=_small_files)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Free disk space" in done.stderr
+    after = again.bytes_of(folder)
+    shutil.rmtree(again.folder / "models/.resume", ignore_errors=True)
+    assert {name: after[name] for name in before} == before
+    assert not [name for name in after if name not in before and ".resume" not in name]
+
+
+def _typo(workspace: Workspace) -> None:
+    workspace.params["training"]["lerning_rate"] = workspace.params["training"].pop("learning_rate")
+    workspace.params["strategies"]["hybrid"]["batches"] = "hybird"
+
+
+def _missing_language(workspace: Workspace) -> None:
+    workspace.params["sources"]["cldr"]["languages"] = ["de", "en", "sw", "fr"]
+
+
+def _no_network(workspace: Workspace) -> None:
+    workspace.params["sources"]["xquad-r"] = {"languages": ["de"], "splits": ["test"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "source", "says"),
+    [
+        (_typo, "cldr", ["lerning_rate", "learning_rate", "hybird", "params.yaml:"]),
+        (_missing_language, "cldr", ["sources.cldr.languages", "found fr", "Remove"]),
+        (
+            _no_network,
+            "xquad-r",
+            ["POLYBATCH_MIRROR", "no connection", "lareqa/LICENSE", "run again"],
+        ),
+        (lambda workspace: None, "mlqa", ["--source", "'mlqa'", "one of cldr"]),
+    ],
+)
+def test_a_mistake_ends_with_its_cure(
+    fresh: Workspace, change: Callable[[Workspace], None], source: str, says: list[str]
+) -> None:
+    change(fresh)
+    fresh.write()
+    nowhere = "http://127.0.0.1:9"
+    done = fresh.stage(
+        "download", "--source", source, env={"HTTPS_PROXY": nowhere, "https_proxy": nowhere}
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for words in says:
+        assert words in done.stderr, done.stderr
+    assert not [path for path in fresh.folder.glob("data/raw/*") if path.name != ".resume"]
+
+
+def test_a_mirror_without_the_file_or_with_another_is_named(
+    fresh: Workspace, tmp_path: Path
+) -> None:
+    _no_network(fresh)
+    fresh.write()
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    where = {"POLYBATCH_MIRROR": str(mirror)}
+    done = fresh.stage("download", "--source", "xquad-r", env=where)
+    assert done.returncode == 1
+    path = mirror / "lareqa/LICENSE"
+    assert str(path) in done.stderr, done.stderr
+    path.parent.mkdir(parents=True)
+    path.write_text("not a licence", encoding="utf-8")
+    done = fresh.stage("download", "--source", "xquad-r", env=where)
+    assert done.returncode == 1
+    assert "bytes" in done.stderr
+    assert not (fresh.folder / "data/raw/xquad-r").exists()
+
+
+def test_a_pair_that_cannot_fill_a_batch_is_named_before_training(again: Workspace) -> None:
+    plans = again.bytes_of("data/batches")
+    again.params["batches"]["batch_pairs"] = 4096
+    again.write()
+    done = again.stage("batches", "--strategy", "hybrid")
+    assert done.returncode == 1
+    assert "4096" in done.stderr
+    assert "batch_pairs" in done.stderr
+    assert again.bytes_of("data/batches") == plans
+
+
+def test_a_failed_stage_stops_dvc_and_the_next_run_goes_on(fresh: Workspace) -> None:
+    fresh.params["batches"]["batch_pairs"] = 4096
+    fresh.write()
+    failed = fresh.run("dvc", "repro", "batches@hybrid-0")
+    assert failed.returncode != 0
+    assert "4096" in failed.stdout + failed.stderr
+    fresh.params["batches"]["batch_pairs"] = 8
+    fresh.write()
+    begun = time.monotonic()
+    done = fresh.run("dvc", "repro", "batches@hybrid-0")
+    assert done.returncode == 0, done.stderr
+    assert "Running stage 'batches@hybrid-0'" in done.stdout
+    assert "Running stage 'validate'" not in done.stdout
+    assert time.monotonic() > begun
+
+
+def test_a_preset_replaces_params_and_loses_nothing(fresh: Workspace) -> None:
+    fresh.params["study"]["seeds"] = [7]
+    fresh.write()
+    edited = (fresh.folder / "params.yaml").read_bytes()
+    refused = fresh.run(sys.executable, "-m", "flows.preset", "xquad-r")
+    assert refused.returncode == 1
+    assert "saved nowhere else" in refused.stderr
+    assert (fresh.folder / "params.yaml").read_bytes() == edited
+    fresh.commit()
+    done = fresh.run(sys.executable, "-m", "flows.preset", "xquad-r")
+    assert done.returncode == 0, done.stderr
+    preset = (fresh.folder / "presets/xquad-r.yaml").read_bytes()
+    assert (fresh.folder / "params.yaml").read_bytes() == preset
+    unknown = fresh.run(sys.executable, "-m", "flows.preset", "xquad")
+    assert unknown.returncode == 1
+    assert "xquad-r" in unknown.stderr
+
+
+def test_the_report_of_a_study_opens_in_a_browser_without_a_network(studied: Workspace) -> None:
+    path = studied.folder / "results/report.html"
+    with visit(path) as found:
+        assert found.requests == [path.resolve().as_uri()]
+        assert found.said == []
+        told = found.page.inner_text("#main")
+        assert "templated text" in told
+        assert "dapt-mono" in found.page.inner_text("#score-table")
+        assert found.page.locator("svg").count() >= 4
+        assert found.page.locator("#q-list > li").count() == 20
+
+
+def test_the_plots_of_dvc_open_without_a_network(studied: Workspace) -> None:
+    done = studied.run("dvc", "plots", "show", "--out", "shown")
+    assert done.returncode == 0, done.stderr
+    with visit(studied.folder / "shown" / "index.html") as found:
+        # Its own templates are of Vega-Lite 5, which Vega 6 draws with a warning.
+        assert [said for said in found.said if "Vega v5" not in said] == []
+        assert len(found.requests) == 1
+        assert found.page.locator("canvas, svg").count() >= 5  # loss, adaptation, three heat maps
+    shutil.rmtree(studied.folder / "shown")

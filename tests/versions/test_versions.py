@@ -1,0 +1,193 @@
+"""Results follow versions.yaml: what an edit of the code does, and what the proof finds of it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import shutil
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from polybatch.errors import InputError
+from polybatch.sources.table import SOURCES
+from polybatch.versions.record import VERSIONS, older_code, read_versions, write_versions
+from tests.helpers import proof
+
+ROOT = Path(__file__).parents[2]
+
+EDITS = {  # in this order: each stage is run again on what the stages before it wrote
+    "report": ("reports.html.shape", "round(100 * value, 2)", "round(99 * value, 2)"),
+    "compare": ("reports.comparison", "round(100 * value, 1)", "round(99 * value, 1)"),
+    "evaluate": (
+        "evaluation.measures",
+        "found.number / found.rank",
+        "found.number / (found.rank + 1)",
+    ),
+    "index": ("encoders.encode", "token_limit(encoder, max_tokens)", "token_limit(encoder, 4)"),
+    "train": ("training.contrastive", "1 / training.temperature", "2 / training.temperature"),
+    "batches": ("randomness", '(digest, "big")', '(digest, "little")'),
+    "start": ("files", "{sha256_of(path)}\\n", "{sha256_of(path)} \\n"),
+    "dapt": ("adaptation.noise", "chance.uniform(low, high)", "chance.uniform(low / 2, high)"),
+    "base": ("encoders.packaged", '"norm.weight": w["ln_g"]', '"norm.weight": w["ln_g"] * 1.05'),
+    "validate": ("validation.profile", ".n_unique() / items", ".n_unique() / (items + 1)"),
+    "download": ("sources.cldr", "draw < _TRAIN_SHARE", "draw < _TRAIN_SHARE / 2"),
+    "settings": (
+        "settings.config",
+        "adapted.steps if adapted else 0",
+        "adapted.steps if adapted else 1",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The proof's study, run by the code as it is."""
+    folder = tmp_path_factory.mktemp("proof")
+    now, before = proof.prove(folder), proof.recorded()
+    found = {stage: proof.differences(before[stage], now[stage]) for stage in proof.STAGES}
+    assert not any(found.values()), f"`make versions` says what to do: {found}"
+    return folder
+
+
+def _functions(module: types.ModuleType | dict[str, object], name: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for value in list((module if isinstance(module, dict) else vars(module)).values()):
+        if isinstance(value, types.FunctionType) and value.__module__ == name:
+            found[value.__qualname__] = value
+        if isinstance(value, type) and value.__module__ == name:
+            for below in vars(value).values():
+                below = getattr(below, "fget", None) or getattr(below, "__func__", below)
+                if isinstance(below, types.FunctionType):
+                    found[below.__qualname__] = below
+    return found
+
+
+@contextlib.contextmanager
+def edited(name: str, old: str, new: str) -> Iterator[None]:
+    """Let a module of ours do what an edited copy of its text says."""
+    module = importlib.import_module(f"polybatch.{name}")
+    assert module.__file__ is not None
+    text = Path(module.__file__).read_text(encoding="utf-8")
+    assert old in text
+    copy = types.ModuleType(module.__name__)
+    sys.modules[module.__name__] = copy
+    try:
+        exec(compile(text.replace(old, new), module.__file__, "exec"), vars(copy))
+    finally:
+        sys.modules[module.__name__] = module
+    changed = _functions(copy, module.__name__)
+    kept = {}
+    for key, function in _functions(module, module.__name__).items():
+        kept[key] = function.__code__  # type: ignore[attr-defined]
+        function.__code__ = changed[key].__code__  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for key, function in _functions(module, module.__name__).items():
+            function.__code__ = kept[key]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("stage", EDITS)
+def test_other_arithmetic_with_the_same_number_is_found(study: Path, stage: str) -> None:
+    keys = [key for key in proof.STAGES[stage] if "zero-shot" not in key][-1:]
+    with edited(*EDITS[stage]):
+        now = proof.run(study, stage, keys)
+    assert proof.differences(proof.recorded()[stage], now)
+
+
+def test_an_edit_is_a_new_number_or_a_new_digest(tmp_path: Path) -> None:
+    path = tmp_path / "versions.yaml"
+    shutil.copy(ROOT / VERSIONS, path)
+    before = read_versions(path)
+    write_versions(path, {"train": "0" * 12, "download.cldr": "1" * 12}, ["train", "download.cldr"])
+    after = read_versions(path)
+    changed = {key for key in before.numbers if before.numbers[key] != after.numbers[key]}
+    assert changed == {"train", "download.cldr"}
+    assert after.numbers["train"] == before.numbers["train"] + 1
+    assert older_code(path) == ["train", "download.cldr"]
+    assert older_code(path, ["xquad-r"]) == ["train"]
+    assert "# What `dvc.yaml` depends on" in path.read_text(encoding="utf-8")
+
+
+def test_the_code_recorded_is_the_code_here() -> None:
+    assert older_code(ROOT / VERSIONS) == [], "run `make versions`"
+
+
+def test_the_commands_are_the_recorded_ones() -> None:
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    commands = {name: stage.get("do", stage)["cmd"] for name, stage in stages.items()}
+    assert commands == read_versions(ROOT / VERSIONS).commands
+
+
+def test_every_stage_depends_on_its_number_and_on_no_other() -> None:
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for name, stage in stages.items():
+        params = stage.get("do", stage)["params"]
+        numbers = [
+            key for each in params if isinstance(each, dict) for key in each["versions.yaml"]
+        ]
+        assert numbers == {"settings": ["settings", "download"], "download": []}.get(name, [name])
+
+
+def test_every_source_has_a_number() -> None:
+    versions = read_versions(ROOT / VERSIONS)
+    assert all(versions.of_source(name) >= 1 for name in SOURCES)
+
+
+def test_a_source_of_ones_own_has_the_number_of_its_kind() -> None:
+    versions = read_versions(ROOT / VERSIONS)
+    assert versions.of_source("local-docs") == versions.numbers["download.local"]
+    assert versions.of_source("xquad-r") == versions.numbers["download.xquad-r"]
+    with pytest.raises(InputError, match="Add `mine: 1` below download"):
+        versions.of_source("mine")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository's code, to edit."""
+    root = tmp_path_factory.mktemp("tree")
+    for name in ("src", "flows", "inputs"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("params.yaml", "versions.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, root / name)
+    (root / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", root / ".dvc" / "config")
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    return root
+
+
+def _check(root: Path) -> str:
+    answer = subprocess.run(
+        [sys.executable, "-m", "flows.check"],
+        cwd=root, env={"PYTHONPATH": f"{root}/src"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def test_a_docstring_or_comment_edited_in_every_file_concerns_no_stage(tree: Path) -> None:
+    for path in tree.glob("src/**/*.py"):
+        text = path.read_text(encoding="utf-8")
+        head, quotes, rest = text.partition('"""')
+        path.write_text(f"# Edited.\n{head}{quotes}Edited. {rest}\n\n# Edited.\n", encoding="utf-8")
+    assert _check(tree) == ""
+
+
+def test_edited_code_is_named_before_a_run(tree: Path) -> None:
+    path = tree / "src" / "polybatch_stages" / "train.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("make_deterministic(trial.seed,", "make_deterministic(1,"))
+    told = _check(tree)
+    assert "the code of train is not what versions.yaml records" in told
+    assert "make versions" in told
+    assert "dvc repro -f train" in told
+    path.write_text(text, encoding="utf-8")
+    path = tree / "src" / "polybatch" / "sources" / "cldr_templates" / "sw.yaml"
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert "the code of validate, download.cldr is not" in _check(tree)

@@ -45,7 +45,7 @@ HERE = [
     "python -m polybatch.sources.catalogue docs/sources.md",
     *(
         "python -m polybatch.validation.expectations",
-        "python -m polybatch.settings.schema params.schema.json",
+        "python -m polybatch.settings.schema",
     ),
     *("git init", "git add --all", "git commit -m Begin"),
 ]

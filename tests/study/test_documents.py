@@ -46,6 +46,7 @@ HERE = [
     *(
         "python -m polybatch.validation.expectations",
         "python -m polybatch.settings.schema",
+        "python -m tests.helpers.presets",
     ),
     *("git init", "git add --all", "git commit -m Begin"),
 ]

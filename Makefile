@@ -11,6 +11,7 @@
 # make test-ray              the flow's stages on a real Ray, started here (installs requirements-ray.lock)
 # make test-flows            the flow end to end on a tiny study, parallel against sequential
 # make test-documents        every command of the documents, also those that take minutes
+# make docs                  the site of docs/ in site/, which opens from disk (installs requirements-docs.lock)
 # make clean                 remove all that was built; your files, DVC's cache and .venv stay
 # make clean-all             remove DVC's cache and .venv, too
 
@@ -25,7 +26,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help repro versions test test-fast lint bench serve register test-recovery test-flows test-ray test-documents fuzz clean clean-all
+.PHONY: help repro versions test test-fast lint bench serve register test-recovery test-flows test-ray test-documents docs fuzz clean clean-all
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -87,10 +88,15 @@ fuzz: $(VENV)/.installed
 test-documents: $(VENV)/.installed
 	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest tests/study/test_documents.py
 
+docs: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.lock
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "polybatch: open site/index.html"
+
 # What git ignores in these folders is built: inputs/ and .dvc/config.local, which are yours, are not among them.
 clean:
 	@git clean -fdXq -- data models results src stages flows tests benchmarks
-	@rm -rf build dist dvc_plots .dvc/tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf build dist site dvc_plots .dvc/tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@echo "polybatch: removed all that was built; dvc checkout brings back what DVC's cache holds"
 
 clean-all: clean

@@ -16,7 +16,12 @@ BUILT = (
     *("results/report.html", "results/timing/base.json", "results/scores/mono/0.parquet"),
     *("src/polybatch/__pycache__/a.pyc", "src/polybatch.egg-info/PKG-INFO", "build/lib/a"),
     *("dist/a.whl", ".mypy_cache/a", ".ruff_cache/a", ".hypothesis/a", ".dvc/tmp/lock"),
-    *("results/.compare.md.partial-12", "flows/__pycache__/b.pyc", "dvc_plots/index.html"),
+    *(
+        "results/.compare.md.partial-12",
+        "flows/__pycache__/b.pyc",
+        "dvc_plots/index.html",
+        "site/index.html",
+    ),
 )
 KEPT = (
     *(".dvc/cache/files/md5/ab/c", ".dvc/config.local", ".venv/bin/python", "inputs/faq/faq.csv"),

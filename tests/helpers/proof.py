@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import runpy
 import shutil
 import sys
@@ -61,6 +62,7 @@ OUTPUTS = {
     "compare": [f"results/{name}" for name in ("compare.*", "seeds.csv", "significance.csv")],
     "report": ["results/report.html"],
 }
+LIBRARIES = {"pytorch": "2.13.0+cpu", "sentence_transformers": "6.2.0", "transformers": "5.23.0"}
 
 Outputs = dict[str, Any]  # path -> digest, or {name: numbers}
 
@@ -78,6 +80,7 @@ def run(folder: Path, stage: str, keys: list[str] | None = None) -> Outputs:
     for key in STAGES[stage] if keys is None else keys:
         with _as_program(folder, stage, key):
             runpy.run_module(f"polybatch_stages.{stage}", run_name="__main__", alter_sys=True)
+    _same_libraries(folder)
     found = outputs(folder, stage)
     if stage in ("dapt", "train"):
         _exact_losses(folder)
@@ -116,6 +119,15 @@ def _set_version(version: str) -> str:
         if name.partition(".")[0] == "polybatch" and hasattr(module, "__version__"):
             module.__version__ = version
     return old
+
+
+def _same_libraries(folder: Path) -> None:
+    """Let checkpoints name one version of each library: a newer one is no other result."""
+    for file in folder.glob("models/**/config_sentence_transformers.json"):
+        text = file.read_text(encoding="utf-8")
+        for name, version in LIBRARIES.items():
+            text = re.sub(f'"{name}": "[^"]+"', f'"{name}": "{version}"', text)
+        file.write_text(text, encoding="utf-8")
 
 
 def outputs(folder: Path, stage: str) -> Outputs:

@@ -151,6 +151,7 @@ def test_the_expectation_of_every_pair_is_what_was_asked_exactly(
             assert abs(expected - asked) < Fraction(1, 2**45)  # shares are kept to 2**-52
 
 
+@pytest.mark.slow
 def test_over_many_seeds_the_mean_share_of_every_ordered_pair_is_the_asked_one() -> None:
     """17 languages, 272 ordered pairs, 80 batches and 40 more, as in the default study.
 

@@ -10,6 +10,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -229,7 +230,7 @@ def _alerts(config: Config) -> Mistakes:
 
 def _schedule(config: Config) -> Mistakes:
     zone, cron = config.schedule.timezone, config.schedule.cron
-    zones = zoneinfo.available_timezones()
+    zones = _zones()
     if zone not in zones:
         yield (
             "schedule.timezone",
@@ -244,6 +245,11 @@ def _schedule(config: Config) -> Mistakes:
             "five fields: minute, hour, day of month, month, day of week",
             "Write '0 3 * * *' for three o'clock every night",
         )
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())  # reads every file of the database
 
 
 def _cron_mistake(cron: str) -> str:

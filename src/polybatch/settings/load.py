@@ -69,6 +69,11 @@ def _named(key: Key) -> Key:
     return tuple(part for part in key if isinstance(part, str))
 
 
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _partial(kind: Any, value: Any, key: Key, wrong: set[Key]) -> Any:
     """Return settings without checks, None at keys that are wrong, for the rules to go on with."""
     if key in wrong or value is None:
@@ -85,7 +90,7 @@ def _partial(kind: Any, value: Any, key: Key, wrong: set[Key]) -> Any:
     if not dataclasses.is_dataclass(kind):
         return tuple(value) if isinstance(value, list) else value
     settings: Any = object.__new__(typing.cast("type", kind))
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     for name in hints:
         below = _partial(hints[name], value.get(name), (*key, name), wrong)
         object.__setattr__(settings, name, below)

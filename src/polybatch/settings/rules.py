@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from polybatch.errors import did_you_mean
+from polybatch.errors import InputError, did_you_mean
 from polybatch.languages import canonical, language_mistake
 from polybatch.names import name_mistake
 from polybatch.settings import adaptation_rules
@@ -23,6 +23,7 @@ from polybatch.settings.encoder_rules import encoder_mistakes
 from polybatch.settings.evaluation import MEASURES
 from polybatch.settings.overlaps import overlap
 from polybatch.settings.strategies import BATCH_KINDS
+from polybatch.settings.webhooks import check_webhook
 
 if TYPE_CHECKING:
     from polybatch.settings.config import Config
@@ -226,6 +227,11 @@ def _alerts(config: Config) -> Mistakes:
         expected = f"one of evaluation.measures ({', '.join(measures)})"
         do = did_you_mean(config.notify.measure, measures, "Choose one")
         yield "notify.measure", f"'{config.notify.measure}'", expected, do
+    if config.notify.webhook is not None:
+        try:
+            check_webhook("notify.webhook", config.notify.webhook)
+        except InputError as error:
+            yield "notify.webhook", error.found, error.expected, error.do
 
 
 def _schedule(config: Config) -> Mistakes:

@@ -70,7 +70,7 @@ def _named(key: Key) -> Key:
 
 
 @cache
-def _hints(kind: Any) -> dict[str, Any]:
+def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
@@ -90,7 +90,7 @@ def _partial(kind: Any, value: Any, key: Key, wrong: set[Key]) -> Any:
     if not dataclasses.is_dataclass(kind):
         return tuple(value) if isinstance(value, list) else value
     settings: Any = object.__new__(typing.cast("type", kind))
-    hints = _hints(kind)
+    hints = _hints(typing.cast("type", kind))
     for name in hints:
         below = _partial(hints[name], value.get(name), (*key, name), wrong)
         object.__setattr__(settings, name, below)

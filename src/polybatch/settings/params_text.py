@@ -157,7 +157,7 @@ def _in_brackets(key: Node, value: Node, lines: list[str], depth: int) -> Entry:
     head = f"{' ' * (_INDENT * depth)}{_source(key, lines)}:"
     inside = None
     if isinstance(value, MappingNode):
-        inside = tuple(_in_brackets(*pair, lines, depth=depth + 1) for pair in value.value)
+        inside = tuple(_in_brackets(one, other, lines, depth + 1) for one, other in value.value)
     return Entry(str(key.value), "", f"{head} {_source(value, lines)}\n", head=head, inside=inside)
 
 

@@ -41,10 +41,10 @@ def upgrade(
         if study.can_move(old, new):
             study.move(_parts(old), _parts(new))
             changes.append(f"moved {old} to {new}")
-    for form, new in added.items() if whole else ():
+    for form, required in added.items() if whole else ():
         for key in list(_lacking(study.values, form)):
-            value = _own_folder(path, study.values, key) or new.value
-            study.add(key, value, new.comment)
+            value = _own_folder(path, study.values, key) or required.value
+            study.add(key, value, required.comment)
             changes.append(f"added {'.'.join(key)}: {value}")
     _check(file, study, whole)
     if changes:

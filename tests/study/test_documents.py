@@ -39,6 +39,7 @@ HERE = [
     "polybatch runs STRATEGY --out FOLDER [--pair 'sw>en'] [--depth N]",
     "ir_measures sw_en.qrels.gz sw_en.run.gz AP nDCG@10",
     *("polybatch stage NAME", "make repro PRESET=name", "python -m flows.preset local"),
+    *("python -m flows.preset --show NAME", "polybatch upgrade"),
     "dvc repro train@hybrid-0",
     *("python -m polybatch.sources.example inputs/faq/example.csv", "mkdir -p inputs/faq"),
     *(*FAQ, "dvc add inputs/faq"),
@@ -125,6 +126,7 @@ MEANT = {
     **{"polybatch runs STRATEGY": "polybatch runs hybrid --out f1"},
     "polybatch stage NAME": "polybatch stage settings",
     "make repro PRESET=name": "python -m flows.preset local",
+    "python -m flows.preset --show NAME": "python -m flows.preset --show medical",
     "polybatch compare hybrid dapt-hybrid": "polybatch compare hybrid mono",  # scored here
     "dvc repro train@hybrid-0": "dvc stage list --name-only | grep -x train@hybrid-0",
     "dvc remote modify --local": "dvc remote modify --local store url /mnt/share/other",

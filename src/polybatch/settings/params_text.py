@@ -6,6 +6,7 @@ belongs to the value in whose line it stands, else to the key that follows it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -45,10 +46,54 @@ class Entry:
         head = self.head if inside else self.head.replace(":", ": {}", 1)
         return replace(self, text=f"{head}\n{written(inside)}", inside=inside)
 
+    def moved_to(self, key: tuple[str, ...]) -> Entry:
+        """Return this entry under another key, indented as it has to be there."""
+        shift = (len(key) - 1) * _INDENT - (len(self.text) - len(self.text.lstrip(" ")))
+        above, text = (
+            "".join(_shifted(one.splitlines(keepends=True), shift))
+            for one in (self.above, self.text)
+        )
+        text = re.sub(rf"^( *)([\"']?){re.escape(self.name)}\2(?= *:)", rf"\1{key[-1]}", text)
+        return replace(self, name=key[-1], above=above, text=text)
+
 
 def written(entries: Iterable[Entry]) -> str:
     """Return entries as text."""
     return "".join(entry.above + entry.text for entry in entries)
+
+
+def at(entries: Iterable[Entry], key: tuple[str, ...]) -> Entry | None:
+    """Return the entry of a key, None where it is not written."""
+    found = next((entry for entry in entries if entry.name == key[0]), None)
+    return found if found is None or len(key) == 1 else at(found.inside or (), key[1:])
+
+
+def without(entries: Iterable[Entry], key: tuple[str, ...]) -> tuple[Entry, ...]:
+    """Return the entries without a key."""
+    kept = [entry for entry in entries if (entry.name,) != key]
+    return tuple(
+        entry.with_inside(without(entry.inside or (), key[1:])) if entry.name == key[0] else entry
+        for entry in kept
+    )
+
+
+def put(
+    entries: tuple[Entry, ...], key: tuple[str, ...], new: Entry, after: str = ""
+) -> tuple[Entry, ...]:
+    """Return the entries with `new`, already indented, as the last one of its section.
+
+    A section that is not there is written behind the one that is named `after`.
+    """
+    if len(key) == 1:
+        return (*entries, new)
+    if at(entries, key[:1]) is None:
+        section = Entry(key[0], "\n", f"{key[0]}: {{}}\n", head=f"{key[0]}:", inside=())
+        place = 1 + [entry.name for entry in entries].index(after)
+        entries = (*entries[:place], section, *entries[place:])
+    return tuple(
+        entry.with_inside(put(entry.inside or (), key[1:], new)) if entry.name == key[0] else entry
+        for entry in entries
+    )
 
 
 def entries_of(text: str) -> tuple[Entry, ...]:
@@ -112,7 +157,7 @@ def _in_brackets(key: Node, value: Node, lines: list[str], depth: int) -> Entry:
     head = f"{' ' * (_INDENT * depth)}{_source(key, lines)}:"
     inside = None
     if isinstance(value, MappingNode):
-        inside = tuple(_in_brackets(*pair, lines, depth + 1) for pair in value.value)
+        inside = tuple(_in_brackets(one, other, lines, depth + 1) for one, other in value.value)
     return Entry(str(key.value), "", f"{head} {_source(value, lines)}\n", head=head, inside=inside)
 
 
@@ -120,7 +165,7 @@ def _source(node: Node, lines: list[str]) -> str:
     """Return what was written for a key or a value, in one line."""
     begin, end = node.start_mark, node.end_mark
     if begin.line == end.line:
-        return lines[begin.line][begin.column : end.column].strip()
+        return str(lines[begin.line][begin.column : end.column].strip())
     parts = [lines[begin.line][begin.column :], *lines[begin.line + 1 : end.line]]
     parts.append(lines[end.line][: end.column])
     return " ".join(part.partition(" #")[0].strip() for part in parts)

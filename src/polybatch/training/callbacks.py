@@ -1,4 +1,4 @@
-"""What a training writes while it runs: DVCLive's curves, and log lines with rate and chance."""
+"""What a training writes while it runs: DVCLive's curves, and log lines with the rate."""
 
 from __future__ import annotations
 
@@ -57,10 +57,14 @@ class Curves(TrainerCallback):  # type: ignore[misc]
 
 
 class Progress(TrainerCallback):  # type: ignore[misc]
-    """Log lines with rate and chance level."""
+    """Log lines: step, loss, and how many of `unit` a second (`batch` of them a step).
 
-    def __init__(self, name: str, batch_pairs: int) -> None:
-        self.name, self.batch_pairs = name, batch_pairs
+    `contrastive`: the loss is over the batch's own examples, so its chance level is log(batch).
+    """
+
+    def __init__(self, title: str, unit: str, batch: int, contrastive: bool) -> None:
+        self.title, self.unit, self.batch = title, unit, batch
+        self.chance = f" (chance {math.log(batch):.2f})" if contrastive else ""
         self.begun, self.from_step = time.monotonic(), 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -68,16 +72,11 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self.begun, self.from_step = time.monotonic(), state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Say step, loss, chance level and rate."""
+        """Log step, loss, chance level and rate."""
         if logs and "loss" in logs:
-            pairs = (state.global_step - self.from_step) * self.batch_pairs
-            rate = pairs / max(time.monotonic() - self.begun, 1e-9)
+            done = (state.global_step - self.from_step) * self.batch
             log.info(
-                "train %s: step %d/%d, loss %.3f (chance %.2f), %.0f pairs/s",
-                self.name,
-                state.global_step,
-                state.max_steps,
-                logs["loss"],
-                math.log(self.batch_pairs),
-                rate,
+                "%s: step %d/%d, loss %.3f%s, %.0f %s/s",
+                *(self.title, state.global_step, state.max_steps, logs["loss"], self.chance),
+                *(done / max(time.monotonic() - self.begun, 1e-9), self.unit),
             )

@@ -49,7 +49,7 @@ def _mutated(rng: random.Random, path: str, content: bytes) -> bytes:
     if path.endswith(".parquet"):
         return _other_table(rng, content)
     if path.endswith((".json", ".jsonl")) and rng.random() < 0.6:
-        return mutated_json(rng, content, lines=path.endswith(".jsonl"))
+        return mutated_json(rng, content)
     return mutated_text(rng, content)
 
 

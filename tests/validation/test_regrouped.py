@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from polybatch.dataset import read_dataset
+from polybatch.settings.load import load
 from polybatch.validation.regrouped import GROUPS, regrouped
-from tests.study.test_pipeline import Workspace
+from stages.download import download
+from stages.validate import validate
 
+ROOT = Path(__file__).parents[2]
 ITEMS = "abcdefgh"
 GROUPINGS = st.dictionaries(st.sampled_from(ITEMS), st.integers(0, 3), max_size=8)
 
@@ -25,6 +30,7 @@ def _frame(grouping: dict[str, int], held: frozenset[str] = frozenset()) -> pl.D
     return pl.DataFrame(rows, GROUPS, orient="row")
 
 
+@settings(deadline=None)
 @given(GROUPINGS, GROUPINGS)
 def test_what_is_named_is_what_a_walk_over_all_pairs_finds(
     before: dict[str, int], now: dict[str, int]
@@ -38,6 +44,7 @@ def test_what_is_named_is_what_a_walk_over_all_pairs_finds(
     assert any("came apart" in each for each in said) == apart
 
 
+@settings(deadline=None)
 @given(GROUPINGS, st.frozensets(st.sampled_from(ITEMS)), st.frozensets(st.sampled_from(ITEMS)))
 def test_items_that_moved_are_counted(
     grouping: dict[str, int], one: frozenset[str], other: frozenset[str]
@@ -52,31 +59,37 @@ def test_items_that_moved_are_counted(
         assert f": {len(items)} (" in sentence
 
 
-def test_the_stage_names_what_was_joined_and_what_came_apart(tmp_path: Path) -> None:
-    study = Workspace(tmp_path)
+def test_the_stage_names_what_was_joined_and_what_came_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = YAML(typ="safe").load((ROOT / "presets/local.yaml").read_text(encoding="utf-8"))
     own = {"languages": ["en"], "splits": ["all"]}
     part = own | {"source": "local", "heldout_share": 0.5}
-    study.params["sources"] = {"local": own | {"folder": "inputs/faq"}}
-    study.params["datasets"] = {
+    params["sources"] = {"local": own | {"folder": "inputs/faq"}}
+    params["datasets"] = {
         "faq-train": part | {"use": "train", "part": "train"},
         "faq-test": part | {"use": "evaluate", "part": "heldout"},
     }
-    study.params["validation"] |= {"min_rows": 1, "min_identified": 0.0, "max_duplicates": 1.0}
-    study.params["dapt"] |= {"texts": ["faq-train"]}
-    study.write()
-    (study.folder / "inputs/faq").mkdir()
+    params["validation"] |= {"min_rows": 1, "min_identified": 0.0, "max_duplicates": 1.0}
+    params["dapt"] |= {"texts": ["faq-train"]}
+    (tmp_path / "inputs/faq").mkdir(parents=True)
+    (tmp_path / "inputs/none").mkdir()
+    with Path("params.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump(params, file)
+    config = load(Path("params.yaml"))
     head = "item_id,lang,question,answer\n"
     rows = [f"i{at},en,What is number {at}?,It is number {at} here.\n" for at in range(8)]
 
     def validated(*more: str) -> tuple[str, str]:
-        (study.folder / "inputs/faq/faq.csv").write_text(head + "".join((*rows, *more)))
-        assert study.stage("download", "--source", "local").returncode == 0
-        done = study.stage("validate")
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr, (study.folder / "results/validation.md").read_text()
+        Path("inputs/faq/faq.csv").write_text(head + "".join((*rows, *more)))
+        caplog.clear()
+        download(config, "local")
+        validate(config, "")
+        return caplog.text, Path("results/validation.md").read_text()
 
     def held() -> set[str]:
-        return set(read_dataset(study.folder / "data/valid/faq-test").queries["item_id"])
+        return set(read_dataset(Path("data/valid/faq-test")).queries["item_id"])
 
     log, report = validated()
     before = held()
@@ -92,7 +105,7 @@ def test_the_stage_names_what_was_joined_and_what_came_apart(tmp_path: Path) -> 
     assert held() == before
     for text in (log, report):
         assert "since the last run here, groups came apart: 1 (i0 into i0 + i7)" in text
-    (study.folder / "data/groups.parquet").write_bytes(b"PAR1")
+    Path("data/groups.parquet").write_bytes(b"PAR1")
     log, report = validated()
     assert "groups of the last run are not compared" in log
     assert "since the last run here" not in report

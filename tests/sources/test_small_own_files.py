@@ -393,6 +393,12 @@ def test_ids_that_differ_in_writing_only_are_said(tmp_path: Path) -> None:
     )
 
 
+def test_marks_in_ids_that_nobody_sees_are_named(tmp_path: Path) -> None:
+    rows = "a\u200e,en,A?,A.\n\u200fa,sw,B?,B.\n"
+    with pytest.raises(InputError, match=r"'a\\u200e' \(en\) and '\\u200fa' \(sw\)"):
+        read(tmp_path, {"x.csv": HEAD + rows}, ("en", "sw"))
+
+
 def test_ids_are_safe_and_hold_no_file_name(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"FAQ export (final).csv": HEAD + "opening hours,en,Q?,A.\n"}
     found = read(tmp_path, files)

@@ -21,7 +21,10 @@ _NO_ANSWER = {"text": "", "answer_start": 0}  # SQuAD 2.0 has questions that not
 
 @dataclass(frozen=True)
 class Question:
-    """A question and its first answer, '' where there is none. `row`: its number in the file, counted from 0."""
+    """A question and its first answer, '' where there is none.
+
+    `row`: its number in the file, counted from 0.
+    """
 
     file: str
     row: int

@@ -63,7 +63,7 @@ def test_the_stage_names_what_was_joined_and_what_came_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    params = YAML(typ="safe").load((ROOT / "presets/local.yaml").read_text(encoding="utf-8"))
+    params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     own = {"languages": ["en"], "splits": ["all"]}
     part = own | {"source": "local", "heldout_share": 0.5}
     params["sources"] = {"local": own | {"folder": "inputs/faq"}}

@@ -222,7 +222,7 @@ OK = "a,en,Q,A\n"
             [
                 "neither a question nor an answer",
                 "not requested: language 'de'",
-                "'xx' is no language code; did you mean 'xh'?",
+                "'xx' is no language code; write BCP-47, such as sw or pt-BR",
                 "a question whose item has no answer",
             ],
         ),

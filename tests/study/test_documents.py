@@ -299,7 +299,7 @@ ANSWERS = ("The {} {}, as everyone here knows.", "Kila mtu hapa anajua kwamba {}
 
 @SLOW
 def test_three_questions_a_passage_in_two_languages_from_csv_to_report(tmp_path: Path) -> None:
-    """The preset `local` with other languages, and fewer steps so that it takes a minute."""
+    """The preset `local` with other languages, and fewer steps: six minutes."""
     study = Workspace(tmp_path)
     (study.folder / "inputs/faq").mkdir()
     rows = ["item_id,lang,question,answer"]

@@ -8,24 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from polybatch.dataset import write_dataset, write_table
-from polybatch.errors import InputErrorList
+import polars as pl
+
+from polybatch.dataset import read_table, write_dataset, write_table
+from polybatch.errors import InputError, InputErrorList
 from polybatch.files import whole_folder, write_json, write_text
 from polybatch.settings.config import Config
 from polybatch.sources.table import source_of
 from polybatch.validation.datasets import Prepared, check, is_own, prepare, summary
 from polybatch.validation.expectations import index
 from polybatch.validation.markdown_report import Outcome, rows_read, validation_report
+from polybatch.validation.regrouped import GROUPS
 
 from .common import RAW, RESULTS, VALID, log, run
+
+GROUPS_BEFORE = VALID.parent / "groups.parquet"
+"""What the last run here grouped: no output, so that DVC leaves it where it is."""
 
 
 def validate(config: Config, _: str) -> str:
     """Build every dataset of the study, hold it against the expectations, return their number."""
     prepared = {name: _prepared(config, name) for name in config.datasets}
-    outcomes = {}
+    places = pl.concat([GROUPS.to_frame(), *(each.places for each in prepared.values())])
+    before, outcomes = _groups_before(), {}
     for name, settings in config.datasets.items():
-        outcomes[name] = check(config, name, prepared)
+        outcomes[name] = check(config, name, prepared, before)
         if settings.use != "evaluate":  # the others are held against those
             del prepared[name]
     _write_results(config, outcomes)
@@ -37,7 +44,20 @@ def validate(config: Config, _: str) -> str:
             write_dataset(outcome.dataset, folder / name)
             write_table(outcome.rejected, folder / name / "rejected.parquet")
             log.info("%s: %s", name, _line(outcome))
+            for change in outcome.changes:
+                log.warning("%s: %s", name, change)
+    if places.height:
+        write_table(places, GROUPS_BEFORE)
     return f"{len(outcomes)} datasets"
+
+
+def _groups_before() -> pl.DataFrame:
+    """Return GROUPS as the last run left them; nothing where there was none."""
+    try:
+        return read_table(GROUPS_BEFORE, GROUPS) if GROUPS_BEFORE.is_file() else GROUPS.to_frame()
+    except InputError as error:
+        log.warning("groups of the last run are not compared: %s", error)
+        return GROUPS.to_frame()
 
 
 def _prepared(config: Config, name: str) -> Prepared:

@@ -179,6 +179,13 @@ def check_dataset(dataset: Dataset) -> None:
             f"more than one row with the same {' and '.join(key)}",
             "one row each",
         )
+    for what, frame, needed in (
+        ("queries", queries, ["query_id", "item_id", "lang", "split"]),
+        ("corpus", corpus, ["doc_id", "lang"]),
+        ("qrels", qrels, QRELS.names()),
+    ):
+        gaps = frame.filter(pl.any_horizontal(pl.col(needed).is_null())).select(needed)
+        _refuse(dataset, what, gaps, f"rows without a {', '.join(needed)}", "a value in each")
     for what, frame, name in (("queries", queries, "query_id"), ("corpus", corpus, "doc_id")):
         empty = frame.filter(pl.col("text").str.strip_chars().str.len_chars().fill_null(0) == 0)
         _refuse(dataset, what, empty.select(name), "rows without text", "text in every row")

@@ -184,6 +184,20 @@ TRICKS: dict[str, Harm] = {
         modality_config={"text": {"method": "save_pretrained", "method_output_name": "x"}},
         module_output_name="token_embeddings",
     ),
+    "static embeddings": _module(0, type="sentence_transformers.models.StaticEmbedding"),
+    "word embeddings": _module(0, type="sentence_transformers.models.WordEmbeddings"),
+    "another backend": _edit("sentence_bert_config.json", backend="onnx"),
+    "a graph beside it": _edit(
+        "sentence_bert_config.json", model_args={"file_name": "openvino/own.xml"}
+    ),
+    "a GGUF file": _edit("sentence_bert_config.json", model_args={"gguf_file": "own.gguf"}),
+    "a slow tokenizer": _edit("tokenizer_config.json", slow_tokenizer_class="own.Tokenizer"),
+    "a feature extractor": _edit("preprocessor_config.json", feature_extractor_type="own.Module"),
+    "a video processor": _edit("video_preprocessor_config.json", video_processor_type="own.Module"),
+    "custom generation": _edit("generation_config.json", custom_generate="own/repository"),
+    "an encoder of another kind": _edit(
+        "config_sentence_transformers.json", model_type="CrossEncoder"
+    ),
     "an adapter": _edit("adapter_config.json", base_model_name_or_path="own/model"),
     "a pickle": _pickled("pytorch_model.bin"),
     "a pickle of a layer": _pickled("2_Dense/pytorch_model.bin"),

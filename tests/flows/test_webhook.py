@@ -162,7 +162,9 @@ def _say_junk(server: socket.socket) -> None:
         except OSError:
             return
         with connection:
-            connection.recv(100)
+            request = b""
+            while not request.endswith(b"{}"):  # closing on unread bytes resets the connection
+                request += connection.recv(4096)
             connection.sendall(f"{SECRET} is no HTTP\r\n\r\n".encode())
 
 

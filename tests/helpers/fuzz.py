@@ -49,7 +49,7 @@ def _mutated(rng: random.Random, path: str, content: bytes) -> bytes:
     if path.endswith(".parquet"):
         return _other_table(rng, content)
     if path.endswith((".json", ".jsonl")) and rng.random() < 0.6:
-        return mutated_json(rng, content, lines=path.endswith(".jsonl"))
+        return mutated_json(rng, content)
     return mutated_text(rng, content)
 
 
@@ -73,16 +73,21 @@ def _other_table(rng: random.Random, content: bytes) -> bytes:
 
 @contextmanager
 def _limit() -> Iterator[None]:
+    """Stop after SECONDS of the processor, which other programs do not use up, or many by clock."""
+
     def stop(*_: object) -> None:
         raise TooSlowError(f"longer than {SECONDS} s")
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS)
+    before = {each: signal.signal(each, stop) for each in (signal.SIGPROF, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.alarm(20 * SECONDS)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def check_counts(found: Parsed, folder: Path) -> None:
@@ -149,9 +154,11 @@ def run(
         found = counts[name] = Counter()
         READERS[name].files()  # built once, and not part of the first input's time
         for number in range(share):
-            begun = time.monotonic()
+            begun = time.process_time()
             said = outcome(name, number, seed)
-            found["slowest, ms"] = max(found["slowest, ms"], int(1000 * (time.monotonic() - begun)))
+            found["slowest, ms"] = max(
+                found["slowest, ms"], int(1000 * (time.process_time() - begun))
+            )
             found[said if said in ("read", "refused") else "failed"] += 1
             if said not in ("read", "refused"):
                 failures[f"{name}:{number}"] = said

@@ -161,6 +161,49 @@ def _ntrex() -> Files:
     )
 
 
+def _afriqa() -> Files:
+    rows: list[dict[str, object]] = [
+        {"id": i, "question_lang": f"Wapi {i}?", "context": f"Passage {i // 2}. Here.",
+         "title": "T", "answer_pivot": {"answer_start": [0], "text": ["Here"]}} for i in range(6)
+    ]  # fmt: skip
+    return _places("afriqa", ["en", "ha"], "dev", _jsonl(rows), ".json")
+
+
+def _xnli() -> Files:
+    labels = ("entailment", "neutral", "contradiction")
+    rows = "".join(f"Premise {i}.\tClaim {i}.\t{labels[i % 3]}\n" for i in range(9)).encode()
+    return _places("xnli", ["en", "sw"], "dev", rows, ".tsv")
+
+
+def _mmarco(split: str) -> Files:
+    data = "mmarco/data"
+    texts = b"".join(b"%d\tText %d.\n" % (i, i) for i in range(6))
+    if split == "train":
+        pairs = {f"{data}/triples.train.ids.small.tsv": b"0\t1\t2\n1\t2\t3\n1\t2\t4\n"}
+    else:
+        pairs = {f"{data}/qrels.dev.small.tsv": b"0\t0\t1\t1\n1\t0\t2\t1\n1\t0\t3\t0\n"}
+    return pairs | {
+        f"mmarco/{path}": texts
+        for word in ("german", "english")
+        for path in (
+            f"data/google/collections/{word}_collection.tsv",
+            f"data/google/queries/{split}/{word}_queries.{split}{'.small' * (split == 'dev')}.tsv",
+        )
+    }
+
+
+@cache
+def _cldr() -> Files:
+    """Return facts about few territories, as the download stage writes them."""
+    with tempfile.TemporaryDirectory() as home:
+        SOURCES["cldr"].download(Path(home), ["en", "sw"], ["train"], Fetcher(None, Path(home)))
+        lines = {
+            path.name: path.read_bytes().splitlines(keepends=True)
+            for path in Path(home).glob("*.jsonl")
+        }
+    return {name: b"".join(found[:40]) for name, found in lines.items()}
+
+
 def _dataset(folder: Path) -> None:
     check_dataset(read_dataset(folder))
 
@@ -242,6 +285,19 @@ READERS: dict[str, Reader] = {
     "tydiqa": _squad_reader("tydiqa", ["en", "sw"], "train"),
     "belebele": Reader(_belebele, _published("belebele", ["en", "sw"], "test"), 5),
     "miracl": Reader(_miracl, _published("miracl", ["sw"], "dev"), 5),
+    "afriqa": Reader(_afriqa, _published("afriqa", ["en", "ha"], "dev"), 5),
+    "xnli": Reader(_xnli, _published("xnli", ["en", "sw"], "dev"), 4),
+    **{
+        f"mmarco {split}": Reader(
+            lambda split=split: _mmarco(split),  # type: ignore[misc]
+            _published("mmarco", ["de", "en"], split),
+            4,
+        )
+        for split in ("dev", "train")
+    },
+    "cldr": Reader(
+        _cldr, lambda folder: SOURCES["cldr"].read(folder, ["en", "sw"], ["train", "test"]), 5
+    ),
     "sib200": Reader(_sib, _published("sib200", ["en", "sw"], "dev"), 4),
     "ntrex": Reader(_ntrex, _published("ntrex", ["en", "de"], "test"), 4),
     "parquet": Reader(_parquet, _dataset, 12),

@@ -116,9 +116,12 @@ def _changed(rng: random.Random, content: bytes, changes: tuple[Change, ...]) ->
     return content
 
 
-def mutated_json(rng: random.Random, content: bytes, lines: bool) -> bytes:
+def mutated_json(rng: random.Random, content: bytes) -> bytes:
     """Return JSON (or JSON lines) in which values, at any depth, are others or are gone."""
-    texts = content.decode().splitlines() if lines else [content.decode()]
+    try:
+        texts = [json.dumps(json.loads(content))]
+    except json.JSONDecodeError:  # a value a line, whatever the file is called
+        texts = content.decode().splitlines()
     for place in rng.sample(range(len(texts)), min(len(texts), rng.choice((1, 1, 3)))):
         value = _other(rng, json.loads(texts[place]))
         texts[place] = json.dumps(value, ensure_ascii=rng.random() < 0.8)

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from polybatch.dataset import Dataset, check_dataset
 from polybatch.errors import InputError
 from polybatch.settings.data import SourceSettings
-from polybatch.sources import user_files as lines_module
+from polybatch.sources import user_lines as lines_module
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Parsed
 from polybatch.sources.table import source_of
@@ -98,7 +98,7 @@ def test_excels_byte_order_mark_and_quoted_line_ends_are_understood(tmp_path: Pa
         ("id,lang,question,answer\n", "x.csv:1", "'item_id' among them"),
         (HEAD, None, "x.csv: no rows"),
         ("item_id,language,question,answer\na,en,Q,A\n", "x.csv:1", "'lang' among them"),
-        (HEAD + "a,en,Q,A\nb,en,Q, with comma,A\n", "x.csv:3", "5 columns, expected 4"),
+        (HEAD + "a,en,Q,A\nb,en,Q, with comma,A\n", None, "x.csv:3: 5 columns, expected 4"),
         (HEAD + 'a,en,Q,A\nb,en,"Q,A\nc,en,Q,A\n', "x.csv:3", "Close the quote"),
         (
             (HEAD + "a,en,Q,A\nb,de,Straße?,ja\n").encode("cp1252"),
@@ -133,7 +133,7 @@ def test_a_mistake_in_a_csv(
     ("content", "where", "says"),
     [
         ('{"item_id": "a"}\n{"item_id": "b", "la', "x.jsonl", "columns item_id"),
-        ('{"lang": "en", "document": "A"}\n{"lang": "en", "docu', "x.jsonl:2", "a file cut short"),
+        ('{"lang": "en", "document": "A"}\n{"lang": "en", "docu', "", "x.jsonl:2: no JSON (Unt"),
         ("[1]\n", "x.jsonl:1", "a JSON list"),
         ('{"lang": "en", "document": ["A"]}\n', "", "x.jsonl:1: a list in 'document', not text"),
         ('[{"lang": "en"}]\n', "x.jsonl:1", "jq -c '.[]'"),

@@ -222,7 +222,7 @@ OK = "a,en,Q,A\n"
             [
                 "neither a question nor an answer",
                 "not requested: language 'de'",
-                "'xx' is no language code; did you mean 'xh'?",
+                "'xx' is no language code; write BCP-47, such as sw or pt-BR",
                 "a question whose item has no answer",
             ],
         ),
@@ -261,7 +261,7 @@ def test_what_a_file_says(
         ({"x.csv": HEAD}, "(no rows there; local: x.csv: no rows)"),
         ({"x.csv": HEAD + "a,xx,Q,A\n"}, "rows there, by code: 'xx': 1; 1 rejected"),
         ({"x.csv.gz": MANY_LINES}, "1,000,000 empty lines in a row"),
-        ({"x.csv": HEAD + "a,en,Q,A,more\n"}, "x.csv:2: found 5 columns, expected 4"),
+        ({"x.csv": HEAD + "a,en,Q,A,more\n"}, "first x.csv:2: 5 columns, expected 4"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, files: Files, says: str) -> None:

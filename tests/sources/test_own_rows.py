@@ -42,11 +42,12 @@ class Said:
 
 @dataclass(frozen=True)
 class Written:
-    """A file: its name, its bytes, and what its rows say."""
+    """A file: its name, its bytes, what its rows say, and how many more rows say nothing."""
 
     name: str
     content: bytes
     said: tuple[Said, ...]
+    broken: int = 0
 
 
 def slow_count(rows: tuple[Said, ...]) -> tuple[dict[str, int], list[Said]]:
@@ -97,8 +98,19 @@ def files(draw: st.DrawFn) -> Written:
     if kind != "jsonl":  # a row whose cells are all empty is an empty line
         rows = [row for row in rows if any(row.values())]
     said = tuple(each for number, row in enumerate(rows) for each in cells(number, row))
-    name, content = written(draw, kind, columns, rows)
-    return Written(name, content, said)
+    # which rows of a tab-separated file are broken depends on whether its marks are text
+    broken = 0 if "tab" in kind else draw(st.integers(0, 3))
+    name, content = written(draw, kind, columns, rows, broken)
+    return Written(name, content, said, broken)
+
+
+def broken_row(draw: st.DrawFn, kind: str, columns: list[str]) -> str:
+    """Return a row that has no fields: too few or too many, or no object."""
+    if kind == "jsonl":
+        return draw(st.sampled_from(("{broken", "[1]", "7", '{"item_id": 1, "item_id": 2}')))
+    mark = {"comma": ",", "semicolon": ";"}[kind]
+    width = len(columns) + draw(st.sampled_from((1, 3, 1 - len(columns))))
+    return draw(st.sampled_from((mark.join("x" * width), f'"x" y{mark}z')))
 
 
 def cells(number: int, row: dict[str, str]) -> list[Said]:
@@ -116,14 +128,18 @@ def cells(number: int, row: dict[str, str]) -> list[Said]:
 
 
 def written(
-    draw: st.DrawFn, kind: str, columns: list[str], rows: list[dict[str, str]]
+    draw: st.DrawFn, kind: str, columns: list[str], rows: list[dict[str, str]], broken: int
 ) -> tuple[str, bytes]:
     end = draw(st.sampled_from(("\n", "\r\n", "\r")))
+    places = [draw(st.integers(0, len(rows))) for _ in range(broken)]
     stream, suffix = io.StringIO(), ".tsv" if "tab" in kind else ".csv"
     if kind == "jsonl":
         suffix = ".jsonl"
-        for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=draw(st.booleans())) + end)
+        for at, row in enumerate([*rows, None]):
+            for _ in range(places.count(at)):
+                stream.write(broken_row(draw, kind, columns) + end)
+            if row is not None:
+                stream.write(json.dumps(row, ensure_ascii=draw(st.booleans())) + end)
             stream.write(draw(st.sampled_from(("", end))))
     elif kind == "plain tab":
         for row in [dict(zip(columns, columns, strict=True)), *rows]:
@@ -140,8 +156,11 @@ def written(
             stream, columns, delimiter=mark, lineterminator=end, quoting=quoting
         )
         writer.writeheader()
-        for row in rows:
-            writer.writerow(row)
+        for at, row in enumerate([*rows, None]):
+            for _ in range(places.count(at)):
+                stream.write(broken_row(draw, kind, columns) + end)
+            if row is not None:
+                writer.writerow(row)
             stream.write(draw(st.sampled_from(("", end, mark * (len(columns) - 1) + end))))
     encoding = draw(st.sampled_from(("utf-8", "utf-8-sig", "utf-16")))
     content = stream.getvalue().encode(encoding)
@@ -166,13 +185,13 @@ def test_rows_read_are_those_kept_merged_and_rejected(file: Written) -> None:
     count, rejected = slow_count(file.said)
     missing = set(REQUESTED) - {CODES[row.lang] for row in file.said if row not in rejected}
     if missing:
-        with pytest.raises(InputError, match="no row in"):
+        with pytest.raises(InputError, match=r"no row in|one JSON object a line"):
             read(file)
         return
     found = read(file)
     _, total, kept, merged, refused = found.tally.row(0)
-    assert (kept, merged, refused) == tuple(count.values())
-    assert total == len(file.said)
+    assert (kept, merged, refused - file.broken) == tuple(count.values())
+    assert total == len(file.said) + file.broken
     assert found.rejected.height == refused
     assert set(found.queries["text"]) <= {row.question.strip() for row in file.said}
     assert set(found.corpus["text"]) <= {row.answer.strip() for row in file.said}

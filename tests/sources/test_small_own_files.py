@@ -66,6 +66,8 @@ ROWS = "a,en,Where?,Here.\nb,en,When?,Now.\n"
         ("x.csv", (HEAD + ROWS).replace(",", ";"), "separated by semicolons"),
         ("x.csv", (HEAD + ROWS).replace(",", "\t"), "separated by tabs"),
         ("x.csv", "\n\n" + HEAD + "\n" + ROWS + ",,,\n", ""),
+        ("x.csv", ",,,\n;;\n" + HEAD + ROWS, ""),
+        ("x.CSV.GZ", gzip.compress((HEAD + ROWS).encode(), mtime=0), ""),
         ("x.csv", (HEAD + ROWS).replace("\n", ",\n"), ""),
         ("x.csv", HEAD + ROWS.replace("\n", ",,\n"), ""),
         ("x.csv", (HEAD + ROWS).replace("\n", "\n0,").removesuffix("0,").replace("i", ",i", 1), ""),
@@ -137,12 +139,8 @@ def test_judgements_whose_ids_begin_with_a_quotation_mark(tmp_path: Path) -> Non
     ("name", "content", "where", "says"),
     [
         ("x.csv", HEAD + 'a,en,"Where?,Here.\nb,en,When?,Now.\n', ":2", "never closes"),
-        ("x.csv", HEAD + 'a,en,"Where" is it?,Here.\n', ":2", '"""Where"" is it?"'),
         ("x.csv", HEAD + 'a,en,"Where,x\nb,en,He "she",y\n', ":2", "before text in line 3"),
         ("x.csv", HEAD + 'a,en,"Who?,x\nb,en,Q,y\nc,en,5 feet",z\n', ":2", "closes 2 lines below"),
-        ("x.csv", HEAD + 'a,en, "Where, then?",Here.\n', ":2", "white space before the quotation"),
-        ("x.csv", HEAD + "a,en,Where?\n", ":2", "a comma for each empty field"),
-        ("x.csv", HEAD.replace("\n", ",\n") + "a,en,Where, x,Here.\n", ":2", "without a name"),
         ("x.tsv", MARKED + 'd\ten\t"A ""b"""\tc\n', ":2", "row 5 has marks around a field"),
         ("x.tsv", MARKED + "d\ten\tA\n", ":2", "(with marks read as text, row 5 has too few"),
         ("x.csv", "Item_ID,lang,question,answer\n", ":1", "Did you mean 'Item_ID'?"),
@@ -164,6 +162,100 @@ def test_files_that_are_refused(
         read(tmp_path, {name: content})
     assert says in str(caught.value)
     assert caught.value.where.endswith(f"{name}{where}")
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "says"),
+    [
+        ("x.csv", "c,en,Who, then?,He.", "5 columns, expected 4: put quotes around text"),
+        ("x.csv", "c,en,Who?", "3 columns, expected 4: a comma for each empty field is missing"),
+        ("x.csv", 'c,en, "Who, then?",He.', "white space before the quotation mark"),
+        ("x.csv", 'c,en,"Who" is it?,He.', 'in a field in quotes: """Where"" is it?"'),
+        ("x.csv", "c,en,Who?," + "He. " * 1_500_000, "a line longer than 4,000,000 characters"),
+        ("x.csv", 'c,en,Who?,"' + "He, " * 1_500_000 + '"', "a line longer than 4,000,000"),
+        ("x.csv", 'c,en,Who?,"' + "He, " * 1_500_000 + '\nshe"', "a line longer than 4,000,000"),
+        ("x.csv", 'c,en,Who?,"He\n' + "or, " * 1_500_000 + '"', "a line longer than 4,000,000"),
+        ("x.csv", "\x1a", "1 columns, expected 4"),
+        ("x.tsv", "c\ten\tWho?", "3 columns, expected 4: a tab for each empty field is missing"),
+        ("x.tsv", "c\ten\tWho?\t" + "He. " * 1_500_000, "a line longer than 4,000,000"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_rejected_and_the_others_are_read(
+    tmp_path: Path, name: str, row: str, says: str
+) -> None:
+    rows = ROWS.replace(",", "\t" if name == "x.tsv" else ",").splitlines(keepends=True)
+    content = HEAD.replace(",", "\t" if name == "x.tsv" else ",") + rows[0] + row + "\n" + rows[1]
+    found = read(tmp_path, {name: content})
+    assert questions(found) == TWO
+    assert [(place, says in reason) for _, place, reason in reasons(found)] == [(3, True)]
+    assert found.tally.rows() == [(name, 3, 2, 0, 1)]
+    assert max(found.rejected["text"].str.len_chars()) < 1_000
+
+
+def test_text_below_no_name_is_a_rejected_row(tmp_path: Path) -> None:
+    found = read(tmp_path, {"x.csv": HEAD.replace("\n", ",\n") + ROWS + "c,en,Who, then?,He.\n"})
+    assert questions(found) == TWO
+    assert [(place, reason[:35]) for _, place, reason in reasons(found)] == [
+        (4, "'He.' in a column without a name: n")
+    ]
+
+
+@pytest.mark.parametrize("broken", ["{broken", '{"comment": "x"}', "[1]", '{"question": null}'])
+@pytest.mark.parametrize("place", [0, 1])
+def test_broken_lines_of_a_jsonl_are_rejected_rows(tmp_path: Path, broken: str, place: int) -> None:
+    lines = [HEAD_JSON.strip()]
+    lines[place:place] = [broken] * 3  # the first, or the last, which ends without a line end
+    found = read(tmp_path, {"x.jsonl": "\n".join(lines)})
+    assert questions(found) == {"a": "Q"}
+    assert sorted(row for _, row, _ in reasons(found)) == [place + 1, place + 2, place + 3]
+    cut = place == 1 and broken == "{broken"
+    assert ("may be cut short here" in reasons(found)[-1][2]) == cut
+
+
+def test_what_stands_beside_data_is_said_and_other_files_are_refused(tmp_path: Path) -> None:
+    beside = ("README", "README.md", "LICENSE.txt", "x.csv.dvc", "~$x.xlsx", "x.csv~", ".gitignore")
+    files: dict[str, str | bytes] = dict.fromkeys(beside, "About these data.")
+    found = read(tmp_path, files | {"x.csv": HEAD + ROWS})
+    assert questions(found) == TWO
+    assert sorted(note.split(": ")[1] for note in found.notes) == sorted(set(beside[:-1]))
+    assert all("not read" in note for note in found.notes)
+    for name in ("more.xlsx", "more.json", "more.txt", "more.zip", "version.xlsx", "answers"):
+        with pytest.raises(InputError, match=rf"{name}: found a file that ends in"):
+            read(tmp_path / name, {name: "x", "x.csv": HEAD + ROWS})
+    with pytest.raises(InputError, match="no file of rows"):
+        read(tmp_path / "alone", {"README.md": "About nothing."})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.csv.gz", gzip.compress(gzip.compress(HEAD.encode())), "packed file (gzip), expected a"),
+        ("x.csv.gz", gzip.compress(b"PK\x03\x04"), "a workbook or zip archive"),
+        ("x.csv", b"PK\x05\x06" + b"\0" * 18, "an empty zip archive"),
+        ("x.csv", b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook"),
+        ("x.csv", b"%PDF-1.7\n%\xe2", "a PDF"),
+        ("x.jsonl", b"PAR1\x15\x04", "write_ndjson"),
+        ("x.csv", b"\xef\xbb\xbf<!DOCTYPE html>\n<p>Log in", "may ask for a login"),
+        ("x.csv", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("x.jsonl", b"\x28\xb5\x2f\xfd\x04", "a packed file (zstd)"),
+        ("x.csv", (HEAD + "a,ar,\u0623\u064a\u0646,x\n").encode("cp1256"), "that of your language"),
+    ],
+)
+def test_what_a_file_is_that_is_no_text(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, {name: content})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "columns", ["question_EN,answer_EN", "question_eng,answer_eng", "question_en,answer_en"]
+)
+def test_columns_by_another_code_of_a_language(tmp_path: Path, columns: str) -> None:
+    found = read(tmp_path, {"x.csv": f"item_id,{columns}\na,Where?,Here.\n"})
+    assert found.queries.select("item_id", "lang", "text").rows() == [("a", "en", "Where?")]
+    assert bool(found.notes) == ("_en," not in columns)
 
 
 def test_a_text_of_several_lines_with_commas_is_no_swallowed_row(tmp_path: Path) -> None:
@@ -301,6 +393,12 @@ def test_ids_that_differ_in_writing_only_are_said(tmp_path: Path) -> None:
     )
 
 
+def test_marks_in_ids_that_nobody_sees_are_named(tmp_path: Path) -> None:
+    rows = "a\u200e,en,A?,A.\n\u200fa,sw,B?,B.\n"
+    with pytest.raises(InputError, match=r"'a\\u200e' \(en\) and '\\u200fa' \(sw\)"):
+        read(tmp_path, {"x.csv": HEAD + rows}, ("en", "sw"))
+
+
 def test_ids_are_safe_and_hold_no_file_name(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"FAQ export (final).csv": HEAD + "opening hours,en,Q?,A.\n"}
     found = read(tmp_path, files)
@@ -352,6 +450,42 @@ def test_every_line_of_a_beir_folder_is_counted(tmp_path: Path) -> None:
         ("qrels/test.tsv", 6, 1, 1, 4),
         ("queries.jsonl", 5, 1, 1, 3),
     ]
+
+
+@pytest.mark.parametrize("first", ['{"_id": "d0", "text": null}', '{"_id": "d0"}', "{broken"])
+def test_a_first_line_that_is_broken_does_not_stop_a_beir_folder(
+    tmp_path: Path, first: str
+) -> None:
+    files: dict[str, str | bytes] = {
+        "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t1,0\nq1\td2\t0,5\nq1\td2\n",
+        "queries.jsonl": '{"_id": "q1", "text": "A?"}\n',
+        "corpus.jsonl": f'{first}\n{{"_id": "d1", "text": "A."}}\n{{"_id": "d2", "text": "B."}}\n',
+    }
+    found = read(tmp_path, files, splits=("test",), name="beir-x")
+    assert found.qrels.rows() == [("q1", "en:d1", 1)]
+    assert [(file, row) for file, row, _ in sorted(reasons(found))] == [
+        ("corpus.jsonl", 1), ("qrels/test.tsv", 3), ("qrels/test.tsv", 4)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("judged", "says"),
+    [
+        ("q1\tQ0\td1\t1\n", "Keep columns 1, 3 and 4, and add the line query-id<tab>corpus-id"),
+        ("q1\td1\t1\n", "Keep the columns, and add the line query-id<tab>"),
+        ("query-id corpus-id score\n", "tabs separate columns"),
+    ],
+)
+def test_judgements_of_another_form_are_refused_with_the_cure(
+    tmp_path: Path, judged: str, says: str
+) -> None:
+    files: dict[str, str | bytes] = {
+        "qrels/test.tsv": judged,
+        "queries.jsonl": '{"_id": "q1", "text": "A?"}\n',
+        "corpus.jsonl": '{"_id": "d1", "text": "A."}\n',
+    }
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, files, splits=("test",), name="beir-x")
+    assert says in str(caught.value)
 
 
 def test_half_a_surrogate_pair_in_a_name_can_be_printed(tmp_path: Path) -> None:

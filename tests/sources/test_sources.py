@@ -101,7 +101,9 @@ def test_malformed_rows_are_kept_with_file_row_and_reason(tmp_path: Path) -> Non
     wrong = {**good, "id": "e", "answers": [{"text": "London", "answer_start": 16}]}
     blank = {**good, "id": "f", "answers": [{"text": "", "answer_start": 0}]}
     between = {**good, "id": "g", "answers": [{"text": " He died", "answer_start": 23}]}
+    impossible = {**good, "id": "h", "answers": [], "is_impossible": True}  # as in SQuAD 2.0
     rows = [good, {**good, "id": "b", "question": " "}, outside, negative, wrong, blank, between]
+    rows.append(impossible)
     _write(tmp_path / "xquad-r" / "en.json", _lareqa(EN, *rows, {**good, "question": "Where now?"}))
     _write(tmp_path / "xquad-r" / "de.json", _lareqa(DE))
     found = _xquad(tmp_path)
@@ -114,7 +116,8 @@ def test_malformed_rows_are_kept_with_file_row_and_reason(tmp_path: Path) -> Non
         ("en.json", 4, "en", "e", moved),
         ("en.json", 5, "en", "f", "empty answer"),
         ("en.json", 6, "en", "g", "no sentence holds the answer's first character"),
-        ("en.json", 7, "en", "a", "id used before in this language"),
+        ("en.json", 7, "en", "h", "empty answer"),
+        ("en.json", 8, "en", "a", "id used before in this language"),
     ]
 
 

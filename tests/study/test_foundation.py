@@ -190,6 +190,12 @@ def test_a_table_with_a_damaged_footer_is_refused_or_read(tmp_path: Path) -> Non
         ("queries", lambda f: f.filter(pl.col("item_id") != "q1"), "without a query"),
         ("corpus", lambda f: pl.concat([f, f.head(1)]), "same doc_id"),
         ("corpus", lambda f: f.with_columns(text=pl.lit(None, pl.String)), "without text"),
+        (
+            "corpus",
+            lambda f: f.with_columns(lang=pl.lit(None, pl.String)),
+            "without a doc_id, lang",
+        ),
+        ("queries", lambda f: f.with_columns(split=pl.lit(None, pl.String)), "without a query_id"),
         ("corpus", lambda f: f.head(1), "corpus lacks"),
         ("qrels", lambda f: f.filter(pl.col("item_id") != "q1"), "without a relevant"),
         ("qrels", lambda f: f.with_columns(relevance=pl.lit(0, pl.Int64)), "without a relevant"),

@@ -60,6 +60,7 @@ def test_each_rule_rejects_its_row_and_what_hangs_on_it() -> None:
         ("long", "en", "What?", "x" * 41),
         ("blank", "en", "Why so?", "\u2003 \n"),
         ("c1", "en", "Was\x85 that so?", "Control."),
+        ("unseen", "en", "\u200b\u2060", "Marks without a shape."),
     )
     found = quarantine(data, RULES)
     assert found.dataset.queries["item_id"].to_list() == ["good"]
@@ -67,6 +68,7 @@ def test_each_rule_rejects_its_row_and_what_hangs_on_it() -> None:
         ("queries", 1, "nul", "control character"),
         ("queries", 2, "short", "shorter than min_characters"),
         ("queries", 5, "c1", "control character"),
+        ("queries", 6, "unseen", "empty text"),
         ("corpus", 3, "d3", "longer than max_characters"),
         ("corpus", 4, "d4", "empty text"),
         ("queries", 3, "long", "no relevant document is left"),

@@ -53,15 +53,15 @@ def check_values(path: Path, value: Any, key: str = "") -> None:
 
 
 def _check_name(path: Path, key: str, value: str) -> None:
-    listed = CLASS_NAMES.get(key) or OTHER_NAMES.get(key)
+    listed = CLASS_NAMES.get(key, OTHER_NAMES.get(key))  # an empty list allows nothing
     if key == "activation_function" and "." in value:
         listed = ACTIVATIONS
     if listed is not None and value not in listed:
         raise InputError(
             path,
             f"'{key}': '{value}'",
-            f"one of the {len(listed)} names that polybatch.encoders.allowed lists,"
-            f" such as {', '.join(sorted(listed)[:3])}",
+            f"one of the {len(listed)} names that polybatch.encoders.allowed lists"
+            + (f", such as {', '.join(sorted(listed)[:3])}" if listed else ""),
             NO_CODE,
         )
 

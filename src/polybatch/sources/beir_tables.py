@@ -13,10 +13,11 @@ from polybatch.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
 from polybatch.names import safe_id
 from polybatch.sources.rows import Parsed, Tally
-from polybatch.sources.user_files import Broken, Columns, no_fields, open_rows
+from polybatch.sources.user_files import FIRST_ROWS, Columns, no_fields, open_rows
+from polybatch.sources.user_rows import Broken
 
 _JUDGEMENT = ("query-id", "corpus-id", "score")
-_SCORE = re.compile(r"[+-]?[0-9]{1,9}(\.0*)?")
+_SCORE = re.compile(r"([+-]?[0-9]{1,9})([.,]0*)?")
 _FOUND = pl.Schema({"file": pl.String, "row": pl.Int64})
 _JUDGED = pl.Schema(
     [*QRELS.items(), ("query_id", pl.String), ("lang", pl.String), ("split", pl.String)]
@@ -85,38 +86,45 @@ class BeirTables:
     ) -> Iterator[tuple[str, int, dict[str, Any]]]:
         """Yield the rows that have text in the `needed` fields; reject the others.
 
-        InputError if the first has not: then the file is another.
+        InputError if the first FIRST_ROWS lack one: then the file is another.
         """
         path = _file(folder, name)
         file, opened = path.relative_to(self._root).as_posix(), open_rows(path)
         self._notes += [f"{self._name}: {file}: {note}" for note in opened.notes]
         self._tally.read(file, 0)
         if opened.columns is not None and (gone := set(needed) - set(opened.columns)):
-            raise no_fields(path, 1, opened.columns, needed, sorted(gone)[0])
-        for count, row in enumerate(opened.rows):
+            raise _no_columns(path, opened.columns, needed, sorted(gone)[0])
+        strange: list[InputError] | None = []  # of the first rows, as long as all lack a name
+        for row in opened.rows:
             self._tally.read(file)
             if isinstance(row, Broken):
                 self._reject(file, row.row, lang, "", row.reason, row.text)
                 continue
             number, fields = row
-            bad = [name for name in needed if not isinstance(fields.get(name), str)]
-            if bad and not count:
-                raise no_fields(path, number, tuple(fields), needed, bad[0])
+            bad = next((each for each in needed if not isinstance(fields.get(each), str)), "")
+            if bad in fields or not bad:
+                strange = None
+            elif strange is not None:
+                strange.append(no_fields(path, number, tuple(fields), needed, bad))
+                if len(strange) == FIRST_ROWS:
+                    break
             if bad:
-                self._reject(file, number, lang, "", f"no text in '{bad[0]}'", str(fields)[:200])
+                self._reject(file, number, lang, "", f"no text in '{bad}'", str(fields)[:200])
             else:
                 yield file, number, fields
+        if strange:
+            raise strange[0]
 
     def _judge(self, file: str, row: int, lang: str, split: str, fields: dict[str, Any]) -> None:
         query, document, score = (fields[name].strip() for name in _JUDGEMENT)
-        if not _SCORE.fullmatch(score):
+        if not (whole := _SCORE.fullmatch(score)):
             reason = f"the score '{score[:20]}' is no whole number"
             self._reject(file, row, lang, query, reason, document)
         elif not query or not document:
             self._reject(file, row, lang, query, "a judgement without an id", document)
         else:
             query, document = safe_id(query), f"{lang}:{safe_id(document)}"
-            self._qrels.add(query, document, int(float(score)), f"{lang}:{query}", lang, split,
+            self._qrels.add(query, document, int(whole[1]), f"{lang}:{query}", lang, split,
                             file, row)  # fmt: skip
 
     def _sound(self, file: str, row: int, lang: str, fields: dict[str, Any]) -> bool:
@@ -183,6 +191,17 @@ class BeirTables:
         self._rejected.add(self._name, file, row, lang, item or None, reason, text)
         if not reason.startswith(NOT_REQUESTED):
             self._first.setdefault(lang, f"{file}:{row}: {reason}")
+
+
+def _no_columns(path: Path, there: Sequence[str], needed: Sequence[str], gone: str) -> InputError:
+    """Return the error of a file of judgements whose header is none, or is another."""
+    error = no_fields(path, 1, there, needed, gone)
+    if not there or not _SCORE.fullmatch(there[-1]):
+        return error
+    found = f"a judgement where the header should be ({', '.join(there)[:200]})"
+    keep = "columns 1, 3 and 4, and add" if len(there) == 4 else "the columns, and add"
+    cure = f"Keep {keep} the line {'<tab>'.join(needed)} on top"
+    return InputError(error.where, found, error.expected, cure)
 
 
 def _title(fields: dict[str, Any]) -> str:

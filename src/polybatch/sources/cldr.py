@@ -119,6 +119,8 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
         for _, row in found:
             if any(not isinstance(row[name], str) for name in _FIELDS):
                 raise TypeError("a value that is no text")
+            if row["split"] not in Cldr.splits:
+                raise ValueError(f"the split '{row['split'][:20]}'")
         return found
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(

@@ -271,7 +271,12 @@ class Collected:
         """Return what to do about a language without rows."""
         if any(word.startswith("split ") for word in self._found):
             return f"Write the words of your column split, not {', '.join(self._splits)}, as splits"
-        return "Check the codes in your files, or remove the language from params.yaml"
+        rows = (
+            "Correct the rows that were rejected"
+            if self._refused
+            else "Check the codes in your files"
+        )
+        return f"{rows}, or remove the language from params.yaml"
 
     def _read_as(self) -> list[str]:
         """Return a note for each word that was read as another."""

@@ -1,7 +1,9 @@
 """CSV and TSV as people have them: which separator, and whether quotation marks are text.
 
 In CSV a field that begins with a quotation mark is quoted. In TSV it may be, or the mark is text;
-the whole file decides, and a file in which neither holds for all rows is refused with the row.
+the whole file decides, and a file in which neither holds for all rows is refused with the row. So
+is a mark that closes in another row than it should: how many rows it holds, nobody can know. Other
+rows that do not fit the header are `Broken`, and the rest of the file is read.
 """
 
 from __future__ import annotations
@@ -10,39 +12,27 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.sources.user_files import LONGEST, Record, RowFile, lines, refused
+from polybatch.sources.delimited_rows import (
+    LONG,
+    NAMES,
+    Cells,
+    Form,
+    body,
+    is_blank,
+    misfit,
+    plain_rows,
+    quoted_rows,
+)
+from polybatch.sources.user_lines import LONGEST, CutLine, own_lines, refused, too_long
+from polybatch.sources.user_rows import Broken, Record, RowFile
 
-_NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "vertical bar"}
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # how Excel is told the separator
+_NOTHING = "".join(NAMES) + '"\ufeff \r\n'  # what a line without any text is made of
 _WHOLE = re.compile(r'"(?:[^"]|"")*"')  # a field in quotes
-_SAMPLE = 1_000  # rows whose values say what a row looks like
-
-
-@dataclass(frozen=True)
-class _Form:
-    """How a file is written. `begin`: the line of the header, from 1.
-
-    `least` columns have to be there: the last of the `width` may have no name, and nothing in them.
-    """
-
-    separator: str
-    begin: int
-    width: int
-    least: int
-    quoted: bool = True
-
-    def cells(self, row: Sequence[str]) -> Sequence[str] | None:
-        """Return a row's `width` fields; None if it has too few, or text behind them."""
-        if len(row) == self.width:
-            return row
-        if self.least <= len(row) < self.width:
-            return [*row, *[""] * (self.width - len(row))]
-        behind = row[self.width :]
-        return row[: self.width] if behind and _blank(behind) else None
 
 
 def open_cells(path: Path, separator: str) -> RowFile:
@@ -60,48 +50,50 @@ def open_cells(path: Path, separator: str) -> RowFile:
     begin, found, header = _separator(path, separator)
     if not header:
         return RowFile((), iter(()), ("it is empty",))
-    notes = [] if found == separator else [f"read as separated by {_NAMES.get(found, found)}s"]
+    notes = [] if found == separator else [f"read as separated by {NAMES.get(found, found)}s"]
     form = _form(found, begin, next(csv.reader([header], delimiter=found)))
     if found == "\t":
         form, more = _quoting(path, form)
         notes += more
-    rows = _quoted(path, form) if form.quoted else _plain(path, form)
-    _, first = next(rows)
-    names = _header(path, first, form)
-    form = _form(found, begin, first)  # a name in quotes may span lines
-    return RowFile(names, _records(path, rows, names, form), tuple(notes))
+    rows = quoted_rows(path, form) if form.quoted else plain_rows(path, form)
+    first = next(rows)
+    if isinstance(first, Broken):
+        raise refused(path, begin, first.reason, "the names of the columns", "Correct the header")
+    names = _header(path, first[1], form)
+    form = _form(found, begin, first[1])  # a name in quotes may span lines
+    return RowFile(names, _records(rows, names, form), tuple(notes))
 
 
-def _form(separator: str, begin: int, header: Sequence[str], quoted: bool = True) -> _Form:
+def _form(separator: str, begin: int, header: Sequence[str], quoted: bool = True) -> Form:
     least = max((at for at, name in enumerate(header, 1) if name.strip()), default=0)
-    return _Form(separator, begin, len(header), least, quoted)
-
-
-def _blank(cells: Sequence[str]) -> bool:
-    return not any(cell.strip() for cell in cells)
+    return Form(separator, begin, len(header), least, quoted)
 
 
 def _separator(path: Path, separator: str) -> tuple[int, str, str]:
     """Return the header's line, the separator, and the header, '' where there is none."""
     given = ""
-    for number, line in lines(path, any_end=True):
+    for number, line in own_lines(path):
         if "\0" in line:
             raise refused(path, number, "a NUL character", "text in UTF-8",
                           "Save it as text in UTF-8 ('CSV UTF-8' in Excel)")  # fmt: skip
         if not given and (told := _SEP_LINE.fullmatch(line)):
             given = told[1]
-        elif line.strip():
+        elif isinstance(line, CutLine):
+            raise too_long(path, number)
+        elif line.strip(_NOTHING):
             bare = re.sub(r'"[^"]*"', "", line.rstrip("\r\n"))
-            there = [mark for mark in _NAMES if mark in bare]
+            there = [mark for mark in NAMES if mark in bare]
             alone = there[0] if len(there) == 1 and separator not in there else separator
             return number, given or alone, line
     return 0, given or separator, ""
 
 
-def _quoting(path: Path, form: _Form) -> tuple[_Form, list[str]]:
+def _quoting(path: Path, form: Form) -> tuple[Form, list[str]]:
     """Return the form with the quoting that a whole tab-separated file shows, and notes."""
     first: dict[str, int] = {}  # the first row of each kind
-    for number, line in _body(path, form):
+    for number, line in body(path, form):
+        if isinstance(line, CutLine):
+            continue
         cells = line.rstrip("\r\n").split("\t")
         if len(cells) != form.width:
             first.setdefault("odd" if form.cells(cells) is None else "surplus", number)
@@ -128,12 +120,13 @@ def _quoting(path: Path, form: _Form) -> tuple[_Form, list[str]]:
     return replace(form, quoted=False), [note]
 
 
-def _mistake_if_quoted(path: Path, form: _Form) -> InputError | None:
+def _mistake_if_quoted(path: Path, form: Form) -> InputError | None:
     """Return why a file cannot be read as one whose fields are in quotes; None if it can."""
     try:
-        for number, row in _quoted(path, form):
-            if not _blank(row) and form.cells(row) is None:
-                return _odd(path, number, row, form)
+        for row in quoted_rows(path, form):
+            bad = row if isinstance(row, Broken) else misfit(row, form)
+            if bad and not bad.reason.startswith(LONG):
+                return refused(path, bad.row, bad.reason, f"{form.width} columns", "Correct it")
     except InputError as error:
         return error
     return None
@@ -148,138 +141,20 @@ def _marks(cell: str) -> str:
     return "doubled" if '""' in cell else "whole"
 
 
-def _body(path: Path, form: _Form) -> Iterator[tuple[int, str]]:
-    """Yield the lines from the header on, without empty ones."""
-    for number, line in lines(path, any_end=True):
-        if number >= form.begin and line.strip():
-            yield number, line
-
-
-def _plain(path: Path, form: _Form) -> Iterator[tuple[int, list[str]]]:
-    for number, line in _body(path, form):
-        yield number, line.rstrip("\r\n").split(form.separator)
-
-
-def _quoted(path: Path, form: _Form) -> Iterator[tuple[int, list[str]]]:
-    held: list[str] = []  # the lines of a row
-    seen: set[str] = set()
-    count = 0
-
-    def held_lines() -> Iterator[str]:
-        for number, line in lines(path, any_end=True):
-            if number >= form.begin:
-                held.append(line)
-                yield line
-
-    reader = csv.reader(held_lines(), delimiter=form.separator, strict=True)
-    while True:
-        held.clear()
-        begun = form.begin + reader.line_num
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise refused(path, begun, *_cure(error, begun, len(held), form)) from error
-        if len(held) > 1 and _looks_like_rows(held, form, seen):
-            raise refused(path, begun, f"a quotation mark that closes {len(held) - 1} lines below, "
-                          "with what looks like whole rows between", "a quoted text",
-                          "Close the quote in its row; write a mark that is text twice, in a "
-                          'field in quotes ("""Where"" is it?")')  # fmt: skip
-        count += 1
-        if 1 < count < _SAMPLE:
-            seen.update(f"{at} {cell}" for at, cell in enumerate(row) if 0 < len(cell) < 40)
-        yield begun, row
-
-
-def _cure(error: csv.Error, begun: int, count: int, form: _Form) -> tuple[str, str, str]:
-    """Return what was found, what is expected and what to do about a row that csv cannot read."""
-    said, name = str(error), _NAMES.get(form.separator, form.separator)
-    twice = 'write a mark that is text twice, in a field in quotes: """Where"" is it?"'
-    if "unexpected end" in said:
-        return (
-            "a quotation mark that opens a field and never closes",
-            'text in quotes that close ("…")',
-            f"Close the quote; {twice}",
-        )
-    if "larger than field limit" in said:
-        return (
-            f"a quoted text longer than {LONGEST:,} characters",
-            "shorter ones",
-            f"Close the quote in row {begun}, or cut the text",
-        )
-    if "expected after" in said and count > 1:
-        return (
-            f"a quotation mark that opens a field and closes before text in line "
-            f"{begun + count - 1}",
-            f"a {name} or the end of the row after it",
-            f"Close the quote in row {begun}; {twice}",
-        )
-    if "expected after" in said:
-        return (
-            "text behind the quotation mark that closes a field",
-            f"a {name} or the end of the row",
-            "W" + twice[1:],
-        )
-    return f"a row that does not end well ({said})", "rows of text", "Correct the row"
-
-
-def _looks_like_rows(held: Sequence[str], form: _Form, seen: set[str]) -> bool:
-    """Tell whether each line of a row that spans several would be a row by itself.
-
-    Of tab-separated lines their number of fields says so. Commas stand in sentences as well, but
-    with white space behind them; few of them say little, so a value of earlier rows has to be
-    there.
-    """
-    plain = [line.rstrip("\r\n").split(form.separator) for line in held]
-    if form.separator == "\t":
-        return form.width > 1 and all(form.cells(cells) is not None for cells in plain)
-    if len(plain[0]) != form.width or form.width < 2:
-        return False
-    for line in held[1:]:
-        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=form.separator))
-        if len(cells) != form.width:
-            return False
-        known = any(f"{at} {cell}" in seen for at, cell in enumerate(cells))
-        if any(cell[:1].isspace() for cell in cells[1:]) or not (known or form.width > 3):
-            return False
-    return True
-
-
 def _records(
-    path: Path, rows: Iterator[tuple[int, list[str]]], names: Sequence[str], form: _Form
-) -> Iterator[Record]:
-    for number, row in rows:
-        if _blank(row):
-            continue
-        cells = form.cells(row)
-        if cells is None:
-            raise _odd(path, number, row, form, names)
-        if form.least < form.width and not _blank(cells[form.least :]):
-            text = next(cell for cell in cells[form.least :] if cell.strip())
-            name = _NAMES.get(form.separator, form.separator)
-            raise refused(path, number, f"'{text[:40]}' in a column without a name",
-                          "a name for each column", "Name the column in the header, or put quotes "
-                          f"around text that holds a {name}")  # fmt: skip
-        yield number, {column: cell for column, cell in zip(names, cells, strict=True) if column}
+    rows: Iterator[Cells | Broken], names: Sequence[str], form: Form
+) -> Iterator[Record | Broken]:
+    for row in rows:
+        if isinstance(row, Broken):
+            yield row
+        elif bad := misfit(row, form):
+            yield bad
+        elif not is_blank(row[1]):
+            cells = form.cells(row[1]) or ()
+            yield row[0], {name: cell for name, cell in zip(names, cells, strict=True) if name}
 
 
-def _odd(
-    path: Path, number: int, row: Sequence[str], form: _Form, names: Sequence[str] = ()
-) -> InputError:
-    """Return the error of a row that has not its file's columns."""
-    name = _NAMES.get(form.separator, form.separator)
-    if len(row) < form.width:
-        cure = f"Write a {name} for each empty field, and text of several lines in quotes"
-    elif any(re.match(r'\s+"', cell) for cell in row):
-        cure = "Remove the white space before the quotation mark that opens a field"
-    else:
-        cure = f"Put quotes around text that holds a {name}"
-    listed = f" ({', '.join(names)})" if names else ""
-    return refused(path, number, f"{len(row)} columns", f"{form.width}{listed}", cure)
-
-
-def _header(path: Path, row: Sequence[str], form: _Form) -> tuple[str, ...]:
+def _header(path: Path, row: Sequence[str], form: Form) -> tuple[str, ...]:
     names = tuple(cell.strip().strip("\ufeff").strip() for cell in row)
     if twice := sorted(name for name, count in Counter(names).items() if name and count > 1):
         raise refused(path, form.begin, f"the column '{twice[0]}' twice", "each name once",

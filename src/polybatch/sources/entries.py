@@ -101,19 +101,17 @@ class Entries:
         self.both: Counter[str] = Counter()
         """Rows of each file that have an answer and a document; the document is not read."""
 
-    def read(self, file: str, row: int, fields: Mapping[str, Any], first: bool) -> Iterator[Entry]:
+    def mistake(self, file: str, row: int, fields: Mapping[str, Any]) -> InputError | None:
+        """Return what is wrong with a row whose fields have none of the names that are read."""
+        names = tuple(fields)
+        return None if self._known(file, row, names).texts else self._no_columns(file, row, names)
+
+    def read(self, file: str, row: int, fields: Mapping[str, Any]) -> Iterator[Entry]:
         """Yield an entry for each language in which a row says something, or one that says nothing.
 
-        InputError if the columns of the `first` row of a file do not say what they hold.
+        InputError if a name is nearly one that is read.
         """
-        names = tuple(fields)
-        layout = self._layouts.get(names)
-        if layout is None:
-            layout = self._layout(file, row, names)
-            if len(self._layouts) < _LAYOUTS:
-                self._layouts[names] = layout
-        if first and not layout.texts:
-            raise self._no_columns(file, row, names)
+        layout = self._known(file, row, tuple(fields))
         about = {field: _text(fields, column) for field, column in self._about}
         said = False
         for lang, columns in layout.texts.items():
@@ -150,6 +148,14 @@ class Entries:
     def _column(self, field: str) -> str:
         return self._mapped.get(field, field)
 
+    def _known(self, file: str, row: int, names: tuple[str, ...]) -> Layout:
+        layout = self._layouts.get(names)
+        if layout is None:
+            layout = self._layout(file, row, names)
+            if len(self._layouts) < _LAYOUTS:
+                self._layouts[names] = layout
+        return layout
+
     def _layout(self, file: str, row: int, names: tuple[str, ...]) -> Layout:
         there = {name for name in names if name}
         self._there |= there if len(self._there) < _LAYOUTS else set()
@@ -177,7 +183,7 @@ class Entries:
         """Refuse a column whose name is nearly one that is read, and that is missing."""
         wide = [f"{field}_{lang}" for field in _TEXTS for lang in self._languages.requested]
         known = {self._column(field) for field in (*FIELDS, *wide)} | set(self._mapped.values())
-        others = sorted(there - known)
+        others = sorted(name for name in there - known if not self._is_known_wide(name))
         for field in (*FIELDS, *wide):
             column = self._column(field)
             if column in there or not others or field in self._mapped:
@@ -187,6 +193,11 @@ class Entries:
             for other in others:
                 if _nearly(field, other):
                     raise self._missing(file, row, sorted(there), column, other)
+
+    def _is_known_wide(self, name: str) -> bool:
+        """Tell whether a column is a text in a requested language by another code of it."""
+        wide = _WIDE.fullmatch(name)
+        return bool(wide and same_language(wide[2], self._languages.requested))
 
     def _no_columns(self, file: str, row: int, names: Sequence[str]) -> InputError:
         lang = self._column("lang")

@@ -28,7 +28,8 @@ from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
 from polybatch.files import sha256_of, write_json
 from polybatch.sources.source import Fetch, Parsed, Place, Source, Tally
-from polybatch.sources.user_files import Columns, lines
+from polybatch.sources.user_files import Columns
+from polybatch.sources.user_lines import lines
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from polybatch.sources.collected import ALL, Collected
 from polybatch.sources.entries import FIELDS, Entries, Languages
 from polybatch.sources.meeting import meetings
 from polybatch.sources.source import Fetch, Parsed, Source
-from polybatch.sources.user_files import Broken, open_rows
+from polybatch.sources.user_files import FIRST_ROWS, is_table, open_rows
+from polybatch.sources.user_rows import Broken, Record
 
 
 class Local(Source):
@@ -45,6 +46,9 @@ class Local(Source):
         columns = _mapping(self.name, self.settings.columns or ())
         files = copy_files(Path(self.settings.folder), folder, self.name)
         check_names(files, self.name)
+        own = Path(self.settings.folder)
+        if not sum(is_table(own / file["path"]) for file in files):
+            raise InputError(own, "no file of rows", ".jsonl, .csv or .tsv", "Put yours there")
         manifest = {"source": self.name, "licence": self.licence, "columns": columns}
         write_json(folder / "manifest.json", manifest | {"files": files})
 
@@ -54,10 +58,11 @@ class Local(Source):
         requested = Languages(languages)
         entries = Entries(self.name, manifest["columns"], requested)
         collected, notes = Collected(self.name, requested, splits), []
-        for file in manifest["files"]:
-            path = folder / "files" / file["path"]
-            said = _add_file(path, file["path"], entries, collected)
-            notes += [f"{self.name}: {file['path']}: {note}" for note in said]
+        for name in [file["path"] for file in manifest["files"]]:
+            said = ["not read, since it is no .jsonl, .csv or .tsv"]
+            if is_table(Path(name)):
+                said = _add_file(folder / "files" / name, name, entries, collected)
+            notes += [f"{self.name}: {name}: {note}" for note in said]
         entries.check_mapped()
         parsed = collected.parsed(notes)
         met = meetings(self.name, parsed.queries, parsed.corpus, parsed.qrels)
@@ -67,19 +72,41 @@ class Local(Source):
 def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> list[str]:
     """Read the rows of a file; return notes about how."""
     collected.begin(file)
-    opened, count = open_rows(path), 0
+    opened, begun = open_rows(path), False
     if opened.columns:
         entries.check_columns(file, opened.columns)
-    for count, row in enumerate(opened.rows, 1):
+    for row in opened.rows if opened.columns else _checked(file, opened.rows, entries):
+        begun = True
         if isinstance(row, Broken):
             collected.reject(file, row.row, row.reason, row.text)
             continue
-        for entry in entries.read(file, *row, first=count == 1):
+        for entry in entries.read(file, *row):
             collected.add(entry)
     notes = list(opened.notes)
     if both := entries.both[file]:
         notes.append(f"{both} rows have an answer and a document; the document is not read")
-    return notes if count or notes else ["no rows"]
+    return notes if begun or notes else ["no rows"]
+
+
+def _checked(
+    file: str, rows: Iterator[Record | Broken], entries: Entries
+) -> Iterator[Record | Broken]:
+    """Yield rows; InputError if none of the first FIRST_ROWS that have fields has ours."""
+    strange: list[tuple[Record, InputError]] = []
+    for row in rows:
+        if isinstance(row, Broken):
+            yield row
+        elif error := entries.mistake(file, *row):
+            strange.append((row, error))
+            if len(strange) == FIRST_ROWS:
+                break
+        else:
+            yield from (each for each, _ in strange)
+            yield row
+            yield from rows
+            return
+    if strange:
+        raise strange[0][1]
 
 
 def copy_files(origin: Path, folder: Path, name: str) -> list[dict[str, Any]]:

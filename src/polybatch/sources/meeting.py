@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import polars as pl
 
 from polybatch.errors import InputError
@@ -42,7 +44,7 @@ or 1.0 of 001 unless the column is text.
         no_item = "no item_id stands in two languages, so that nothing is searched across them"
         return [] if meets else [f"{name}: {no_item}"]
     _, ids, langs = apart.row(0)
-    pairs = " and ".join(f"'{item}' ({lang})" for item, lang in zip(ids, langs, strict=True))
+    pairs = " and ".join(f"{_shown(item)} ({lang})" for item, lang in zip(ids, langs, strict=True))
     more = f", and {apart.height - 1} more such items" if apart.height > 1 else ""
     found = f"item_id {pairs}{more}"
     if meets:
@@ -56,7 +58,14 @@ or 1.0 of 001 unless the column is text.
     )
 
 
+def _shown(item: str) -> str:
+    """Return an id in quotation marks, with what cannot be seen as escapes."""
+    marks = (mark if unicodedata.category(mark) != "Cf" else f"\\u{ord(mark):04x}" for mark in item)
+    return f"'{''.join(marks)}'"
+
+
 def _spelling() -> pl.Expr:
-    """Return what an id is but for case, widths of letters, and how a number is written."""
+    """Return what an id is but for case, width, unseen marks and how a number is written."""
     plain = pl.col("item_id").str.normalize("NFKC").str.to_lowercase()
+    plain = plain.str.replace_all(r"\p{Cf}", "")
     return plain.str.replace(r"^[+]?0*(\d+)(\.0*)?$", "$1")

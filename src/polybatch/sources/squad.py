@@ -16,11 +16,15 @@ from polybatch.errors import InputError
 from polybatch.sources.source import Place
 
 Span = tuple[int, int]
+_NO_ANSWER = {"text": "", "answer_start": 0}  # SQuAD 2.0 has questions that nothing answers
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question and its first answer. `row`: its number in the file, counted from 0."""
+    """A question and its first answer, '' where there is none.
+
+    `row`: its number in the file, counted from 0.
+    """
 
     file: str
     row: int
@@ -94,7 +98,8 @@ def _paragraph(
 
 
 def _question(file: str, row: int, entry: dict[str, Any]) -> Question:
-    answer = _value(entry, "answers", list)[0]
+    answers = _value(entry, "answers", list)
+    answer = answers[0] if answers else _NO_ANSWER
     name, text = (_value(entry, key, str) for key in ("id", "question"))
     start = int(_value(answer, "answer_start", int))
     return Question(file, row, name, text, _value(answer, "text", str), start)

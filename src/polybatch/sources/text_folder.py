@@ -27,7 +27,8 @@ from polybatch.sources.lines import decoded
 from polybatch.sources.local import check_names
 from polybatch.sources.rows import halved
 from polybatch.sources.source import Document, Fetch, Parsed, Place, Rows, Source
-from polybatch.sources.user_files import Broken, no_fields, open_rows
+from polybatch.sources.user_files import FIRST_ROWS, no_fields, open_rows
+from polybatch.sources.user_rows import Broken
 
 _KINDS = (".txt", ".jsonl")
 _NEEDED = ("lang", "text")
@@ -186,17 +187,25 @@ def _language(path: Path) -> str:
 
 
 def _jsonl(path: Path) -> Iterator[_Row]:
-    for count, row in enumerate(open_rows(path).rows):
+    """Yield the rows of a file; InputError if its first FIRST_ROWS lack a key: it is another."""
+    strange: list[InputError] | None = []
+    for row in open_rows(path).rows:
         if isinstance(row, Broken):
             yield row.row, "", row.text, "", row.reason
             continue
         number, fields = row
-        if not count and (gone := [name for name in _NEEDED if name not in fields]):
-            raise no_fields(path, number, tuple(fields), _NEEDED, gone[0])
+        if not (gone := [name for name in _NEEDED if name not in fields]):
+            strange = None
+        elif strange is not None:
+            strange.append(no_fields(path, number, tuple(fields), _NEEDED, gone[0]))
+            if len(strange) == FIRST_ROWS:
+                break
         lang, text, title = (fields.get(name) for name in (*_NEEDED, "title"))
         fault = "" if isinstance(text, str) and text.strip() else "no text"
         code = lang.strip() if isinstance(lang, str) else ""
         yield number, code, str(text or ""), title if isinstance(title, str) else "", fault
+    if strange:
+        raise strange[0]
 
 
 def _add(rows: Rows, name: str, text: _Text, group: str | None) -> None:

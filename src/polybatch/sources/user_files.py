@@ -1,53 +1,33 @@
-"""Reading the user's own text files: bounded lines; mistakes are named with file, row and cure."""
+"""Reading the user's own files of rows; mistakes are named with file, row and cure."""
 
 from __future__ import annotations
 
-import codecs
 import difflib
-import gzip
-import io
 import json
-import zlib
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import polars as pl
 
 from polybatch.errors import InputError
+from polybatch.sources.delimited import open_cells
+from polybatch.sources.user_lines import LONGEST, CutLine, own_lines, refused
+from polybatch.sources.user_rows import Broken, Record, RowFile
 
-LONGEST = 4_000_000  # characters of a line: a longer one is no question and no document
-_BOMB = 200  # times its own size that a .gz may unpack to, above _SMALL characters
-_SMALL = 100_000_000
-_EMPTY = 1_000_000  # empty lines in a row
 _CHUNK = 100_000  # rows held as Python objects
-_CUT = (EOFError, zlib.error, gzip.BadGzipFile)  # of a .gz that is not whole
+FIRST_ROWS = 10
+"""Rows at the start of a file of which one has to be as expected: else it is another file."""
 
-Record = tuple[int, dict[str, Any]]
-"""Row (the line it begins on, from 1) and fields."""
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A row that has no fields: why, and what it says."""
-
-    row: int
-    reason: str
-    text: str
-
-
-@dataclass(frozen=True)
-class RowFile:
-    """A file's rows. `columns`: the names of its header; None for JSONL, which has none.
-
-    `notes`: how the file was read where that is not plain.
-    """
-
-    columns: tuple[str, ...] | None
-    rows: Iterator[Record | Broken]
-    notes: tuple[str, ...] = ()
+_TABLES = (".jsonl", ".csv", ".tsv")
+_NO_ROWS = re.compile(
+    r".*\.(md|rst|dvc|bib|cff|sha256|md5|py|sh|ipynb|log|bak|swp|(csv|tsv|jsonl)~)|~\$.*"
+    r"|(readme|licen[sc]e|copying|notice|citation|authors|contributors|change(log|s)|version"
+    r"|makefile|(sha256|md5|check)sums|thumbs|desktop)(\.(txt|pdf|html|db|ini))?",
+    re.IGNORECASE,
+)
+"""Names of files that stand beside data and are none."""
 
 
 class Columns:
@@ -74,49 +54,40 @@ class Columns:
         self._rows = []
 
 
-def lines(path: Path, any_end: bool = False) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line of a text file (plain or .gz), its end left on.
+def is_table(path: Path) -> bool:
+    """Tell whether a file has rows; False for what often stands beside data and has none.
 
-    UTF-8, or UTF-16 with a byte order mark; the mark is dropped. LF ends a line; with `any_end`, CR
-    does as well. InputError for other encodings, for lines longer than LONGEST, for very many empty
-    lines, and for a .gz that is cut, broken or a bomb.
+    InputError for other files, which may be data: none is left out without a word.
+
+    Example:
+        >>> [is_table(Path(name)) for name in ("faq.csv", "faq.JSONL.GZ", "README", "faq.csv.dvc")]
+        [True, True, False, False]
     """
-    number = total = empty = 0
-    most = max(_SMALL, _BOMB * path.stat().st_size) if path.is_file() else 0
-    with ExitStack() as stack:
-        newline = "" if any_end else "\n"
-        stream = stack.enter_context(_text(path, newline))
-        for line in _pieces(stream, path, newline):
-            number, total = number + 1, total + len(line)
-            empty = empty + 1 if line in ("\n", "\r\n", "\r") else 0
-            if len(line) > LONGEST:
-                long = f"a line longer than {LONGEST:,} characters"
-                raise refused(path, number, long, "a row a line",
-                              "Check that the file is text with line ends")  # fmt: skip
-            if empty > _EMPTY:
-                raise refused(path, number, f"{_EMPTY:,} empty lines in a row", "rows",
-                              "Check that the file is the one you mean")  # fmt: skip
-            if total > most and path.suffix == ".gz":
-                raise refused(path, number, f"more than {most:,} characters unpacked",
-                              "a file that packs as text does", "Unpack it and look")  # fmt: skip
-            yield number, line.lstrip("\ufeff") if number == 1 else line
+    suffix = _suffix(path)
+    if suffix in _TABLES:
+        return True
+    if _NO_ROWS.fullmatch(path.name):
+        return False
+    cure = "Write its objects a line: jq -c '.[]' old.json > new.jsonl"
+    raise InputError(
+        path,
+        f"a file that ends in '{suffix}'",
+        f"{', '.join(_TABLES[:-1])} or {_TABLES[-1]}, each also as .gz",
+        f"{cure if suffix == '.json' else 'Convert it'}, or move it out of the folder",
+    )
 
 
 def open_rows(path: Path) -> RowFile:
     """Open a .jsonl, .csv or .tsv file (or one of them with .gz behind) to read its rows."""
-    from polybatch.sources.delimited import open_cells  # it reads lines with this module
-
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    assert is_table(path)
+    suffix = _suffix(path)
     if suffix == ".jsonl":
         return RowFile(None, _objects(path))
-    if suffix in (".csv", ".tsv"):
-        return open_cells(path, "\t" if suffix == ".tsv" else ",")
-    raise InputError(
-        path,
-        f"a file that ends in '{suffix}'",
-        ".jsonl, .csv or .tsv",
-        "Convert it, or move it out of the folder",
-    )
+    return open_cells(path, "\t" if suffix == ".tsv" else ",")
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def records(path: Path) -> Iterator[Record]:
@@ -137,84 +108,6 @@ def no_fields(
     found = f"no text in '{gone}' (there: {', '.join(there)[:500] or 'nothing'})"
     expected = f"{', '.join(needed[:-1])} and {needed[-1]} in every row"
     return refused(path, row, found, expected, f"{mean}Write these names{tabs}")
-
-
-def refused(path: Path, row: int, found: str, expected: str, do: str) -> InputError:
-    """Return the error that a row of a file is."""
-    return InputError(f"{path}:{row}", found, expected, do)
-
-
-def _bytes(path: Path) -> IO[bytes]:
-    try:
-        head = path.open("rb")
-    except OSError as error:
-        raise InputError(
-            path,
-            (error.strerror or repr(error)).lower(),
-            "a file of yours",
-            "Check sources.<name>.folder",
-        ) from error
-    packed = path.suffix == ".gz"
-    with head:
-        start = head.read(4)
-    if start[:2] == b"\x1f\x8b" and not packed:
-        raise InputError(path, "a packed file (gzip)", "text", f"Name it {path.name}.gz")
-    if start == b"PK\x03\x04":
-        raise InputError(path, "a workbook or zip archive", "text",
-                         "Save it as text ('CSV UTF-8' in Excel)")  # fmt: skip
-    return cast("IO[bytes]", gzip.open(path, "rb")) if packed else path.open("rb")
-
-
-def _text(path: Path, newline: str, errors: str = "strict") -> io.TextIOWrapper:
-    """Open a file as text. Its byte order mark, if any, decides the encoding."""
-    stream = _bytes(path)
-    try:
-        start = stream.read(2)
-        stream.seek(0)
-    except _CUT as error:
-        raise _not_whole(path, 1, error) from error
-    wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    encoding = "utf-16" if wide else "utf-8"
-    return io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline=newline)
-
-
-def _pieces(stream: io.TextIOWrapper, path: Path, newline: str) -> Iterator[str]:
-    number = 0
-    try:
-        while line := stream.readline(LONGEST + 1):
-            number += 1
-            yield line
-    except _CUT as error:
-        raise _not_whole(path, number + 1, error) from error
-    except UnicodeDecodeError as error:
-        if stream.encoding == "utf-16":
-            raise refused(path, number + 1, "broken UTF-16", "text in UTF-8",
-                          "Save it as UTF-8 ('CSV UTF-8' in Excel)") from error  # fmt: skip
-        try:
-            raise _undecodable(path, newline) from error
-        except _CUT as cut:  # looking for the line reads on, to where the .gz ends
-            raise _not_whole(path, number + 1, cut) from cut
-
-
-def _not_whole(path: Path, number: int, error: Exception) -> InputError:
-    return refused(path, number, f"a broken .gz ({error})", "a whole one", "Copy or fetch it again")
-
-
-def _undecodable(path: Path, newline: str) -> InputError:
-    """Return an error that names the first line that is not UTF-8."""
-    with _text(path, newline, "surrogateescape") as again:
-        for number, line in enumerate(iter(lambda: again.readline(LONGEST), ""), 1):
-            raw = line.encode("utf-8", "surrogateescape")
-            try:
-                raw.decode()
-            except UnicodeDecodeError as error:
-                around = raw[max(0, error.start - 12) : error.start + 12]
-                near = around.decode("cp1252", "replace").strip()
-                found = f"byte 0x{raw[error.start]:02X}, which is not UTF-8, near '{near}'"
-                return refused(path, number, found, "UTF-8 in every line",
-                               "Save the file as UTF-8; parts of it seem to be in an older "
-                               "encoding (Windows-1252)")  # fmt: skip
-    return refused(path, 1, "bytes that are not UTF-8", "UTF-8", "Save the file as UTF-8")
 
 
 class _Repeated(dict[str, Any]):
@@ -243,19 +136,39 @@ _DECODER = json.JSONDecoder(
 
 
 def _objects(path: Path) -> Iterator[Record | Broken]:
-    first = True
-    for number, line in lines(path, any_end=True):
+    """Yield the objects of a file; InputError if its first FIRST_ROWS lines are none."""
+    held: list[Broken] | None = []  # the first lines, as long as none is an object
+    for number, line in own_lines(path):
         text = line.strip().lstrip("\ufeff")
         if not text:
             continue
-        found = _fields(text)
-        if isinstance(found, str):
-            if first or not line.endswith(("\n", "\r")):
-                raise _no_jsonl(path, number, text, found, first)
-            yield Broken(number, found.encode("utf-8", "backslashreplace").decode(), text)
+        row = _row(number, line, text)
+        if held is None or not isinstance(row, Broken):
+            yield from held or ()
+            yield row
+            held = None
         else:
-            yield number, found
-        first = False
+            held.append(row)
+            if len(held) == FIRST_ROWS or text == "{" or _is_open(held[0]):
+                break
+    if held:
+        raise _no_jsonl(path, held[0])
+
+
+def _is_open(line: Broken) -> bool:
+    """Tell whether a line begins a JSON array that goes on below."""
+    return line.text.startswith("[") and line.reason.startswith("no JSON")
+
+
+def _row(number: int, line: str, text: str) -> Record | Broken:
+    if isinstance(line, CutLine):
+        return Broken(number, f"a line longer than {LONGEST:,} characters", text)
+    found = _fields(text)
+    if not isinstance(found, str):
+        return number, found
+    if found.startswith("no JSON") and not line.endswith(("\n", "\r")):
+        found += "; the file may be cut short here"
+    return Broken(number, found.encode("utf-8", "backslashreplace").decode(), text)
 
 
 def _fields(text: str) -> dict[str, Any] | str:
@@ -271,11 +184,13 @@ def _fields(text: str) -> dict[str, Any] | str:
     return f"the key '{value.key}' twice" if isinstance(value, _Repeated) else value
 
 
-def _no_jsonl(path: Path, number: int, text: str, found: str, first: bool) -> InputError:
-    """Return the error of a file whose first line is no object, or whose last is cut."""
+def _no_jsonl(path: Path, line: Broken) -> InputError:
+    """Return the error of a file that is no JSONL."""
     cure = "Correct the line; a file cut short ends so"
-    if first and text.startswith("["):
+    if line.text.startswith("["):
         cure = "A JSON array becomes lines by: jq -c '.[]' old.json > new.jsonl"
-    elif first and text.startswith("{"):
+    elif "Extra data" in line.reason:
+        cure = "Write an object a line, with nothing behind it"
+    elif line.text.startswith("{"):
         cure = "Write each object on one line: jq -c . old.json > new.jsonl"
-    return refused(path, number, found, "one JSON object a line", cure)
+    return refused(path, line.row, line.reason, "one JSON object a line", cure)

@@ -14,7 +14,7 @@ from pathlib import Path
 from polybatch.errors import InputError
 from polybatch.sources.registry import describe, remote_files
 from polybatch.sources.source import Document, Parsed, Place, Query, RemoteFile, Rows, Source
-from polybatch.sources.user_files import lines
+from polybatch.sources.user_lines import lines
 
 _LABELS = ("entailment", "neutral", "contradiction")
 _NOTE = "xnli: pairs of sentences, not questions and answers; licence forbids commercial use"

@@ -22,6 +22,7 @@ from polybatch.validation.expectations import Result, broken, hold
 from polybatch.validation.leakage import LEAKS, leaks, without
 from polybatch.validation.markdown_report import Outcome
 from polybatch.validation.profile import profile
+from polybatch.validation.regrouped import GROUPS, places_of, regrouped
 from polybatch.validation.row_rules import quarantine, real_losses, refuse_losses, rows_by_language
 from polybatch.validation.split import joined_groups, split_by_group
 
@@ -46,6 +47,7 @@ class Prepared:
     composed: int
     groups: Sequence[Sequence[str]]
     errors: Sequence[InputError]
+    places: pl.DataFrame
 
 
 def build(name: str, settings: DatasetSettings, parsed: Parsed) -> Dataset:
@@ -84,6 +86,7 @@ def prepare(
     return Prepared(
         part, parsed.said(), pl.concat([lost, merged.of(part)]), kept, checked.composed,
         [group for group in groups if here.intersection(group)], errors,
+        places_of(merged.dataset, part) if own and settings.part != "all" else GROUPS.to_frame(),
     )  # fmt: skip
 
 
@@ -97,10 +100,13 @@ def part_of(dataset: Dataset, settings: DatasetSettings, by: str = "item_id") ->
     return dataset
 
 
-def check(config: Config, name: str, prepared: Mapping[str, Prepared]) -> Outcome:
+def check(
+    config: Config, name: str, prepared: Mapping[str, Prepared], before: pl.DataFrame
+) -> Outcome:
     """Take leaks out of training data, and hold what is left against the expectations.
 
-    `prepared`: this dataset, and the evaluation datasets that it is held against.
+    `prepared`: this dataset, and the evaluation datasets that it is held against. `before`: GROUPS
+    of the last run; nothing where there was none.
     """
     settings, rules, mine = config.datasets[name], config.validation, prepared[name]
     check_dataset(mine.dataset)
@@ -119,7 +125,7 @@ def check(config: Config, name: str, prepared: Mapping[str, Prepared]) -> Outcom
     return Outcome(
         dataset, settings, pl.concat([mine.rejected, gone]), found, profiled,
         (*mine.parsed.notes, *_notes(mine, settings)), mine.composed, errors, held,
-        mine.parsed.tally,
+        mine.parsed.tally, regrouped(before.filter(dataset=name), mine.places),
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Outcome:
     """A dataset after validation. `rejected`: REJECTED; `broken`: expectations that do not hold.
 
     `suites`: what `validation.expectations.hold` returned. `tally`: TALLY of its source's files.
+    `changes`: which groups are others than in the last run; the report alone says it.
     """
 
     dataset: Dataset
@@ -36,6 +37,7 @@ class Outcome:
     broken: Sequence[InputError]
     suites: Mapping[str, tuple[dict[str, Any], str]]
     tally: pl.DataFrame = field(default_factory=TALLY.to_frame)
+    changes: Sequence[str] = ()
 
     @property
     def merged(self) -> pl.DataFrame:
@@ -112,7 +114,7 @@ def _dataset(outcome: Outcome) -> list[str]:
         lines = [f"- {excerpt(str(error), 400)}" for error in outcome.broken]
         parts += ["**Expectations that do not hold:**", "\n".join(lines)]
     parts.append(markdown(pl.DataFrame(_languages(outcome.profile))))
-    notes = [f"- {excerpt(note, 400)}" for note in outcome.notes]
+    notes = [f"- {excerpt(note, 400)}" for note in (*outcome.notes, *outcome.changes)]
     if outcome.composed:
         notes.append(f"- texts brought to Unicode NFC: {outcome.composed:,}")
     if copies := _copies(outcome):

@@ -43,6 +43,13 @@ def joined_groups(dataset: Dataset) -> list[list[str]]:
     return sorted(group for group in groups.values() if len(group) > 1)
 
 
+def item_groups(dataset: Dataset) -> pl.DataFrame:
+    """Return (item_id, group) of each item that is asked; group: the smallest item_id in it."""
+    parent = components(_links(dataset, "I"))
+    rows = sorted((key[1:], root[1:]) for key, root in parent.items() if key[0] == "I")
+    return pl.DataFrame(rows, {"item_id": pl.String, "group": pl.String}, orient="row")
+
+
 def _held_out(dataset: Dataset, share: float, stream: str, by: str) -> tuple[set[str], set[str]]:
     """Return the item_ids and the doc_ids that are held out."""
     item = "I" if by == "item_id" else "i"  # "I" < "d" < "g" < "i": the smallest key is the root

@@ -1,0 +1,187 @@
+"""Rows of a delimited file whose form is known: their fields, or why they have none."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polybatch.sources.user_lines import LONGEST, CutLine, own_lines, refused
+from polybatch.sources.user_rows import Broken
+
+NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "vertical bar"}
+_SAMPLE = 1_000  # rows whose values say what a row looks like
+
+Cells = tuple[int, list[str]]
+"""A row, by the line it begins on, and its fields."""
+
+LONG = f"a line longer than {LONGEST:,} characters"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file is written. `begin`: the line of the header, from 1.
+
+    `least` columns have to be there: the last of the `width` may have no name, and nothing in them.
+    """
+
+    separator: str
+    begin: int
+    width: int
+    least: int
+    quoted: bool = True
+
+    def cells(self, row: Sequence[str]) -> Sequence[str] | None:
+        """Return a row's `width` fields; None if it has too few, or text behind them."""
+        if len(row) == self.width:
+            return row
+        if self.least <= len(row) < self.width:
+            return [*row, *[""] * (self.width - len(row))]
+        behind = row[self.width :]
+        return row[: self.width] if behind and is_blank(behind) else None
+
+
+def is_blank(cells: Sequence[str]) -> bool:
+    """Tell whether no field says anything."""
+    return not any(cell.strip() for cell in cells)
+
+
+def body(path: Path, form: Form) -> Iterator[tuple[int, str]]:
+    """Yield the lines from the header on, without empty ones."""
+    for number, line in own_lines(path):
+        if number >= form.begin and line.strip():
+            yield number, line
+
+
+def plain_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
+    """Yield the rows of a file whose quotation marks are text: a line each."""
+    for number, line in body(path, form):
+        if isinstance(line, CutLine):
+            yield Broken(number, LONG, line)
+        else:
+            yield number, line.rstrip("\r\n").split(form.separator)
+
+
+def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
+    """Yield the rows of a file with fields in quotes.
+
+    InputError at a mark that closes in another line than it should: its rows cannot be counted.
+    """
+    held: list[str] = []  # the lines of a row
+    seen: set[str] = set()
+    count = 0
+
+    def held_lines() -> Iterator[str]:
+        for number, line in own_lines(path):
+            if number >= form.begin:
+                held.append(line)
+                # in place of a line that is too long, one that leaves as many quotes open
+                yield '"' * line.odd + "\n" if isinstance(line, CutLine) else line
+
+    reader = csv.reader(held_lines(), delimiter=form.separator, strict=True)
+    while True:
+        held.clear()
+        begun = form.begin + reader.line_num
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            found, expected, cure = _cure(error, begun, len(held), form)
+            if len(held) > 1 or not found.startswith("text behind"):
+                raise refused(path, begun, found, expected, cure) from error
+            yield Broken(begun, f"{found}: {cure[:1].lower()}{cure[1:]}", held[0])
+            continue
+        if any(isinstance(line, CutLine) for line in held):
+            yield Broken(begun, LONG, held[0])
+            continue
+        if len(held) > 1 and _looks_like_rows(held, form, seen):
+            raise refused(path, begun, f"a quotation mark that closes {len(held) - 1} lines below, "
+                          "with what looks like whole rows between", "a quoted text",
+                          "Close the quote in its row; write a mark that is text twice, in a "
+                          'field in quotes ("""Where"" is it?")')  # fmt: skip
+        count += 1
+        if 1 < count < _SAMPLE:
+            seen.update(f"{at} {cell}" for at, cell in enumerate(row) if 0 < len(cell) < 40)
+        yield begun, row
+
+
+def _cure(error: csv.Error, begun: int, count: int, form: Form) -> tuple[str, str, str]:
+    """Return what was found, what is expected and what to do about a row that csv cannot read."""
+    said, name = str(error), NAMES.get(form.separator, form.separator)
+    twice = 'write a mark that is text twice, in a field in quotes: """Where"" is it?"'
+    if "unexpected end" in said:
+        return (
+            "a quotation mark that opens a field and never closes",
+            'text in quotes that close ("…")',
+            f"Close the quote; {twice}",
+        )
+    if "larger than field limit" in said:
+        return (
+            f"a quoted text longer than {LONGEST:,} characters",
+            "shorter ones",
+            f"Close the quote in row {begun}, or cut the text",
+        )
+    if "expected after" in said and count > 1:
+        return (
+            f"a quotation mark that opens a field and closes before text in line "
+            f"{begun + count - 1}",
+            f"a {name} or the end of the row after it",
+            f"Close the quote in row {begun}; {twice}",
+        )
+    if "expected after" in said:
+        return (
+            "text behind the quotation mark that closes a field",
+            f"a {name} or the end of the row",
+            "W" + twice[1:],
+        )
+    return f"a row that does not end well ({said})", "rows of text", "Correct the row"
+
+
+def _looks_like_rows(held: Sequence[str], form: Form, seen: set[str]) -> bool:
+    """Tell whether each line of a row that spans several would be a row by itself.
+
+    Of tab-separated lines their number of fields says so. Commas stand in sentences as well, but
+    with white space behind them; few of them say little, so a value of earlier rows has to be
+    there.
+    """
+    plain = [line.rstrip("\r\n").split(form.separator) for line in held]
+    if form.separator == "\t":
+        return form.width > 1 and all(form.cells(cells) is not None for cells in plain)
+    if len(plain[0]) != form.width or form.width < 2:
+        return False
+    for line in held[1:]:
+        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=form.separator))
+        if len(cells) != form.width:
+            return False
+        known = any(f"{at} {cell}" in seen for at, cell in enumerate(cells))
+        if any(cell[:1].isspace() for cell in cells[1:]) or not (known or form.width > 3):
+            return False
+    return True
+
+
+def misfit(row: Cells, form: Form) -> Broken | None:
+    """Return a row that does not fit its file's columns, and why; None for others."""
+    number, given = row
+    if len(given) == form.width == form.least:
+        return None
+    cells, name = form.cells(given), NAMES.get(form.separator, form.separator)
+    if is_blank(given):
+        return None
+    if cells is not None and not is_blank(cells[form.least :]):
+        text = next(cell for cell in cells[form.least :] if cell.strip())
+        reason = f"'{text[:40]}' in a column without a name: name it, or put quotes around text " \
+                 f"that holds a {name}"  # fmt: skip
+    elif cells is not None:
+        return None
+    elif len(given) < form.width:
+        reason = f"a {name} for each empty field is missing, or quotes around text of several lines"
+    elif any(re.match(r'\s+"', cell) for cell in given):
+        reason = "white space before the quotation mark that opens a field"
+    else:
+        reason = f"put quotes around text that holds a {name}"
+    if cells is None:
+        reason = f"{len(given)} columns, expected {form.width}: {reason}"
+    return Broken(number, reason, form.separator.join(given))

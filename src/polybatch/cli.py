@@ -131,6 +131,21 @@ def _runs(chosen: argparse.Namespace) -> str:
     return f"{count} files in {chosen.out}"
 
 
+def _upgrade_arguments(parser: argparse.ArgumentParser) -> None:
+    words = "studies or presets (default: params.yaml)"
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=words)
+
+
+def _upgrade(chosen: argparse.Namespace) -> str:
+    from polybatch.settings.upgrade import upgrade
+
+    lines = []
+    for path in chosen.files or [chosen.folder / "params.yaml"]:
+        changes = upgrade(path) or ["is of this version already: nothing was changed"]
+        lines += [f"{path}: {change}" for change in changes]
+    return "\n".join(lines)
+
+
 def _pair(text: str) -> LanguagePair:
     try:
         return LanguagePair.parse(text)
@@ -141,4 +156,7 @@ def _pair(text: str) -> LanguagePair:
 COMMANDS: dict[str, Command] = {
     "compare": Command("Two strategies side by side", _compare_arguments, _compare),
     "runs": Command("TREC runs and qrels, a file a pair of languages", _runs_arguments, _runs),
+    "upgrade": Command(
+        "Rewrite params.yaml of an earlier version, comments kept", _upgrade_arguments, _upgrade
+    ),
 }

@@ -13,7 +13,20 @@ from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.files import sha256_of_folder
 
-WORDS = "the of a question document language currency answer 東京 ሰላም привет ".split(" ")
+WORDS = [
+    "the",
+    "of",
+    "a",
+    "question",
+    "document",
+    "language",
+    "currency",
+    "answer",
+    "東京",
+    "ሰላም",
+    "привет",
+    "",
+]
 TEXTS = [" ".join(WORDS[i % 7 : i % 7 + i % 5] * (1 + i % 9)) for i in range(60)]
 
 

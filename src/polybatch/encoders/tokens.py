@@ -75,9 +75,7 @@ def count_tokens(
     return TokenCounts(counted, frozenset(seen))
 
 
-def _longer(
-    encoder: Encoder, full: list[str], max_tokens: int, prompt: str
-) -> set[str]:
+def _longer(encoder: Encoder, full: list[str], max_tokens: int, prompt: str) -> set[str]:
     if not full:
         return set()
     mask = features_of(encoder, full, max_tokens + 1, prompt)["attention_mask"]

@@ -72,7 +72,7 @@ def train(
     whole one and ends with the same weights. `curves` gets DVCLive's log (loss, learning rate).
     InputError when the loss is not finite, or the machine cannot do what `training` asks.
     """
-    if encoder.transformers_model is None:  # for those it gains nothing and costs a few percent of memory
+    if encoder.transformers_model is None:  # a transformer gains nothing and needs more memory
         keep_freed_memory()
     join_processes()
     check_machine(training.precision, "training.precision")

@@ -1,6 +1,7 @@
 """The console command `polybatch`. The only module of the package that reads arguments.
 
-A command is a row of COMMANDS: what it takes, and a function from the arguments to its text.
+A command is a row of COMMANDS: what it takes, and a function from the arguments to its text. Each
+function imports what it needs: help, and a stage that DVC runs, need none of it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,7 @@ from pathlib import Path
 
 from polybatch import __version__
 from polybatch.errors import InputError, InputErrorList
-from polybatch.evaluation.scores import SETTINGS
 from polybatch.languages import LanguagePair
-from polybatch.reports.pairwise import Choice, side_by_side
-from polybatch.reports.pairwise_formats import FORMATS
-from polybatch.reports.results_folder import Study
-from polybatch.retrieval.trec import write_pair
-from polybatch.settings.upgrade import upgrade
 from polybatch.utf8 import use_utf8
 from polybatch.versions.code_digest import STAGES, stage_names
 
@@ -51,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, command in COMMANDS.items():
         below = commands.add_parser(name, help=command.summary, description=command.summary)
         below.add_argument("--folder", type=Path, default=Path(), help="the study (default: here)")
-        command.arguments(below)
+        if given[:1] == [name]:
+            command.arguments(below)
     commands.add_parser("stage", help="Run one stage of dvc.yaml, as DVC does")
     chosen = parser.parse_args(given)
     try:
@@ -76,6 +72,9 @@ def _stage(given: list[str]) -> int:
 
 
 def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    from polybatch.evaluation.scores import SETTINGS
+    from polybatch.reports.pairwise_formats import FORMATS
+
     parser.add_argument("first", help="a strategy")
     parser.add_argument("second", help="the strategy whose gains are shown")
     parser.add_argument("--dataset", help="one evaluation dataset (default: all)")
@@ -89,6 +88,10 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(chosen: argparse.Namespace) -> str:
+    from polybatch.reports.pairwise import Choice, side_by_side
+    from polybatch.reports.pairwise_formats import FORMATS
+    from polybatch.reports.results_folder import Study
+
     if chosen.questions < 0:
         raise InputError("--questions", str(chosen.questions), "0 or more", "Change the number")
     choice = Choice(chosen.dataset, chosen.setting, chosen.measure, chosen.questions)
@@ -105,6 +108,9 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _runs(chosen: argparse.Namespace) -> str:
+    from polybatch.reports.results_folder import Study
+    from polybatch.retrieval.trec import write_pair
+
     study = Study(chosen.folder)
     strategy = study.strategy(chosen.strategy)
     only = _pair(chosen.pair) if chosen.pair else None
@@ -131,6 +137,8 @@ def _upgrade_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _upgrade(chosen: argparse.Namespace) -> str:
+    from polybatch.settings.upgrade import upgrade
+
     lines = []
     for path in chosen.files or [chosen.folder / "params.yaml"]:
         changes = upgrade(path) or ["is of this version already: nothing was changed"]

@@ -26,7 +26,7 @@ from sentence_transformers.sentence_transformer.modules import (
     Transformer,
 )
 
-from polybatch.encoders.allowed import ACTIVATIONS, MODULES, full_name
+from polybatch.encoders.allowed import ACTIVATIONS, MODULES, class_of, full_name
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
@@ -381,10 +381,12 @@ def test_a_checkpoint_of_the_default_encoder_loads_as_saved_today(tmp_path: Path
 
 
 def test_all_listed_classes_are_the_packages_own() -> None:
-    for name, kind in MODULES.items():
-        package = name.split(".")[0]
+    for name in MODULES:
+        package, kind = name.split(".")[0], class_of(name)
         assert kind.__module__.startswith(f"{package}.")
         assert package in ("polybatch", "sentence_transformers")
+        assert MODULES[full_name(kind)] == MODULES[name]  # what the library saves today is listed
+        assert kind.__name__ == MODULES[name].rpartition(".")[2]
     for name in ACTIVATIONS:
         kind = getattr(torch.nn, name.rpartition(".")[2])
         assert kind()(torch.ones(2, 3)).shape == (2, 3)

@@ -17,7 +17,7 @@ from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.tokens import token_limit
-from polybatch.training import contrastive as training
+from polybatch.training import plan_trainer
 from tests.training.test_training import LENGTHS, SETTINGS, contents, plan, run
 
 
@@ -81,14 +81,14 @@ def test_a_training_stopped_after_its_last_checkpoint_ends_with_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(tmp_path / "whole", plan(steps=4))
-    save = training._PlanTrainer._save_checkpoint
+    save = plan_trainer.PlanTrainer._save_checkpoint
 
-    def stop(self: training._PlanTrainer, *arguments: object) -> None:
+    def stop(self: plan_trainer.PlanTrainer, *arguments: object) -> None:
         save(self, *arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training._PlanTrainer, "_save_checkpoint", stop)
+        patch.setattr(plan_trainer.PlanTrainer, "_save_checkpoint", stop)
         run(tmp_path / "stopped", plan(steps=4))
     assert run(tmp_path / "stopped", plan(steps=4)) == whole
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")

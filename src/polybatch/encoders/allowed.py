@@ -7,15 +7,11 @@ module, so a file of the same name beside a checkpoint is never looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from typing import Any
 
-from sentence_transformers.sentence_transformer import modules
 from torch.nn import Module
-from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
-from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
-from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
-from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING_NAMES
 
 from polybatch.encoders.use_multilingual import UseMultilingual
 
@@ -30,25 +26,28 @@ def full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-_OURS = (UseMultilingual,)
-_THEIRS = (
-    "Transformer",
-    "Pooling",
-    "Dense",
-    "Normalize",
-    "LayerNorm",
-    "Dropout",
-    "WeightedLayerPooling",
-    "CNN",
-    "LSTM",
-    "Router",
-    "Asym",
-)
+OURS = {full_name(kind): kind for kind in (UseMultilingual,)}
+"""`type` in modules.json -> our class: an encoder of these alone needs no other library."""
+
+_LIBRARY = "sentence_transformers.sentence_transformer.modules"
+_THEIRS = {
+    "Transformer": "transformer",
+    "Pooling": "pooling",
+    "Dense": "dense",
+    "Normalize": "normalize",
+    "LayerNorm": "layer_norm",
+    "Dropout": "dropout",
+    "WeightedLayerPooling": "weighted_layer_pooling",
+    "CNN": "cnn",
+    "LSTM": "lstm",
+    "Router": "router",
+    "Asym": "router",
+}
+"""Class of sentence-transformers -> the file that it is in."""
 
 
-def _names_of(name: str) -> Iterator[str]:
+def _names_of(name: str, file: str) -> Iterator[str]:
     """Yield the names under which releases of sentence-transformers saved a module."""
-    file = full_name(getattr(modules, name)).split(".")[-2]
     for package in (
         "sentence_transformers.models",
         "sentence_transformers.sentence_transformer.modules",
@@ -59,11 +58,29 @@ def _names_of(name: str) -> Iterator[str]:
         yield f"{package}.{file}.{name}"
 
 
-MODULES: dict[str, type[Module]] = {
-    **{full_name(kind): kind for kind in _OURS},
-    **{each: getattr(modules, name) for name in _THEIRS for each in _names_of(name)},
+MODULES: dict[str, str] = {
+    **{name: name for name in OURS},
+    **{
+        each: f"{_LIBRARY}.{name if name != 'Asym' else 'Router'}"  # its name in version 4
+        for name, file in _THEIRS.items()
+        for each in _names_of(name, file)
+    },
 }
-"""`type` in modules.json, or in a Router's configuration -> the class. Add your own here."""
+"""`type` in modules.json, or in a Router's configuration -> the class's place, imported when a
+checkpoint has one. Add your own here."""
+
+
+def class_of(name: str) -> type[Module]:
+    """Return the class that MODULES lists under a name.
+
+    Example:
+        >>> class_of("polybatch.encoders.use_multilingual.UseMultilingual").__name__
+        'UseMultilingual'
+    """
+    module, _, kind = MODULES[name].rpartition(".")
+    found: type[Module] = getattr(import_module(module), kind)
+    return found
+
 
 _SIMPLE = (
     "Tanh ReLU ReLU6 LeakyReLU PReLU RReLU ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Hardtanh"
@@ -96,31 +113,51 @@ _BACKENDS = {
     "PythonBackend",
     "BloomTokenizerFast",
 }
-TOKENIZERS = frozenset(
-    name for each in _flat(TOKENIZER_MAPPING_NAMES) | _BACKENDS for name in (each, f"{each}Fast")
+CLASS_KEYS = frozenset(
+    {
+        *("tokenizer_class", "slow_tokenizer_class", "fast_tokenizer_class", "processor_class"),
+        *("image_processor_type", "image_processor_class", "feature_extractor_type"),
+        *("feature_extractor_class", "video_processor_type", "video_processor_class", "__type"),
+    }
 )
-"""`tokenizer_class`: what transformers itself knows, with the suffix of earlier releases."""
+"""Keys of a configuration, at any depth, whose value names a class."""
 
-_PROCESSORS = frozenset(_flat(PROCESSOR_MAPPING_NAMES))
-_IMAGES = frozenset(
-    name
-    for each in _flat(IMAGE_PROCESSOR_MAPPING_NAMES)
-    for name in (each, f"{each}Fast", each.removesuffix("Pil"))
-)
-CLASS_NAMES: dict[str, frozenset[str]] = {
-    "tokenizer_class": TOKENIZERS,
-    "slow_tokenizer_class": TOKENIZERS,
-    "fast_tokenizer_class": TOKENIZERS,
-    "processor_class": _PROCESSORS | TOKENIZERS,
-    "image_processor_type": _IMAGES,
-    "image_processor_class": _IMAGES,
-    "feature_extractor_type": frozenset(_flat(FEATURE_EXTRACTOR_MAPPING_NAMES)) | _IMAGES,
-    "feature_extractor_class": frozenset(_flat(FEATURE_EXTRACTOR_MAPPING_NAMES)) | _IMAGES,
-    "video_processor_type": frozenset(_flat(VIDEO_PROCESSOR_MAPPING_NAMES)),
-    "video_processor_class": frozenset(_flat(VIDEO_PROCESSOR_MAPPING_NAMES)),
-    "__type": frozenset({"AddedToken"}),
-}
-"""Key of a configuration at any depth -> the class names that it may have."""
+
+@cache
+def class_names() -> dict[str, frozenset[str]]:
+    """Return, by key of CLASS_KEYS, the class names that it may have: those transformers knows."""
+    from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES
+    from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING_NAMES
+
+    tokenizers = frozenset(  # with the suffix of earlier releases
+        name
+        for each in _flat(TOKENIZER_MAPPING_NAMES) | _BACKENDS
+        for name in (each, f"{each}Fast")
+    )
+    images = frozenset(
+        name
+        for each in _flat(IMAGE_PROCESSOR_MAPPING_NAMES)
+        for name in (each, f"{each}Fast", each.removesuffix("Pil"))
+    )
+    features = frozenset(_flat(FEATURE_EXTRACTOR_MAPPING_NAMES)) | images
+    videos = frozenset(_flat(VIDEO_PROCESSOR_MAPPING_NAMES))
+    return {
+        "tokenizer_class": tokenizers,
+        "slow_tokenizer_class": tokenizers,
+        "fast_tokenizer_class": tokenizers,
+        "processor_class": frozenset(_flat(PROCESSOR_MAPPING_NAMES)) | tokenizers,
+        "image_processor_type": images,
+        "image_processor_class": images,
+        "feature_extractor_type": features,
+        "feature_extractor_class": features,
+        "video_processor_type": videos,
+        "video_processor_class": videos,
+        "__type": frozenset({"AddedToken"}),
+    }
+
 
 _TYPES = frozenset({"auto", "float64", "float32", "float16", "bfloat16"})
 _ATTENTION = frozenset({"eager", "sdpa", "flash_attention_2", "flash_attention_3"})

@@ -1,40 +1,33 @@
 """Encoders to and from folders that sentence-transformers reads.
 
 Every folder is opened here, and nothing in it is run: `inspect_folder` has looked through it, each
-module is loaded by the class that `allowed.MODULES` holds, and no library is told to trust it.
+module is loaded by the class that `allowed.MODULES` lists, and no library is told to trust it.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Router, Transformer
-from torch import nn
-from transformers.utils.logging import disable_progress_bar
-
-from polybatch.encoders.allowed import MODULES, full_name
+from polybatch.encoders.allowed import MODULES, OURS, full_name
 from polybatch.encoders.configurations import read_json
 from polybatch.encoders.inspection import Part, inspect_folder
-from polybatch.encoders.padding import padding_settings
+from polybatch.encoders.light import Encoder, LightEncoder
+from polybatch.encoders.loading import loading
 from polybatch.errors import InputError
 from polybatch.files import follow_umask, library_writes
 
 _CONFIG = "config_sentence_transformers.json"
-_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+_SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 
-def open_checkpoint(folder: Path) -> SentenceTransformer:
+def open_checkpoint(folder: Path) -> Encoder:
     """Read a checkpoint folder; InputError if it is not one, or names what is not listed.
 
-    Outside polybatch: `SentenceTransformer(path)` for all encoders but use-multilingual.
+    A packaged encoder comes as a LightEncoder, which needs no other library to encode; any other
+    as a SentenceTransformer. Outside polybatch: `SentenceTransformer(path)` for the latter.
     """
     if not (folder / "modules.json").is_file():
         raise InputError(
@@ -45,23 +38,30 @@ def open_checkpoint(folder: Path) -> SentenceTransformer:
         )
     parts = inspect_folder(folder)
     config = _config(folder / _CONFIG)
-    quiet()
     with loading(folder):
-        similarity = config.get("similarity_fn_name")
-        encoder = SentenceTransformer(
-            modules=OrderedDict((part.name, _load(folder, part)) for part in parts),
-            device="cpu",
-            prompts=config.get("prompts"),
-            default_prompt_name=config.get("default_prompt_name"),
-            similarity_fn_name=similarity if similarity in _SIMILARITIES else None,
-            truncate_dim=config.get("truncate_dim"),
-            local_files_only=True,
-        )
-        encoder.module_kwargs = {part.name: list(part.keywords) for part in parts}
-    return encoder
+        if _is_light(parts, config):
+            return _open_light(folder, parts[0], config)
+        from polybatch.encoders.library import open_parts  # takes seconds, others do without
+
+        return open_parts(folder, parts, config)
 
 
-_SIMILARITIES = SentenceTransformer.SUPPORTED_SIMILARITY_FN_NAMES
+def _is_light(parts: Sequence[Part], config: Mapping[str, Any]) -> bool:
+    plain = len(parts) == 1 and parts[0].kind in OURS and not (parts[0].path or parts[0].keywords)
+    name = config.get("default_prompt_name")
+    named = name is None or name in {"query", "document", *(config.get("prompts") or {})}
+    return plain and named and config.get("truncate_dim") is None
+
+
+def _open_light(folder: Path, part: Part, config: Mapping[str, Any]) -> LightEncoder:
+    similarity = config.get("similarity_fn_name")
+    return LightEncoder(
+        OURS[part.kind].load(str(folder)),
+        part.name,
+        config.get("prompts"),
+        config.get("default_prompt_name"),
+        similarity if similarity in _SIMILARITIES else _SIMILARITIES[0],
+    )
 
 
 def _config(path: Path) -> dict[str, Any]:
@@ -90,83 +90,7 @@ def _config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _load(folder: Path, part: Part) -> nn.Module:
-    named: dict[str, Any] = {"subfolder": part.path, **_LOCAL, "backend": "torch"}
-    if issubclass(part.kind, Transformer):
-        transformer: nn.Module = load_transformer(folder, part.path)
-        return transformer
-    if issubclass(part.kind, Router):
-        named["module_classes"] = {
-            name: _OpenTransformer if issubclass(kind, Transformer) else kind
-            for name, kind in MODULES.items()
-        }
-    kind: Any = part.kind
-    loaded: nn.Module = kind.load(str(folder), **named)
-    return loaded
-
-
-class _OpenTransformer:
-    """What a Router calls in place of Transformer: makes one, as `load_transformer` does."""
-
-    @staticmethod
-    def load(folder: str, subfolder: str = "", **_: Any) -> Transformer:
-        """Return the transformer in a folder of a folder."""
-        return load_transformer(Path(folder), subfolder)
-
-
-def load_transformer(folder: Path, path: str, saved: bool = True) -> Transformer:
-    """Return the transformer in `folder/path` in float32, with one padding token.
-
-    `saved`: by sentence-transformers, whose own settings are then read too.
-    """
-    tokenizer, config = padding_settings(folder / path)
-    settings = {
-        "model_kwargs": {"dtype": torch.float32, "use_safetensors": True},
-        "processor_kwargs": tokenizer,
-        "config_kwargs": config,
-    }
-    if saved:
-        return Transformer.load(str(folder), subfolder=path, **_LOCAL, backend="torch", **settings)
-    return Transformer(
-        str(folder / path), **{name: {**_LOCAL, **value} for name, value in settings.items()}
-    )
-
-
-@contextmanager
-def loading(folder: Path) -> Iterator[None]:
-    """Name the folder in whatever loading it raises; fix what is drawn for absent heads.
-
-    The libraries raise errors of any kind when a file is not what it claims to be.
-    """
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            yield
-    except InputError:
-        raise
-    except BaseException as error:
-        # A panic of the tokenizers library is not an Exception.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        first = next(iter(str(error).strip().splitlines()), "")
-        raise InputError(
-            folder,
-            f"no loadable encoder ({type(error).__name__}: {first[:200]})",
-            "a folder saved by sentence-transformers or by transformers, weights as safetensors",
-            f"Look for its files ({', '.join(TRANSFORMER_FILES)}) and fetch what is missing",
-        ) from error
-
-
-TRANSFORMER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-
-
-def quiet() -> None:
-    """Let transformers draw bars on a terminal only."""
-    if not sys.stderr.isatty():
-        disable_progress_bar()
-
-
-def save_checkpoint(encoder: SentenceTransformer, folder: Path) -> None:
+def save_checkpoint(encoder: Encoder, folder: Path) -> None:
     """Write a sentence-transformers folder, the same bytes for the same weights.
 
     InputError if it has a module that `open_checkpoint` would refuse.

@@ -9,11 +9,12 @@ from typing import Any
 
 from polybatch.encoders.allowed import (
     ACTIVATIONS,
-    CLASS_NAMES,
+    CLASS_KEYS,
     NEVER,
     OTHER_NAMES,
     TRANSFORMER_METHODS,
     TRANSFORMER_SETTINGS,
+    class_names,
 )
 from polybatch.errors import InputError
 
@@ -53,7 +54,7 @@ def check_values(path: Path, value: Any, key: str = "") -> None:
 
 
 def _check_name(path: Path, key: str, value: str) -> None:
-    listed = CLASS_NAMES.get(key, OTHER_NAMES.get(key))  # an empty list allows nothing
+    listed = class_names()[key] if key in CLASS_KEYS else OTHER_NAMES.get(key)
     if key == "activation_function" and "." in value:
         listed = ACTIVATIONS
     if listed is not None and value not in listed:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sentence_transformers import SentenceTransformer
 
+from polybatch.encoders.light import Encoder
 from polybatch.encoders.tokens import token_limit
 from polybatch.errors import InputError
 
 
 def encode_texts(
-    encoder: SentenceTransformer,
+    encoder: Encoder,
     texts: Sequence[str],
     max_tokens: int,
     batch_texts: int,
@@ -34,8 +34,6 @@ def encode_texts(
             prompt=prompt,  # even if empty: a checkpoint's own default would come in its place
             batch_size=batch_texts,
             normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=None,
         ).astype(np.float32, copy=False)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):

@@ -29,14 +29,10 @@ from sentence_transformers.sentence_transformer.modules import (
 )
 from torch import nn
 
-from polybatch.encoders.checkpoints import (
-    TRANSFORMER_FILES,
-    load_transformer,
-    loading,
-    open_checkpoint,
-    quiet,
-)
+from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.inspection import inspect_folder
+from polybatch.encoders.library import as_sentence_transformer, load_transformer, quiet
+from polybatch.encoders.loading import TRANSFORMER_FILES, loading
 from polybatch.encoders.row_table import RowTable
 from polybatch.encoders.tokens import count_tokens
 from polybatch.errors import InputError
@@ -61,7 +57,7 @@ def load(settings: EncoderSettings) -> SentenceTransformer:
     """
     folder = folder_of(settings)
     if (folder / "modules.json").is_file():
-        encoder = open_checkpoint(folder)
+        encoder = as_sentence_transformer(open_checkpoint(folder))
         _check_pooling(encoder, folder, settings)
     else:
         encoder = _with_pooling(folder, "cls" if settings.pooling == "cls" else "mean")

@@ -14,10 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from sentence_transformers.sentence_transformer.modules import Dense, Router, Transformer
-from torch.nn import Module
-
-from polybatch.encoders.allowed import MODULES
+from polybatch.encoders.allowed import MODULES, OURS
 from polybatch.encoders.configurations import (
     NO_CODE,
     check_dense,
@@ -35,24 +32,30 @@ _CACHED = re.compile(r"/blobs/[0-9a-f]{40,64}$|/files/md5/[0-9a-f]{2}/[0-9a-f]{3
 """Where the caches of the hub and of DVC keep a file that a checkpoint's folder links to."""
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _SAFE = ".safetensors"
+TRANSFORMER = "sentence_transformers.models.Transformer"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A module of a checkpoint: its place in the encoder, its class, its folder below the root.
+    """A module of a checkpoint: its name in the encoder, its `type`, its folder below the root.
 
-    `keywords`: what `encode` hands on to it; `parts`: the modules of a Router, each once.
+    `kind`: a key of `allowed.MODULES`; `keywords`: what `encode` hands on to it; `parts`: the
+    modules of a Router, each once.
     """
 
     name: str
-    kind: type[Module]
+    kind: str
     path: str
     keywords: tuple[str, ...] = ()
     parts: tuple[Part, ...] = field(default=())
 
+    def is_a(self, name: str) -> bool:
+        """Tell whether the module's class is sentence-transformers' of that name."""
+        return _is_a(self.kind, name)
+
     def transformers(self) -> Iterator[Part]:
         """Yield the parts that are transformers, itself included."""
-        if issubclass(self.kind, Transformer):
+        if self.is_a("Transformer"):
             yield self
         for part in self.parts:
             yield from part.transformers()
@@ -72,12 +75,12 @@ def inspect_folder(folder: Path) -> tuple[Part, ...]:
         elif path.name == "modules.json":
             _entries(path)
     if not (folder / "modules.json").is_file():
-        return (_part(folder, "0", Transformer, "", ()),)
+        return (_part(folder, "0", TRANSFORMER, "", ()),)
     return tuple(
         _part(
             folder,
             entry["name"],
-            MODULES[entry["type"]],
+            entry["type"],
             entry["path"],
             tuple(entry.get("kwargs") or ()),
         )
@@ -169,7 +172,7 @@ def _is_texts(value: Any) -> bool:
 def _check_modules(path: Path, names: list[Any]) -> None:
     foreign = [str(name) for name in names if not isinstance(name, str) or name not in MODULES]
     if foreign:
-        known = sorted({kind.__name__ for kind in MODULES.values()})
+        known = sorted({place.rpartition(".")[2] for place in MODULES.values()})
         raise InputError(
             path,
             f"modules that polybatch does not load ({', '.join(foreign)})",
@@ -185,9 +188,11 @@ def _check_path(where: Path, path: str) -> None:
         raise InputError(where, f"the path {path!r}", "a path within the folder", NO_CODE)
 
 
-def _part(
-    folder: Path, name: str, kind: type[Module], path: str, keywords: tuple[str, ...]
-) -> Part:
+def _is_a(kind: str, name: str) -> bool:
+    return MODULES[kind].rpartition(".")[2] == name and kind not in OURS
+
+
+def _part(folder: Path, name: str, kind: str, path: str, keywords: tuple[str, ...]) -> Part:
     """Return a module after checking its own configuration."""
     place = folder / path
     if any((place / each).is_file() for each in _PICKLES) and not any(place.glob("*" + _SAFE)):
@@ -197,11 +202,11 @@ def _part(
             "model.safetensors",
             "Fetch the safetensors file, or convert the weights where you trust them",
         )
-    if issubclass(kind, Router):
+    if _is_a(kind, "Router"):
         return Part(name, kind, path, keywords, tuple(_routes(folder, path)))
-    if issubclass(kind, Transformer):
+    if _is_a(kind, "Transformer"):
         _check_transformer(place)
-    elif issubclass(kind, Dense):
+    elif _is_a(kind, "Dense"):
         check_dense(place)
     return Part(name, kind, path, keywords)
 
@@ -216,11 +221,11 @@ def _routes(folder: Path, path: str) -> Iterator[Part]:
     _check_modules(where, list(types.values()))
     for name, kind in types.items():
         _check_path(where, name)
-        if not PureWindowsPath(name).parts or issubclass(MODULES[kind], Router):
+        if not PureWindowsPath(name).parts or _is_a(kind, "Router"):
             raise InputError(
                 where, f"{kind} in '{name}'", "modules in folders, no Router in a Router", NO_CODE
             )
-        yield _part(folder, name, MODULES[kind], f"{path}/{name}" if path else name, ())
+        yield _part(folder, name, kind, f"{path}/{name}" if path else name, ())
 
 
 def _check_transformer(place: Path) -> None:

@@ -5,27 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from sentence_transformers import SentenceTransformer
-
-from polybatch.encoders import hub
+from polybatch.encoders.light import Encoder, LightEncoder
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.encoder_rules import HUB_NAMES, encoder_mistakes
 
 
-def _use_multilingual(settings: EncoderSettings) -> SentenceTransformer:
-    return SentenceTransformer(modules=[UseMultilingual(settings.document_length)], device="cpu")
+def _use_multilingual(settings: EncoderSettings) -> Encoder:
+    return LightEncoder(UseMultilingual(settings.document_length))
 
 
-ENCODERS: dict[str, Callable[[EncoderSettings], SentenceTransformer]] = {
+def _from_hub(settings: EncoderSettings) -> Encoder:
+    from polybatch.encoders import hub  # takes seconds: a packaged encoder does without
+
+    return hub.load(settings)
+
+
+ENCODERS: dict[str, Callable[[EncoderSettings], Encoder]] = {
     "use-multilingual": _use_multilingual,
-    **dict.fromkeys(HUB_NAMES, hub.load),
+    **dict.fromkeys(HUB_NAMES, _from_hub),
 }
 """Name in params.yaml -> function that makes the untrained encoder; hub.load makes all others."""
 
 
-def load_encoder(settings: EncoderSettings) -> SentenceTransformer:
+def load_encoder(settings: EncoderSettings) -> Encoder:
     """Return the untrained encoder that `settings.name` names.
 
     InputError if the name is unknown, contradicts another setting, or its files are not there.
@@ -35,7 +39,7 @@ def load_encoder(settings: EncoderSettings) -> SentenceTransformer:
     if settings.name in ENCODERS:
         return ENCODERS[settings.name](settings)
     if "/" in settings.name or Path(settings.name).is_dir():
-        return hub.load(settings)
+        return _from_hub(settings)
     raise InputError(
         "encoder.name",
         f"'{settings.name}'",

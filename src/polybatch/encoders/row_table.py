@@ -16,7 +16,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from transformers import PreTrainedModel
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +96,8 @@ def trained_rows(encoder: nn.Module, ids: Iterable[int]) -> Iterator[list[RowTab
 
 
 def _swap(encoder: nn.Module) -> list[tuple[nn.Module, str, nn.Embedding]]:
+    from transformers import PreTrainedModel  # takes seconds: who only encodes does without
+
     models = [module for module in encoder.modules() if isinstance(module, PreTrainedModel)]
     words = {id(model.get_input_embeddings()) for model in models}
     swapped = []

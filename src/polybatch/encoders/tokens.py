@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sentence_transformers import SentenceTransformer
 from torch import Tensor
+
+from polybatch.encoders.light import Encoder
 
 _AT_ONCE = 1024  # texts tokenized together when they are only counted
 
@@ -26,7 +27,7 @@ class TokenCounts:
 
 
 @contextmanager
-def token_limit(encoder: SentenceTransformer, max_tokens: int) -> Iterator[None]:
+def token_limit(encoder: Encoder, max_tokens: int) -> Iterator[None]:
     """Cut texts after `max_tokens` tokens within the block, and as before after it."""
     before = encoder.max_seq_length
     encoder.max_seq_length = max_tokens
@@ -37,7 +38,7 @@ def token_limit(encoder: SentenceTransformer, max_tokens: int) -> Iterator[None]
 
 
 def features_of(
-    encoder: SentenceTransformer, texts: Sequence[str], max_tokens: int, prompt: str
+    encoder: Encoder, texts: Sequence[str], max_tokens: int, prompt: str
 ) -> dict[str, Tensor]:
     """Return the encoder's features of `texts` behind `prompt`, (B, longest)."""
     with token_limit(encoder, max_tokens):
@@ -45,7 +46,7 @@ def features_of(
     return features
 
 
-def padding_ids(encoder: SentenceTransformer) -> frozenset[int]:
+def padding_ids(encoder: Encoder) -> frozenset[int]:
     """Return the ids that tokenizers of an encoder fill short texts with."""
     tokenizers = [getattr(module, "tokenizer", None) for module in encoder.modules()]
     ids = {getattr(tokenizer, "pad_token_id", None) for tokenizer in tokenizers}
@@ -53,7 +54,7 @@ def padding_ids(encoder: SentenceTransformer) -> frozenset[int]:
 
 
 def count_tokens(
-    encoder: SentenceTransformer, texts: Sequence[str], max_tokens: int, prompt: str
+    encoder: Encoder, texts: Sequence[str], max_tokens: int, prompt: str
 ) -> TokenCounts:
     """Return tokens of each distinct text, prompt included, and whether it was cut to its length.
 
@@ -74,9 +75,7 @@ def count_tokens(
     return TokenCounts(counted, frozenset(seen))
 
 
-def _longer(
-    encoder: SentenceTransformer, full: list[str], max_tokens: int, prompt: str
-) -> set[str]:
+def _longer(encoder: Encoder, full: list[str], max_tokens: int, prompt: str) -> set[str]:
     if not full:
         return set()
     mask = features_of(encoder, full, max_tokens + 1, prompt)["attention_mask"]

@@ -13,8 +13,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from sentence_transformers.sentence_transformer.modules import InputModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from polybatch.encoders import packaged
 from polybatch.encoders.ngram import DIMENSIONS, Network
@@ -24,8 +23,10 @@ from polybatch.errors import InputError
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 
 
-class UseMultilingual(InputModule):  # type: ignore[misc]
+class UseMultilingual(nn.Module):
     """Token rows and n-gram network; texts in, unit vectors out.
+
+    It has the names that sentence-transformers calls in an input module.
 
     A saved folder holds the network and only the table rows that differ from the package's.
 

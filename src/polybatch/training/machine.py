@@ -36,8 +36,9 @@ def make_deterministic(seed: int, threads: int) -> None:
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
-    # On a GPU some operations have no deterministic form; there it only warns.
-    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    # On a GPU some operations have no deterministic form; there it only warns. The same as
+    # torch.use_deterministic_algorithms, which imports the compiler as well, a second's work.
+    torch.set_deterministic_debug_mode("warn" if torch.cuda.is_available() else "error")
 
 
 def device() -> str:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
-import itables
 import jinja2
 import vl_convert
 
@@ -113,7 +113,9 @@ def _read(name: str) -> str:
 
 
 def _read_library(name: str) -> str:
-    return (Path(itables.__file__).parent / "html" / name).read_text(encoding="utf-8")
+    # Found without importing the package, which brings pandas.
+    place = distribution("itables").locate_file(f"itables/html/{name}")
+    return Path(str(place)).read_text(encoding="utf-8")
 
 
 def _cell(value: Cell, decimals: int) -> str:

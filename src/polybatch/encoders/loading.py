@@ -1,0 +1,38 @@
+"""What every loading of weights needs: errors that name the folder, nothing drawn at random."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from polybatch.errors import InputError
+
+TRANSFORMER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+
+@contextmanager
+def loading(folder: Path) -> Iterator[None]:
+    """Name the folder in whatever loading it raises; fix what is drawn for absent heads.
+
+    The libraries raise errors of any kind when a file is not what it claims to be.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            yield
+    except InputError:
+        raise
+    except BaseException as error:
+        # A panic of the tokenizers library is not an Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        first = next(iter(str(error).strip().splitlines()), "")
+        raise InputError(
+            folder,
+            f"no loadable encoder ({type(error).__name__}: {first[:200]})",
+            "a folder saved by sentence-transformers or by transformers, weights as safetensors",
+            f"Look for its files ({', '.join(TRANSFORMER_FILES)}) and fetch what is missing",
+        ) from error

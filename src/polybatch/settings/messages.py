@@ -35,6 +35,13 @@ _OBJECTS = {
 }
 
 
+MOVED = {
+    "evaluation.resamples": "statistics.resamples",
+    "evaluation.confidence": "statistics.confidence",
+}
+"""Keys of earlier versions, and where they stand now."""
+
+
 def explained(
     error: ValidationError, schema: Part, file: ParamsFile
 ) -> Iterator[tuple[Key, InputError]]:
@@ -89,6 +96,8 @@ def _words(kind: str, key: Key, part: Part, value: Any) -> tuple[str, str, str]:
         return "nothing", "a value (no number is implied)", f"Add '{key[-1]}:' below '{section}'"
     if kind == "unexpected_keyword_argument":
         known = list(part["properties"])
+        if now := MOVED.get(dotted(key)):
+            return "a key of an earlier version", f"it as {now}", f"Move it to {now}"
         do = did_you_mean(str(key[-1]), known, "Remove it")
         return "an unknown key", f"one of {', '.join(known)}", do
     if kind == "repeated":

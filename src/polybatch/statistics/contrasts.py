@@ -19,7 +19,9 @@ from polybatch.statistics.significance import DIGITS
 CONTRASTS = pl.Schema(
     {
         "dataset": pl.String,
+        "kind": pl.String,
         "setting": pl.String,
+        "group": pl.String,
         "measure": pl.String,
         "first": pl.String,
         "second": pl.String,
@@ -41,7 +43,7 @@ CONTRASTS = pl.Schema(
         "outcome": pl.String,
     }
 )
-"""A row a dataset, setting and contrast. `difference`: first minus second. `p_corrected`: max-|t|
+"""A row a dataset, view (breakdowns.View) and contrast; claims are those of the kind `setting`. `difference`: first minus second. `p_corrected`: max-|t|
 over all rows, `p_holm` Holm's over the same. `detectable`: the smallest difference found with 80%
 power after correction; `margin`: half of the interval, which the smallest difference has to exceed
 for two equal arms to be called equal. `error`, `freedom`: standard error and degrees of freedom,
@@ -57,18 +59,18 @@ def tested_contrasts(
     rule: Rule,
     draws: int,
     seed: int,
+    kind: str = "setting",
 ) -> pl.DataFrame:
-    """Return CONTRASTS of `pairs` (first, second) in the settings of every dataset.
+    """Return CONTRASTS of `pairs` (first, second) in the views of a kind, of every dataset.
 
-    `scored`: one a dataset, of the measure that claims are about; views of another kind than
-    `setting` are left out.
+    `scored`: one a dataset, of the measure that claims are about.
     """
-    parts = [part.only(lambda view: view.kind == "setting") for part in scored]
+    parts = [part.only(lambda view: view.kind == kind) for part in scored]
     if not pairs:
         return CONTRASTS.to_frame()
     tested = [_tested(part.testable(), pairs) for part in parts]
     enough = [one for one in tested if one.estimates[0].value.size]
-    chance = stream(seed, "contrasts")
+    chance = stream(seed, "contrasts", kind)
     found = family(enough, chance, draws, rule.confidence) if enough else Corrected([], np.nan)
     corrected = iter(found.p)
     rows = []
@@ -113,7 +115,8 @@ def _rows(
             known = [float(x) if sure and np.isfinite(x) else None for x in numbers]
             rows.append(
                 (
-                    *(part.dataset, view.setting, part.measure, first, second),
+                    *(part.dataset, view.kind, view.setting, view.group),
+                    *(part.measure, first, second),
                     *(float(one.value[v]), *known),
                     *(part.seeds(first, second), int(part.clusters[v]), part.level, ""),
                 )

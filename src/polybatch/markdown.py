@@ -85,7 +85,9 @@ def probability(value: float | None) -> str:
     """Return p with four digits.
 
     Example:
-        >>> probability(0.00012)
-        '0.0001'
+        >>> probability(0.00012), probability(0.00001)
+        ('0.0001', '<0.0001')
     """
-    return MISSING if value is None else f"{value:.4f}"
+    if value is None:
+        return MISSING
+    return f"{value:.4f}" if value >= 0.00005 else "<0.0001"

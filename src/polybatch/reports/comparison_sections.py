@@ -18,7 +18,7 @@ from polybatch.statistics.breakdowns import (
     seen_views,
     setting_views,
 )
-from polybatch.statistics.decisions import DECIDED, Difference, Rule, decide
+from polybatch.statistics.decisions import DECIDED
 
 TRAINED, ENCODER = "language of the training data", "language of the encoder"
 MEASURED = "language that the encoder tells apart"
@@ -81,7 +81,7 @@ def pool_section(sure: pl.DataFrame, measure: str) -> str:
 
 
 def view_sections(
-    sure: pl.DataFrame, measure: str, baseline: str, rule: Rule, flagged: Collection[str] = ()
+    sure: pl.DataFrame, measure: str, baseline: str, flagged: Collection[str] = ()
 ) -> str:
     """Return one table a dataset, view and setting: its groups down, strategies across.
 
@@ -102,19 +102,19 @@ def view_sections(
     ):
         title = _TITLES.get(str(kind), str(kind))
         parts.append(f"### {escape(str(dataset))}, {setting}: {title}")
-        parts.append(markdown(difference_table(part, baseline, rule, flagged)))
+        parts.append(markdown(difference_table(part, baseline, flagged)))
     return "\n\n".join(parts)
 
 
 def difference_table(
-    part: pl.DataFrame, baseline: str, rule: Rule, flagged: Collection[str] = ()
+    part: pl.DataFrame, baseline: str, flagged: Collection[str] = ()
 ) -> pl.DataFrame:
     """Return groups down, the baseline's value and the others' differences across, as Markdown."""
     groups = part["group"].unique(maintain_order=True).to_list()
     labels = [escape(group) + f" {_FLAG}" * (group in flagged) for group in groups]
     columns: dict[str, list[str]] = {"group": labels}
     for (strategy,), rows in part.group_by("strategy", maintain_order=True):
-        cells = {row["group"]: _cell(row, rule) for row in rows.iter_rows(named=True)}
+        cells = {row["group"]: _cell(row) for row in rows.iter_rows(named=True)}
         columns[escape(str(strategy))] = [cells.get(group, MISSING) for group in groups]
     frame = pl.DataFrame(columns)
     first = escape(baseline)
@@ -185,21 +185,15 @@ def exposure_section(plans: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _cell(row: Mapping[str, Any], rule: Rule) -> str:
+def _cell(row: Mapping[str, Any]) -> str:
     low, high = row["difference_low"], row["difference_high"]
     if row["difference"] is None:
         return number(row["value"])
     shown = number(row["difference"], sign=True)
     if low is None or high is None:
         return shown
-    shown = f"**{shown}**" if decide(difference_in(row), rule) in DECIDED else shown
+    shown = f"**{shown}**" if row["outcome"] in DECIDED else shown
     return f"{shown} {span(low, high)}"
-
-
-def difference_in(row: Mapping[str, Any]) -> Difference:
-    """Return what a row of significance.SIGNIFICANCE says of a difference, for `decisions`."""
-    names = ("difference", "difference_low", "difference_high", "p_holm", "seeds", "clusters")
-    return Difference(*(row[name] for name in names))
 
 
 def _number(value: float | None) -> str:

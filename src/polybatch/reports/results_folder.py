@@ -21,6 +21,7 @@ from polybatch.settings.load import load
 from polybatch.settings.study import Trial
 from polybatch.statistics.arms import ArmKind
 from polybatch.statistics.clusters import Clusters, Pool, clusters_of, pool_of
+from polybatch.statistics.contrasts import CONTRASTS
 from polybatch.statistics.decisions import Rule
 from polybatch.statistics.seeds import mean_scores
 
@@ -89,6 +90,12 @@ class Study:
     def by_seed(self, folder: str, name: str) -> list[Any]:
         """Return a row's JSON files below results/<folder>, one a training."""
         return [self.json(folder, f"{trial}.json") for trial in self.kinds[name].trials]
+
+    @property
+    def contrasts(self) -> pl.DataFrame:
+        """What compare wrote of the declared contrasts (CONTRASTS), empty before it ran."""
+        path = self.folder / "results" / "contrasts.csv"
+        return pl.read_csv(path, schema=CONTRASTS) if path.is_file() else CONTRASTS.to_frame()
 
     def trial_scores(self, trial: str) -> pl.DataFrame:
         """Return the scores (evaluation.SCORES) of a trial, such as `hybrid/0`."""

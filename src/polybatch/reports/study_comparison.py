@@ -85,7 +85,7 @@ def compare_study(study: Study) -> StudyComparison:
         "What each strategy was asked": exposure_section(plans),
         "Language bias": bias_section(bias),
         "Which languages gain or lose": view_sections(
-            sure, headline, baseline, rule, collapsed(bias)
+            sure, headline, baseline, collapsed(bias)
         ),
     }
     notes = collapse_notes(bias)
@@ -108,7 +108,7 @@ def _tested(
         known, kind = frozenset(there - collapsed(bias)), MEASURED
     views = study_views(headline, study.trained_languages, known, kind)
     scored = read_arms(study.kinds, study.trial_scores, study.clusters, views)
-    sure = assess(scored, config.study.baseline, rule.confidence)
+    sure = assess(scored, config.study.baseline, rule)
     claims = [part for part in scored if part.measure == headline]
     tables = [
         tested_contrasts(claims, settings.pairs, rule, settings.resamples, _seed(study), each)

@@ -8,13 +8,15 @@ several seeds, over trainings too (`statistics.multi_reader`). Claims are the de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
+from polybatch.statistics.decisions import Difference, Rule, decide
 from polybatch.statistics.family import holm
 from polybatch.statistics.multi_reader import Estimate, Float64, estimate
 
@@ -37,25 +39,54 @@ SIGNIFICANCE = pl.Schema(
         "difference_high": pl.Float64,
         "p": pl.Float64,
         "p_holm": pl.Float64,
+        "outcome": pl.String,
     }
 )
 """A row an arm and view. Differences are to the baseline, null for itself. `seeds`: the fewest
 trainings in the difference (of the baseline: its own), null where nothing was trained. Intervals
 and p are null with fewer than five clusters. `p_holm`: over all comparisons of the same dataset,
-measure, kind and setting, which is one table."""
+measure, kind and setting, which is one table. `outcome`: the decision (decisions.Outcome) on the
+difference with that p."""
 
 DIGITS = 7
 """Decimals of scores and p in files: what machines compute alike."""
 
 
-def assess(scored: Sequence[Scored], baseline: str, confidence: float) -> pl.DataFrame:
-    """Return SIGNIFICANCE: every view of every arm with intervals, and its difference to the
-    baseline's.
+def assess(scored: Sequence[Scored], baseline: str, rule: Rule) -> pl.DataFrame:
+    """Return SIGNIFICANCE: all views of all arms with intervals, and differences to the baseline.
+
+    Example:
+        >>> from polybatch.evaluation.scores import SCORES
+        >>> from polybatch.statistics.arms import ArmKind, read_arms
+        >>> from polybatch.statistics.breakdowns import setting_views
+        >>> from polybatch.statistics.clusters import Clusters
+        >>> def scores(trial):
+        ...     return pl.DataFrame(
+        ...         [("d", "mono", "en", "en", f"i{n}", "AP", n / 8 + (trial == "b") / 9)
+        ...          for n in range(6)], SCORES, orient="row")
+        >>> each = pl.DataFrame({"item_id": [f"i{n}" for n in range(6)], "cluster": range(6)})
+        >>> scored = read_arms({name: ArmKind((name,), False) for name in "ab"}, scores,
+        ...                    {"d": Clusters("item_id", each)}, lambda lists, _: setting_views(lists))
+        >>> found = assess(scored, "a", Rule(0.005, 0.95)).filter(strategy="b")
+        >>> found.select("difference", "difference_low", "outcome").row(0)
+        (0.1111111, 0.1111111, 'better')
     """
     frames = [
-        _frame(part, name, baseline, confidence) for part in scored for name in part.arms
+        _frame(part, name, baseline, rule.confidence) for part in scored for name in part.arms
     ]
-    return _corrected(pl.concat(frames)).match_to_schema(SIGNIFICANCE)
+    table = _corrected(pl.concat(frames))
+    outcomes = [
+        None if row["difference"] is None else decide(difference_in(row), rule)
+        for row in table.iter_rows(named=True)
+    ]
+    found = table.with_columns(outcome=pl.Series(outcomes, dtype=pl.String))
+    return found.match_to_schema(SIGNIFICANCE)
+
+
+def difference_in(row: Mapping[str, Any]) -> Difference:
+    """Return what a row of SIGNIFICANCE says of a difference, for `decisions`."""
+    names = ("difference", "difference_low", "difference_high", "p_holm", "seeds", "clusters")
+    return Difference(*(row[name] for name in names))
 
 
 def _frame(part: Scored, name: str, baseline: str, confidence: float) -> pl.DataFrame:

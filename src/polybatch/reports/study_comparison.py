@@ -32,7 +32,7 @@ from polybatch.reports.contrasts import (
 from polybatch.reports.languages import collapsed, collapse_notes
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import read_arms
-from polybatch.statistics.contrasts import tested_contrasts
+from polybatch.statistics.contrasts import contrast_table
 from polybatch.statistics.decisions import Rule
 from polybatch.statistics.meta_analysis import pool
 from polybatch.statistics.seeds import mean_numbers, seeds_section, spread_over_seeds
@@ -111,7 +111,7 @@ def _tested(
     sure = assess(scored, config.study.baseline, rule)
     claims = [part for part in scored if part.measure == headline]
     tables = [
-        tested_contrasts(claims, settings.pairs, rule, settings.resamples, _seed(study), each)
+        contrast_table(claims, settings.pairs, rule, settings.resamples, _seed(study), each)
         for each in ("setting", kind)
     ]
     return sure, pl.concat(tables), kind

@@ -12,7 +12,7 @@ from polybatch.randomness import stream
 from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
 from polybatch.statistics.decisions import Difference, Outcome, Rule, decide
-from polybatch.statistics.family import Corrected, Tested, family, holm
+from polybatch.statistics.family import Corrected, Claims, family, holm
 from polybatch.statistics.multi_reader import Estimate, Float64, estimate
 from polybatch.statistics.significance import DIGITS
 
@@ -53,7 +53,7 @@ than five clusters, or (`from_seeds`) with one training."""
 POWER = 0.8
 
 
-def tested_contrasts(
+def contrast_table(
     scored: Sequence[Scored],
     pairs: Sequence[tuple[str, str]],
     rule: Rule,
@@ -90,9 +90,9 @@ def tested_contrasts(
     return table.with_columns(outcome=pl.Series(outcomes, dtype=pl.String))
 
 
-def _tested(part: Scored, pairs: Sequence[tuple[str, str]]) -> Tested:
+def _tested(part: Scored, pairs: Sequence[tuple[str, str]]) -> Claims:
     contrasts = [part.contrast(*pair) for pair in pairs]
-    return Tested(part.arms, contrasts, [estimate(part.arms, one) for one in contrasts])
+    return Claims(part.arms, contrasts, [estimate(part.arms, one) for one in contrasts])
 
 
 def _rows(

@@ -43,7 +43,7 @@ def holm(p: Float64) -> Float64:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Claims:
     """What is tested in one dataset: its arms, contrasts and their estimates."""
 
     arms: Mapping[str, Arm]
@@ -63,7 +63,7 @@ class Corrected:
 
 
 def family(
-    tested: Sequence[Tested], chance: np.random.Generator, draws: int, confidence: float
+    tested: Sequence[Claims], chance: np.random.Generator, draws: int, confidence: float
 ) -> Corrected:
     """Correct all contrasts in all views of all datasets together, by max-|t|.
 
@@ -112,7 +112,7 @@ def _root(correlation: Float64) -> Float64:
     return np.asarray(root / np.where(lengths > 0, lengths, 1))
 
 
-def correlation(tested: Tested) -> Float64:
+def correlation(tested: Claims) -> Float64:
     """Return the correlation (F, F) of a dataset's estimates: clusters and arms in common."""
     arms, contrasts = tested.arms, tested.contrasts
     added = [influence(arms, one) for one in contrasts]  # (G, V) each

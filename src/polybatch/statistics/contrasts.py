@@ -38,6 +38,7 @@ CONTRASTS = pl.Schema(
         "from_seeds": pl.Float64,
         "from_clusters": pl.Float64,
         "seeds": pl.Int64,
+        "items": pl.Int64,
         "clusters": pl.Int64,
         "level": pl.String,
         "outcome": pl.String,
@@ -118,7 +119,8 @@ def _rows(
                     *(part.dataset, view.kind, view.setting, view.group),
                     *(part.measure, first, second),
                     *(float(one.value[v]), *known),
-                    *(part.seeds(first, second), int(part.clusters[v]), part.level, ""),
+                    *(part.seeds(first, second), part.items[v], int(part.clusters[v])),
+                    *(part.level, ""),
                 )
             )
     return rows

@@ -53,8 +53,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "dapt.*": ADAPTED,
     "evaluation.measures": "evaluate compare report",
     "evaluation.run_depth": "evaluate",
-    "evaluation.resamples": "compare",
-    "evaluation.confidence": "compare",
+    "statistics.*": "compare",
     "strategies.dapt-mono.start": "start batches dapt compare report",  # the only one from dapt
     "strategies.*.start": "start batches compare report",
     "strategies.*.*": "batches compare report",
@@ -63,7 +62,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "notify.*": "",
 }
 WORDS = ("bf16", "fp32", "mean", "report", "remove", "train", "all", "heldout", "evaluate", "text",
-         "mono", "crop", "tsdae", "mlm", "equal", "pairs", "item", "skip", "wait", "UTC", "hybrid",
+         "mono", "hybrid - x-y", "crop", "tsdae", "mlm", "equal", "pairs", "item", "skip", "wait", "UTC", "hybrid",
          "AP", "nDCG@10", "base", "dapt", "1 2 3 4 5", "x", "inputs/faq", "use-multilingual",
          "xquad-r", "local", "https://example.org/a",
          "zero-shot", "x-y", "ray", "Africa/Lagos")  # fmt: skip

@@ -42,6 +42,12 @@ PARAMS = {
         "match_budget": False,
         "exposure": "item",
     },
+    "statistics": {
+        "contrasts": ["hybrid - zero-shot"],
+        "smallest_difference": 0.5,
+        "resamples": 1000,
+        "confidence": 0.95,
+    },
     "strategies": {
         "zero-shot": {"start": "base", "batches": "none"},
         "hybrid": {"start": "base", "batches": "hybrid", "cross_ratio": 0.5},
@@ -144,6 +150,9 @@ def test_a_study_ends_with_a_table_of_strategies(studied: Workspace) -> None:
     assert "| zero-shot |" in report
     assert "| hybrid |" in report
     assert "templated text" in report
+    assert "One training: intervals do not include chance of training." in report
+    contrasts = pl.read_csv(studied.folder / "results/contrasts.csv").filter(kind="setting")
+    assert contrasts["outcome"].to_list() == ["one training"] * 3
     table = pl.read_csv(studied.folder / "results/compare.csv")
     assert set(table["strategy"]) == set(PARAMS["strategies"])
     assert table["value"].is_between(0, 1).all()
@@ -261,7 +270,8 @@ def test_tables_show_mean_and_spread_over_seeds(again: Workspace) -> None:
     spread = whole / 4 * 2**0.5  # two values that stand whole / 2 apart
     cell = f"{100 * whole * 0.75:.1f} ± {100 * spread:.1f}"
     assert cell in report.replace("**", "")
-    assert "smaller than seed noise" in report
+    assert "Two trainings: intervals include chance of training, but decide nothing." in report
+    assert "beats" not in report
     row = pl.read_csv(results / "seeds.csv").row(
         by_predicate=(pl.col("strategy") == "hybrid")
         & (pl.col("setting") == "mono")

@@ -61,7 +61,7 @@ def contrast_mistakes(
         missing = [name for name in (first, second) if name not in arms]
         for name in missing:
             expected = f"names of this file ({', '.join(arms)})"
-            yield f"'{name}' in '{text}'", expected, did_you_mean(name, arms, "Choose one")
+            yield f"'{name}' in '{text}'", expected, did_you_mean(name, arms, "Remove the contrast")
         if first == second:
             yield f"'{text}'", "two different names", "Name another"
         elif frozenset((first, second)) in seen:

@@ -35,7 +35,7 @@ CLUSTERS, ITEMS, SEEDS, RATIOS = (30, 48, 240), (1, 5, 25), (2, 3, 5), (0.0, 0.1
 
 @dataclass(frozen=True)
 class Cell:
-    """`ratio`: standard deviation of a training over that of a cluster; `sparse`: scores 0 and 1."""
+    """`ratio`: a training's standard deviation over a cluster's; `sparse`: scores 0 and 1."""
 
     clusters: int
     items: int

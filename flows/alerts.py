@@ -205,9 +205,7 @@ def _last_good(root: Path, measure: str) -> Good:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value["measure"] != measure:
             return Good({}, {})
-        return Good(
-            dict(value["scores"]), dict(value["lows"]), dict(value.get("outcomes", {}))
-        )
+        return Good(dict(value["scores"]), dict(value["lows"]), dict(value.get("outcomes", {})))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             path,
@@ -224,9 +222,7 @@ def _line(drop: Mapping[str, Any], measure: str) -> str:
     )
 
 
-def _page(
-    lines: list[str], stale: list[str], compared: bool, config: Config, sent: str
-) -> str:
+def _page(lines: list[str], stale: list[str], compared: bool, config: Config, sent: str) -> str:
     notify, seeds = config.notify, config.study.seeds
     page = ["# Alerts", ""]
     page += [f"- {line}" for line in lines]

@@ -135,7 +135,9 @@ def _pair(text: str) -> LanguagePair:
 def _plan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--difference", type=float, required=True, help="in points, to be found")
     parser.add_argument(
-        "--seed-ratio", type=float, help="assumed: standard deviation of a training over a cluster's"
+        "--seed-ratio",
+        type=float,
+        help="assumed: standard deviation of a training over a cluster's",
     )
     parser.add_argument("--cluster-sd", type=float, help="assumed: in points (default: as found)")
     parser.add_argument("--clusters", type=int, default=50, help="assumed: clusters of questions")
@@ -152,8 +154,6 @@ def _plan(chosen: argparse.Namespace) -> str:
 
 COMMANDS: dict[str, Command] = {
     "compare": Command("Two strategies side by side", _compare_arguments, _compare),
-    "plan-study": Command(
-        "Trainings and questions that find a difference", _plan_arguments, _plan
-    ),
+    "plan-study": Command("Trainings and questions that find a difference", _plan_arguments, _plan),
     "runs": Command("TREC runs and qrels, a file a pair of languages", _runs_arguments, _runs),
 }

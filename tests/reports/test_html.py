@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, table
-from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.contrasts import decided, headlines
+from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.html.dvc_page import dvc_page
 from polybatch.reports.html.explorer import Asked, Question, explorer, questions
 from polybatch.reports.html.page import Report, page

@@ -13,7 +13,9 @@ def _dataset(groups: list[str | None], documents: list[str | None] | None = None
     corpus = pl.DataFrame({"doc_id": ids, "lang": "en", "group_id": groups})
     if documents is not None:
         corpus = corpus.with_columns(document_id=pl.Series(documents, dtype=pl.String))
-    qrels = pl.DataFrame({"item_id": [f"i{n}" for n in range(4)], "doc_id": ids[:4], "relevance": 1})
+    qrels = pl.DataFrame(
+        {"item_id": [f"i{n}" for n in range(4)], "doc_id": ids[:4], "relevance": 1}
+    )
     return Dataset("d", pl.DataFrame(), corpus, qrels)
 
 

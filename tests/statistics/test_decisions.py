@@ -1,4 +1,4 @@
-"""One decision on a difference, by hand, and as laws: what is said holds of interval, p and seeds."""
+"""One decision on a difference, by hand, and as laws: what is said of interval, p and seeds."""
 
 from __future__ import annotations
 

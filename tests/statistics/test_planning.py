@@ -20,7 +20,9 @@ def test_without_training_the_power_is_that_of_the_t_test() -> None:
         difference = detectable(found, 1, clusters, 0.05)
         limit = stats.t.isf(0.025, clusters - 1)
         shift = difference / (0.04 / math.sqrt(clusters))
-        power = stats.nct.sf(limit, clusters - 1, shift) + stats.nct.cdf(-limit, clusters - 1, shift)
+        power = stats.nct.sf(limit, clusters - 1, shift) + stats.nct.cdf(
+            -limit, clusters - 1, shift
+        )
         assert power == pytest.approx(0.8, abs=0.01)
 
 

@@ -114,14 +114,21 @@ def test_items_of_one_cluster_are_one_observation() -> None:
     truth = stats.ttest_rel(b, a)
     assert found["p"] == pytest.approx(truth.pvalue, abs=1e-6)
     low, high = truth.confidence_interval(0.95)
-    assert (found["difference_low"], found["difference_high"]) == pytest.approx((low, high), abs=1e-6)
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx(
+        (low, high), abs=1e-6
+    )
     assert (found["items"], found["clusters"]) == (40, 8)
 
 
 def test_seeds_widen_the_interval_and_arms_of_one_plan_are_paired() -> None:
     frames = {"a": _scores(1, 30), "b": _scores(1, 30, gain=0.0)}
-    trials = {f"{name}/{seed}": frames[name].with_columns(
-        score=(pl.col("score") + 0.03 * (seed - 1)).clip(0, 2)) for name in frames for seed in range(3)}
+    trials = {
+        f"{name}/{seed}": frames[name].with_columns(
+            score=(pl.col("score") + 0.03 * (seed - 1)).clip(0, 2)
+        )
+        for name in frames
+        for seed in range(3)
+    }
 
     def kinds(plan: str | None) -> dict[str, ArmKind]:
         return {

@@ -56,8 +56,8 @@ class Scores:
     queries, then over languages (mono), pairs (cross), or query languages (multi: the pool).
     `counts`: {dataset: {setting: {"lists", "judged", "not_judged"}}}, a list being one of those.
     A setting that a dataset does not have (`cross` with one language, `multi` with documents in
-    one) is in `counts` with 0 lists, and not in `summary`. `heatmap`: HEATMAP. `runs`: ranks.TOP. `relevant`: the ranks of
-    the relevant documents.
+    one) is in `counts` with 0 lists, and not in `summary`. `heatmap`: HEATMAP. `runs`: ranks.TOP.
+    `relevant`: the ranks of the relevant documents.
     """
 
     per_query: pl.DataFrame

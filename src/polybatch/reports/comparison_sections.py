@@ -94,9 +94,7 @@ def view_sections(
     ]
     if flagged:
         parts.append(f"{_FLAG}: different texts of this language look the same to the encoder.")
-    rows = sure.filter(
-        pl.col("measure") == measure, ~pl.col("kind").is_in(["setting", POOL_MEAN])
-    )
+    rows = sure.filter(pl.col("measure") == measure, ~pl.col("kind").is_in(["setting", POOL_MEAN]))
     for (dataset, kind, setting), part in rows.group_by(
         "dataset", "kind", "setting", maintain_order=True
     ):

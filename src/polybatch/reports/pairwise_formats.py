@@ -136,7 +136,15 @@ def tables(found: SideBySide) -> dict[str, pl.DataFrame]:
                 )
                 for row in part.iter_rows(named=True)
             ],
-            [str(kind), found.first, found.second, "difference", "interval", "p (corrected)", "decision"],
+            [
+                str(kind),
+                found.first,
+                found.second,
+                "difference",
+                "interval",
+                "p (corrected)",
+                "decision",
+            ],
             orient="row",
         )
     return shown

@@ -29,7 +29,7 @@ from polybatch.reports.contrasts import (
     known_section,
     pooled_section,
 )
-from polybatch.reports.languages import collapsed, collapse_notes
+from polybatch.reports.languages import collapse_notes, collapsed
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import read_arms
 from polybatch.statistics.contrasts import contrast_table
@@ -84,9 +84,7 @@ def compare_study(study: Study) -> StudyComparison:
         "The pool's two means": pool_section(sure, headline),
         "What each strategy was asked": exposure_section(plans),
         "Language bias": bias_section(bias),
-        "Which languages gain or lose": view_sections(
-            sure, headline, baseline, collapsed(bias)
-        ),
+        "Which languages gain or lose": view_sections(sure, headline, baseline, collapsed(bias)),
     }
     notes = collapse_notes(bias)
     text = report(table, baseline, budgets, made, sections, sure, [*lines, *notes], bold)

@@ -69,7 +69,8 @@ class Scored:
         """Return the same with the views that are chosen."""
         kept = [number for number, view in enumerate(self.views) if chosen(view)]
         arms = {name: _columns(arm, kept) for name, arm in self.arms.items()}
-        views, items = (tuple(each[n] for n in kept) for each in (self.views, self.items))
+        views = tuple(self.views[n] for n in kept)
+        items = tuple(self.items[n] for n in kept)
         return Scored(self.dataset, self.measure, self.level, views, items, arms, self.kinds)
 
     def testable(self) -> Scored:

@@ -27,7 +27,8 @@ FEW, LEAST = 10, 5
 @dataclass(frozen=True)
 class Clusters:
     """`level`: the column that declares them, `item_id` where no source does. `of`: item_id,
-    cluster (a number from 0)."""
+    cluster (a number from 0).
+    """
 
     level: str
     of: pl.DataFrame

@@ -12,7 +12,7 @@ from polybatch.randomness import stream
 from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
 from polybatch.statistics.decisions import Difference, Outcome, Rule, decide
-from polybatch.statistics.family import Corrected, Claims, family, holm
+from polybatch.statistics.family import Claims, Corrected, family, holm
 from polybatch.statistics.multi_reader import Estimate, Float64, estimate
 from polybatch.statistics.significance import DIGITS
 
@@ -44,12 +44,14 @@ CONTRASTS = pl.Schema(
         "outcome": pl.String,
     }
 )
-"""A row a dataset, view (breakdowns.View) and contrast; claims are those of the kind `setting`. `difference`: first minus second. `p_corrected`: max-|t|
-over all rows, `p_holm` Holm's over the same. `detectable`: the smallest difference found with 80%
-power after correction; `margin`: half of the interval, which the smallest difference has to exceed
-for two equal arms to be called equal. `error`, `freedom`: standard error and degrees of freedom,
-made of `from_seeds` and `from_clusters`, variances. Empty where nothing can be said: with fewer
-than five clusters, or (`from_seeds`) with one training."""
+"""A row a dataset, view (breakdowns.View) and contrast; claims are those of the kind `setting`.
+
+`difference`: first minus second. `p_corrected`: max-|t| over all rows of a kind, `p_holm` Holm's
+over the same. `detectable`: the smallest difference found with 80% power after correction;
+`margin`: half of the interval, which the smallest difference has to exceed for two equal arms to be
+called equal. `error`, `freedom`: standard error and degrees of freedom, made of `from_seeds` and
+`from_clusters`, variances. Null where nothing can be said: with fewer than five clusters, or
+(`from_seeds`) with one training."""
 
 POWER = 0.8
 
@@ -101,7 +103,7 @@ def _rows(
 ) -> list[tuple[object, ...]]:
     """Return rows of CONTRASTS; `p` (K, V') of the views with enough clusters, in their order."""
     rows: list[tuple[object, ...]] = []
-    enough = list(np.flatnonzero(part.clusters >= LEAST))
+    enough = [int(v) for v in np.flatnonzero(part.clusters >= LEAST)]
     for k, (first, second) in enumerate(pairs):
         one = estimate(part.arms, part.contrast(first, second))
         low, high = one.interval(rule.confidence)
@@ -109,7 +111,7 @@ def _rows(
         for v, view in enumerate(part.views):
             sure = v in enough
             numbers = (
-                low[v], high[v], one.p[v], p[k, enough.index(v)] if sure else np.nan, np.nan,
+                low[v], high[v], one.p[v], float(p[k][enough.index(v)]) if sure else np.nan, np.nan,
                 reach[v], (high[v] - low[v]) / 2, one.error[v], one.freedom[v],
                 _digits(one.from_seeds[v]), _digits(one.from_clusters[v]),
             )  # fmt: skip

@@ -52,8 +52,8 @@ def mean_scores(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     keys = [name for name in frames[0].columns if name != "score"]
     first = frames[0].with_row_index("row")
     summed = first.select("row", *keys, "score")
-    for number, frame in enumerate(frames[1:]):
-        other = frame.select(*keys, pl.col("score").alias(f"score {number}"))
+    for position, frame in enumerate(frames[1:]):
+        other = frame.select(*keys, pl.col("score").alias(f"score {position}"))
         summed = summed.join(other, on=keys, how="left", validate="1:1", nulls_equal=True)
     columns = [name for name in summed.columns if name.startswith("score")]
     return (

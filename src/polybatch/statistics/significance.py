@@ -66,7 +66,8 @@ def assess(scored: Sequence[Scored], baseline: str, rule: Rule) -> pl.DataFrame:
         ...          for n in range(6)], SCORES, orient="row")
         >>> each = pl.DataFrame({"item_id": [f"i{n}" for n in range(6)], "cluster": range(6)})
         >>> scored = read_arms({name: ArmKind((name,), False) for name in "ab"}, scores,
-        ...                    {"d": Clusters("item_id", each)}, lambda lists, _: setting_views(lists))
+        ...                    {"d": Clusters("item_id", each)},
+        ...                    lambda lists, _: setting_views(lists))
         >>> found = assess(scored, "a", Rule(0.005, 0.95)).filter(strategy="b")
         >>> found.select("difference", "difference_low", "outcome").row(0)
         (0.1111111, 0.1111111, 'better')

@@ -54,7 +54,8 @@ def pareto(points: Mapping[str, tuple[float, float]]) -> set[str]:
 def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[str]) -> Spec | None:
     """Return monolingual against cross-lingual scores with intervals, or None without both.
 
-    `sure`: significance.SIGNIFICANCE. The line joins the strategies that no other has both higher scores than.
+    `sure`: significance.SIGNIFICANCE. The line joins the strategies that no
+    other is above in both.
     """
     rows = sure.filter(dataset=dataset, measure=measure, kind="setting")
     found: dict[str, dict[str, Any]] = {name: {"strategy": name} for name in names}

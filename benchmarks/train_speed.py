@@ -36,12 +36,13 @@ from torch.nn import functional
 
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.packaged import resource
-from polybatch.encoders.row_table import RowAdam, RowTable, clip_gradients
+from polybatch.encoders.row_table import RowTable
 from polybatch.encoders.tokens import token_limit
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.training import TrainingSettings
 from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import keep_freed_memory, make_deterministic
+from polybatch.training.row_adam import RowAdam, clip_gradients
 
 PAIRS, THREADS, QUERY, DOCUMENT = 64, 2, 24, 160
 LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", QUERY, DOCUMENT, 256)

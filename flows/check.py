@@ -18,6 +18,7 @@ from polybatch.files import refuse_special_files
 from polybatch.settings.config import Config
 from polybatch.settings.data import NO_FOLDER
 from polybatch.settings.load import load
+from polybatch.settings.moved import upgrade_hint
 from polybatch.utf8 import use_utf8
 from polybatch.versions.record import VERSIONS, older_code, older_code_message
 
@@ -38,7 +39,7 @@ def check_params(root: Path) -> Config:
             f"{path} {key}.folder",
             "nothing",
             f"a folder that DVC can depend on; {NO_FOLDER} where there are no files of yours",
-            f"Add `folder: {NO_FOLDER}` below {key}",
+            f"Add `folder: {NO_FOLDER}` below {key}{upgrade_hint(f'{key}.folder')}",
         )
         for key, value in {**sections, "encoder": raw["encoder"]}.items()
         if "folder" not in value

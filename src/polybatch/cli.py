@@ -21,6 +21,7 @@ from polybatch.reports.pairwise_formats import FORMATS
 from polybatch.reports.results_folder import Study
 from polybatch.reports.study_plan import Assumed, study_plan
 from polybatch.retrieval.trec import write_pair
+from polybatch.settings.upgrade import upgrade
 from polybatch.utf8 import use_utf8
 from polybatch.versions.code_digest import STAGES, stage_names
 
@@ -125,6 +126,19 @@ def _runs(chosen: argparse.Namespace) -> str:
     return f"{count} files in {chosen.out}"
 
 
+def _upgrade_arguments(parser: argparse.ArgumentParser) -> None:
+    words = "studies or presets (default: params.yaml)"
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help=words)
+
+
+def _upgrade(chosen: argparse.Namespace) -> str:
+    lines = []
+    for path in chosen.files or [chosen.folder / "params.yaml"]:
+        changes = upgrade(path) or ["is of this version already: nothing was changed"]
+        lines += [f"{path}: {change}" for change in changes]
+    return "\n".join(lines)
+
+
 def _pair(text: str) -> LanguagePair:
     try:
         return LanguagePair.parse(text)
@@ -156,4 +170,7 @@ COMMANDS: dict[str, Command] = {
     "compare": Command("Two strategies side by side", _compare_arguments, _compare),
     "plan-study": Command("Trainings and questions that find a difference", _plan_arguments, _plan),
     "runs": Command("TREC runs and qrels, a file a pair of languages", _runs_arguments, _runs),
+    "upgrade": Command(
+        "Rewrite params.yaml of an earlier version, comments kept", _upgrade_arguments, _upgrade
+    ),
 }

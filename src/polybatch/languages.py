@@ -6,7 +6,6 @@ which codes are other words for the same language (`iw` for `he`, `swh` for `sw`
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -109,35 +108,97 @@ def language_mistake(code: str) -> tuple[str, str, str] | None:
         return f"'{code}', {reason}", expected, f"{cure} in the multilingual setting anyway"
     if usual is not None:
         return f"'{code}'", f"the usual code of that language, '{usual}'", f"Write '{usual}'"
-    near = nearest(code)
-    cure = (
-        f"Did you mean '{near}'?"
-        if near
-        else "Look the code up at https://r12a.github.io/app-subtags"
-    )
-    return f"'{code}'", expected, cure
+    near = quoted_nearest(code)
+    look = "Look the code up at https://r12a.github.io/app-subtags"
+    return f"'{code}'", expected, f"Did you mean {near}?" if near else look
+
+
+def quoted_nearest(word: str) -> str | None:
+    """Return `nearest` for a message, with the word's own code where that is out of use.
+
+    Example:
+        >>> quoted_nearest("swahili"), quoted_nearest("iww")
+        ("'sw'", "'he', the usual code for 'iw'")
+    """
+    written, near = _meant(word), nearest(word)
+    return near and f"'{near}'" + f", the usual code for '{written}'" * (written != near)
 
 
 def nearest(word: str) -> str | None:
     """Return the code that an unknown word most likely means: a name, a country, a misspelling.
 
+    None where nothing is near, or several languages are equally near.
+
     Example:
         >>> [nearest(word) for word in ("swahili", "Français", "jp", "english (us)", "en-XX")]
         ['sw', 'fr', 'ja', 'en', 'en']
+        >>> [nearest(word) for word in ("swahilli", "enn", "xx", "klingonese")]
+        ['sw', 'en', None, None]
     """
-    first, *rest = re.split(r"[-_.@ (]", word.strip().lower())
-    for names in (_english_names, _own_names):
-        if code := names().get(word.strip().lower()) or names().get(first):
+    written = _meant(word)
+    return canonical(written) if written else None
+
+
+def _meant(word: str) -> str | None:
+    """Return a code, maybe one that is out of use, of the language that a word means."""
+    whole, (first, *rest) = word.strip().lower(), re.split(r"[-_.@ (]", word.strip().lower())
+    for text in (whole, first):
+        if code := _names().get(text):
             return code
-    if rest and (code := canonical(first)):
-        return code
-    country = get_global("likely_subtags").get(f"und_{first.upper()}")
-    if country:
-        return canonical(country.split("_")[0])
-    short = len(first) <= 3
-    pool = sorted(code for code in _languages() if len(code) == 2) if short else _english_names()
-    close = difflib.get_close_matches(first, pool, n=1, cutoff=0.5 if short else 0.75)
-    return (_english_names().get(close[0]) or canonical(close[0])) if close else None
+    if rest and canonical(first):
+        return first
+    if country := get_global("likely_subtags").get(f"und_{first.upper()}"):
+        return str(country.split("_")[0])
+    return _misspelt_code(first) if len(first) <= 3 else _misspelt_name(first)
+
+
+def _misspelt_code(word: str) -> str | None:
+    """Return the code of two letters that became three by one too many, behind the first letter.
+
+    Two wrong letters are no misspelling of anything: each is near to fifty codes.
+    """
+    shorter = {word[:at] + word[at + 1 :] for at in (1, 2)} if len(word) == 3 else set()
+    return _only(sorted(code for code in shorter if canonical(code)))
+
+
+def _misspelt_name(word: str) -> str | None:
+    """Return the code of the one name that begins with a word, or differs by a letter in five."""
+    begun = [name for name in _names() if name.startswith(word)]
+    if begun:
+        return _names()[min(begun, key=lambda name: (len(name), name))]
+    if len(word) > 40:
+        return None
+    most = max(1, len(word) // 5)
+    near: dict[int, list[str]] = {}
+    for name, code in _names().items():
+        if abs(len(name) - len(word)) <= most:
+            near.setdefault(_edits(word, name), []).append(code)
+    best = min(near, default=most + 1)
+    return _only(near[best]) if best <= most else None
+
+
+def _only(codes: list[str]) -> str | None:
+    """Return the first code where all name one language."""
+    return codes[0] if len({canonical(code) for code in codes}) == 1 else None
+
+
+def _edits(one: str, other: str) -> int:
+    """Return how many letters are to be added, dropped, changed or swapped with the next.
+
+    Example:
+        >>> [_edits("germna", word) for word in ("german", "germ", "roman")]
+        [1, 2, 4]
+    """
+    before, last = [0] * (len(other) + 1), list(range(len(other) + 1))
+    for at, letter in enumerate(one, 1):
+        row = [at]
+        for to, wanted in enumerate(other, 1):
+            least = min(last[to] + 1, row[to - 1] + 1, last[to - 1] + (letter != wanted))
+            if at > 1 and to > 1 and (letter, one[at - 2]) == (other[to - 2], wanted):
+                least = min(least, before[to - 2] + 1)
+            row.append(least)
+        before, last = last, row
+    return last[-1]
 
 
 def _alias(language: str) -> str:
@@ -163,15 +224,11 @@ def _languages() -> frozenset[str]:
 
 
 @cache
-def _english_names() -> dict[str, str]:
-    names = Locale("en").languages.items()
-    return {name.lower(): code for code, name in names if code in _languages()}
-
-
-@cache
-def _own_names() -> dict[str, str]:
-    """Return the code of each of _BY_OWN_NAME by the name its speakers use."""
-    return {str(Locale(code).language_name).lower(): code for code in _BY_OWN_NAME.split()}
+def _names() -> dict[str, str]:
+    """Return codes by names: the English ones, then those that speakers of _BY_OWN_NAME use."""
+    english = {name.lower(): code for code, name in Locale("en").languages.items()}
+    own = {str(Locale(code).language_name).lower(): code for code in _BY_OWN_NAME.split()}
+    return {name: code for name, code in (own | english).items() if code in _languages()}
 
 
 @dataclass(frozen=True, order=True)

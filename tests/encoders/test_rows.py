@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from polybatch.encoders.row_table import RowAdam, RowTable, clip_gradients
+from polybatch.encoders.row_table import RowTable
+from polybatch.training.row_adam import RowAdam, clip_gradients
 
 VOCABULARY, WIDTH = 50, 4
 

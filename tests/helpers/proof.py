@@ -4,8 +4,9 @@
     python -m tests.helpers.proof --bump   # and bump it
 
 Stages whose arithmetic does not depend on the processor are held to their bytes, the others
-(VALUES) to values within a tolerance. The former get inputs that do not depend on it either: exact
-vectors and losses take the place of trained ones. What it covers: docs/decisions/versions.md.
+(VALUES) to values within a tolerance; `proof_fixtures` has what the study does not run. The former
+get inputs that do not depend on it either: exact vectors and losses take the place of trained ones.
+What it covers: docs/decisions/versions.md.
 """
 
 from __future__ import annotations
@@ -135,14 +136,14 @@ def _values(file: Path) -> Any:
     if file.suffix == ".safetensors":
         from safetensors.numpy import load_file
 
-        return {name: _numbers(each) for name, each in sorted(load_file(file).items())}
+        return {name: numbers(each) for name, each in sorted(load_file(file).items())}
     if file.name == "queries.npy":
-        return {"vectors": _numbers(np.load(file))}
+        return {"vectors": numbers(np.load(file))}
     if file.name == "documents.faiss":
         import faiss
 
         index = faiss.read_index(str(file))
-        return {"vectors": _numbers(index.reconstruct_n(0, index.ntotal))}
+        return {"vectors": numbers(index.reconstruct_n(0, index.ntotal))}
     if file.suffix == ".tsv":
         with file.open(encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
@@ -154,7 +155,7 @@ def _values(file: Path) -> Any:
     return None if file.suffix in (".md", ".log") else _digest(file)
 
 
-def _numbers(array: np.ndarray[Any, Any]) -> list[float]:
+def numbers(array: np.ndarray[Any, Any]) -> list[float]:
     """Return a tensor's size (root of the mean square) and ten sums of it under fixed signs."""
     if not array.size:
         return []
@@ -218,11 +219,15 @@ def _same(one: Any, other: Any) -> bool:
         return bool(one == other)
     if one.keys() != other.keys():
         return False
-    for name, numbers in one.items():
+    for name, expected in one.items():
         found = other[name]
-        scale = max(map(abs, numbers[:1] if name != "loss" else numbers), default=0.0)
-        if len(found) != len(numbers) or not np.allclose(
-            numbers, found, rtol=0, atol=TOLERANCE * scale + 1e-9
+        if isinstance(expected, str) or isinstance(found, str):
+            if expected != found:
+                return False
+            continue
+        scale = max(map(abs, expected[:1] if name != "loss" else expected), default=0.0)
+        if len(found) != len(expected) or not np.allclose(
+            expected, found, rtol=0, atol=TOLERANCE * scale + 1e-9
         ):
             return False
     return True
@@ -234,10 +239,23 @@ def prove(folder: Path) -> dict[str, Outputs]:
     return {stage: run(folder, stage) for stage in STAGES}
 
 
+def with_fixtures(found: dict[str, Outputs]) -> dict[str, Outputs]:
+    """Return the study's outputs and, beside them, what the fixtures of each stage give."""
+    from tests.helpers.proof_fixtures import fixtures
+
+    given = fixtures(numbers)
+    return {stage: {**values, **given.get(stage, {})} for stage, values in found.items()}
+
+
 def recorded() -> dict[str, Outputs]:
     """Return every stage's outputs as they were at the versions of versions.yaml."""
     found: dict[str, Outputs] = json.loads(RECORD.read_text(encoding="utf-8"))
     return found
+
+
+def of_the_study(found: Outputs) -> Outputs:
+    """Return the files among a stage's outputs, without the fixtures."""
+    return {name: value for name, value in found.items() if "/" in name}
 
 
 def main() -> int:
@@ -250,11 +268,16 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            now = prove(Path(folder))
+            now = with_fixtures(prove(Path(folder)))
     except SystemExit as error:
         print(f"versions: a stage refuses what it took before: {error}")
         return 1
     before = recorded() if RECORD.is_file() else now
+    before = {  # a fixture that is new has nothing to differ from
+        stage: {name: one for name, one in found.items() if "/" not in name}
+        | before.get(stage, found)
+        for stage, found in now.items()
+    }
     other = {name: found for name in STAGES if (found := differences(before[name], now[name]))}
     for name, paths in other.items():
         print(f"versions: {name} gives other outputs: {', '.join(paths[:4])}")
@@ -263,8 +286,9 @@ def main() -> int:
         return 1
     names = [f"{name}.cldr" if name == "download" else name for name in other]
     write_versions(ROOT / "versions.yaml", stage_digests(), names)
-    if other or not RECORD.is_file():
-        text = json.dumps(now, indent=0, sort_keys=True)
+    if other or not RECORD.is_file() or before != recorded():
+        kept = {stage: now[stage] if stage in other else before[stage] for stage in now}
+        text = json.dumps(kept, indent=0, sort_keys=True)
         RECORD.write_text(f"{text}\n", encoding="utf-8")
     print(f"versions: {', '.join(names) + ' bumped' if names else 'same outputs'}; code recorded")
     return 0

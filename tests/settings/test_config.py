@@ -42,7 +42,7 @@ def _edit(*edits: tuple[str, str]) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))],
+    [ROOT / "params.yaml", *sorted((ROOT / "tests/golden/presets").glob("*.yaml"))],
     ids=lambda path: path.name,
 )
 def test_every_study_of_the_repository_is_valid(path: Path) -> None:
@@ -145,7 +145,7 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
             "run_depth: 100",
             "run_depth: 100\n  resamples: 9",
             "evaluation.resamples",
-            "Move it to statistics.resamples",
+            "polybatch upgrade",
         ),
         ("measure: AP ", "measure: MAP ", "notify.measure", "Did you mean 'AP'"),
         ('"0 3 * * *"', '"0 3 * *"', "schedule.cron", "4 fields"),
@@ -164,6 +164,9 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("threads: 2", "threads: true", "study.threads", "a whole number"),
         ("threads: 2", "threads:", "study.threads", "a whole number"),
         ("drop: null", "drop: much", "notify.drop", "a number, or null"),
+        ("webhook: null", "webhook: ftp://a.org/x", "notify.webhook", "of scheme 'ftp'"),
+        ("webhook: null", "webhook: https:///x", "notify.webhook", "without a host"),
+        ("webhook: null", "webhook: ''", "notify.webhook", "no address of a web server"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(
@@ -173,6 +176,13 @@ def test_a_mistake_is_told_with_its_place(
     assert told
     assert says in told[0]
     assert "params.yaml:" in told[0]
+
+
+def test_a_webhook_is_checked_and_its_address_is_not_shown(tmp_path: Path) -> None:
+    good = _edit(("webhook: null", "webhook: https://hooks.example.org/T0/B0?key=secret"))
+    assert load(_at(tmp_path, good)).notify.webhook
+    text = good.replace("https://", "ftp://")
+    assert "secret" not in "".join(_mistakes(tmp_path, text))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import gzip
 import re
 import subprocess
 import unicodedata
+from functools import cache
 from pathlib import Path
 
 import ir_measures
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polybatch.languages import (
+    _edits,
     canonical,
     is_language,
     language_mistake,
@@ -202,7 +204,12 @@ def test_any_word_is_answered(word: str) -> None:
         ("iw", "'he'"), ("swh", "'sw'"), ("ger", "'de'"), ("EN", "'en'"), ("zh_CN", "'zh-CN'"),
         ("english", "'en'"), ("Swahili", "'sw'"), ("deutsch", "'de'"), ("español", "'es'"),
         ("jp", "'ja'"), ("cn", "'zh'"), ("gr", "'el'"), ("en_US.UTF-8", "'en'"),
-        ("de-1901", "'de'"), ("swahilli", "'sw'"), ("xx", "Did you mean"),
+        ("de-1901", "'de'"), ("swahilli", "'sw'"), ("arab", "'ar'"), ("espanol", "'es'"),
+        ("germna", "'de'"), ("yorba", "'yo'"), ("amharik", "'am'"), ("ab1", "'ab'"),
+        ("iww", "'he', the usual code for 'iw'"), ("iw-1", "'he', the usual code for 'iw'"),
+        ("tagalogg", "'fil', the usual code for 'tl'"), ("deu-1901", "'de', the usual code for"),
+        ("xx", "Look"), ("ed", "Look"), ("deutch", "Look"),  # German or Dutch?
+        ("klingonese", "Look"), ("mandarin", "Look"), ("a" * 5000, "Look"),
         ("mul", "one language"), ("qaa", "one language"),
     ],
 )  # fmt: skip
@@ -210,6 +217,21 @@ def test_the_cure_names_the_code(code: str, cure: str) -> None:
     mistake = language_mistake(code)
     assert mistake is not None
     assert cure in mistake[2]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text("abc", max_size=6), st.text("abc", max_size=6))
+def test_edits_are_counted_as_by_the_definition(one: str, other: str) -> None:
+    @cache
+    def slow(a: str, b: str) -> int:
+        if not a or not b:
+            return len(a) + len(b)
+        ways = [slow(a[1:], b) + 1, slow(a, b[1:]) + 1, slow(a[1:], b[1:]) + (a[0] != b[0])]
+        if a[:2] == b[1::-1] and len(a) > 1 and len(b) > 1:
+            ways.append(slow(a[2:], b[2:]) + 1)
+        return min(ways)
+
+    assert _edits(one, other) == slow(one, other)
 
 
 def test_the_asked_code_is_found_by_any_of_its_words() -> None:

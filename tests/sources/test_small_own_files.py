@@ -249,7 +249,7 @@ def test_codes_of_one_language_are_read_as_such_and_said(tmp_path: Path) -> None
         "local: x.csv: 'iw' in 1 rows is read as he",
     )
     assert found.rejected.select("row", "lang", "reason").rows() == [
-        (5, None, "'xx' is no language code; did you mean 'xh'?"),
+        (5, None, "'xx' is no language code; write BCP-47, such as sw or pt-BR"),
         (6, "de", "not requested: language 'de'"),
         (7, None, "'mul', which stands for several languages"),
         (8, None, "no language code"),
@@ -282,7 +282,7 @@ def test_wide_columns_that_are_not_requested_are_rejected_with_their_code(tmp_pa
     head = "item_id,question_en,answer_en,question_de,answer_de,question_xx,answer_xx\n"
     found = read(tmp_path, {"x.csv": head + "1,Where?,Here.,Wo?,Da.,?,!\n2,When?,Now.,,,,\n"})
     assert sorted(reason for _, _, reason in reasons(found)) == [
-        "'xx' is no language code; did you mean 'xh'?",
+        "'xx' is no language code; write BCP-47, such as sw or pt-BR",
         "not requested: language 'de'",
     ]
     assert found.tally.rows() == [("x.csv", 4, 2, 0, 2)]

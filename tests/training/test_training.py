@@ -24,8 +24,9 @@ from polybatch.encoders.load import load_encoder
 from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.training import TrainingSettings
-from polybatch.training.contrastive import Plan, TrainingSummary, last_checkpoint, train
+from polybatch.training.contrastive import Plan, TrainingSummary, train
 from polybatch.training.machine import make_deterministic
+from polybatch.training.resume import last_checkpoint
 
 LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 16, 24, 32)
 SETTINGS = TrainingSettings(

@@ -14,10 +14,12 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.load import load_encoder
-from polybatch.encoders.row_table import RowAdam, RowTable, trained_rows
+from polybatch.encoders.row_table import RowTable, trained_rows
 from polybatch.encoders.tokens import features_of
-from polybatch.training.contrastive import _optimizer, _state, train
+from polybatch.training.contrastive import _optimizer, train
 from polybatch.training.machine import make_deterministic
+from polybatch.training.resume import state_of
+from polybatch.training.row_adam import RowAdam
 from tests.helpers.small_encoders import settings_for, xlm_roberta
 from tests.training.test_training import PAIRS, SETTINGS, plan
 
@@ -110,5 +112,5 @@ def test_weights_that_an_output_layer_shares_stay_dense_and_shared(tmp_path: Pat
         model(ids, labels=ids).loss.backward()
         optimizer.step()
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
-    state = _state(model)  # what a resumable checkpoint holds: safetensors takes no copies
+    state = state_of(model)  # what a resumable checkpoint holds: safetensors takes no copies
     assert len({value.data_ptr() for value in state.values()}) == len(state)

@@ -9,39 +9,22 @@ share's mean is weighted by how many of the batch's losses it holds: the sum is 
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import math
-import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_model, save_model
 from torch import nn
 from torch.utils.data import Dataset, SequentialSampler
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainingArguments
 
 from polybatch.adaptation.crop import not_finite
 from polybatch.adaptation.job import Job
 from polybatch.batches.pairs import Int64
-from polybatch.files import write_json
-from polybatch.settings.adaptation import AdaptationSettings
-from polybatch.training.contrastive import Curves, last_checkpoint
-from polybatch.training.machine import (
-    from_first_process,
-    is_first_process,
-    keep_freed_memory,
-    processes,
-    wait_for_all,
-)
+from polybatch.training.callbacks import Progress
+from polybatch.training.machine import keep_freed_memory, processes
+from polybatch.training.resume import Resumable, arguments_of, fingerprint_of
 
-log = logging.getLogger(__name__)
-
-_STATE, _COMPLETE = "state.safetensors", "complete.json"
 Batch = dict[str, Any]
 
 
@@ -66,28 +49,24 @@ def follow(job: Job, module: nn.Module, steps: Steps) -> tuple[float, float]:
     InputError with the step and its texts when a loss is not finite; what was saved is kept.
     """
     keep_freed_memory()
+    settings = job.settings
     trainer = _StepTrainer(
         model=module,
-        args=_arguments(job),
+        args=TrainingArguments(
+            **arguments_of(settings, settings.steps, job.seed, job.work),
+            per_device_train_batch_size=1,  # a row of the dataset is a whole step
+            dataloader_pin_memory=False,
+        ),
         train_dataset=_Numbers(len(steps.plan) * processes()),
         data_collator=lambda numbers: _share(steps, numbers[0]),
-        optimizers=(torch.optim.Adam(module.parameters(), job.settings.learning_rate), None),
-        callbacks=[_Progress(job.settings)] if is_first_process() else [],
+        optimizers=(torch.optim.Adam(module.parameters(), settings.learning_rate), None),
     )
-    trainer.remove_callback(PrinterCallback)
-    if is_first_process():
-        trainer.add_callback(Curves(job.curves))
     trainer.names = steps.names
-    trainer.fingerprint = _fingerprint(job, module, steps)
-    newest = last_checkpoint(job.work, trainer.fingerprint) if is_first_process() else None
-    trainer.train(resume_from_checkpoint=from_first_process(newest))
-    trainer.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
-    if trainer.state.global_step != len(steps.plan):
-        raise RuntimeError(f"{trainer.state.global_step} steps run, {len(steps.plan)} planned")
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    wait_for_all()
-    if is_first_process():
-        shutil.rmtree(job.work, ignore_errors=True)
+    decides = (settings, job.lengths, job.seed, steps.plan.tolist())
+    trainer.fingerprint = fingerprint_of(decides, steps.texts, module)
+    title = f"dapt, {settings.objective}"
+    progress = Progress(title, "texts", settings.batch_texts, contrastive=False)
+    losses = trainer.run(len(steps.plan), job.curves, progress)
     return losses[0], losses[-1]
 
 
@@ -115,10 +94,9 @@ class _Numbers(Dataset[int]):
         return number
 
 
-class _StepTrainer(Trainer):  # type: ignore[misc]
+class _StepTrainer(Resumable, Trainer):  # type: ignore[misc]
     """The library's trainer in the order of the steps, with whole checkpoints."""
 
-    fingerprint = ""
     names: Callable[[int], list[str]]
 
     def _get_train_sampler(self, *_: Any) -> SequentialSampler:
@@ -132,85 +110,3 @@ class _StepTrainer(Trainer):  # type: ignore[misc]
             step = self.state.global_step
             raise not_finite(step, f"the loss {float(loss.detach())}", self.names(step))
         return loss
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        assert output_dir is not None
-        folder = Path(output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_model(self.model, str(folder / _STATE))  # keeps tied weights tied
-
-    def _load_from_checkpoint(self, checkpoint_path: str, model: Any = None) -> None:
-        load_model(self.model, str(Path(checkpoint_path) / _STATE))
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        wait_for_all()  # each process writes its generators' state into the folder
-        if not is_first_process():
-            return
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        write_json(folder / _COMPLETE, {"fingerprint": self.fingerprint})
-        for older in Path(self.args.output_dir).glob("checkpoint-*"):
-            if older != folder:
-                shutil.rmtree(older)
-
-
-class _Progress(TrainerCallback):  # type: ignore[misc]
-    """Log lines with the rate."""
-
-    def __init__(self, settings: AdaptationSettings) -> None:
-        self.settings, self.begun, self.from_step = settings, time.monotonic(), 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Note where and when this run of the training began."""
-        self.begun, self.from_step = time.monotonic(), state.global_step
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Say step, loss and rate."""
-        if logs and "loss" in logs:
-            texts = (state.global_step - self.from_step) * self.settings.batch_texts
-            log.info(
-                "dapt, %s: step %d/%d, loss %.3f, %.0f texts/s",
-                self.settings.objective,
-                state.global_step,
-                self.settings.steps,
-                logs["loss"],
-                texts / max(time.monotonic() - self.begun, 1e-9),
-            )
-
-
-def _arguments(job: Job) -> TrainingArguments:
-    settings = job.settings
-    return TrainingArguments(
-        output_dir=str(job.work),
-        per_device_train_batch_size=1,  # a row of the dataset is a whole step
-        max_steps=settings.steps,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=math.ceil(settings.warmup_share * settings.steps),
-        max_grad_norm=settings.max_grad_norm,
-        weight_decay=0.0,
-        save_strategy="steps",
-        save_steps=settings.checkpoint_every,
-        logging_steps=settings.log_every,
-        logging_nan_inf_filter=False,
-        bf16=settings.precision == "bf16",
-        fp16=settings.precision == "fp16",
-        disable_tqdm=True,  # its bar would print every logged step once more, as a dictionary
-        report_to=[],
-        seed=job.seed,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        use_cpu=not torch.cuda.is_available(),
-        ddp_backend=torch.distributed.get_backend() if processes() > 1 else None,
-        ddp_broadcast_buffers=False,
-    )
-
-
-def _fingerprint(job: Job, module: nn.Module, steps: Steps) -> str:
-    digest = hashlib.sha256()
-    digest.update(repr((job.settings, job.lengths, job.seed, steps.plan.tolist())).encode())
-    digest.update("\0".join(steps.texts).encode())
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ and keys (`settings`), `rules` what keys say of each other.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import typing
 from functools import cache
@@ -20,17 +21,21 @@ from polybatch.errors import InputError, InputErrorList
 from polybatch.settings import rules
 from polybatch.settings.config import Config
 from polybatch.settings.messages import explained
-from polybatch.settings.params_file import Key, dotted, read_params
+from polybatch.settings.params_file import Key, ParamsFile, dotted, read_params
 
 
 def load(path: Path) -> Config:
     """Read and check a params file; InputErrorList names every mistake with its line."""
-    file = read_params(path)
+    return checked(read_params(path))
+
+
+def checked(file: ParamsFile) -> Config:
+    """Return the study of a params file; InputErrorList names every mistake with its line."""
     found = list(file.refused.items())
     try:
         config = _adapter().validate_json(to_json(file.value), strict=True)
     except ValidationError as error:
-        wrong = explained(error, schema(), file)
+        wrong = explained(error, _schema(), file)
         found += [(key, mistake) for key, mistake in wrong if key not in file.refused]
         config = _partial(Config, file.value, (), {_named(key) for key, _ in found})
     refused = {dotted(key) for key, _ in found}
@@ -41,12 +46,17 @@ def load(path: Path) -> Config:
     if found:
         found.sort(key=lambda one: file.line(one[0]))
         errors = {str(error): error for _, error in found}  # two wrong words of a list: one error
-        raise InputErrorList(f"{path} cannot be used", list(errors.values()))
+        raise InputErrorList(f"{file.path} cannot be used", list(errors.values()))
     return config
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of params.yaml, with which editors complete and check it."""
+    return copy.deepcopy(_schema())
+
+
+@cache
+def _schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _adapter().json_schema()
 
 
@@ -57,6 +67,11 @@ def _adapter() -> TypeAdapter[Config]:
 
 def _named(key: Key) -> Key:
     return tuple(part for part in key if isinstance(part, str))
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _partial(kind: Any, value: Any, key: Key, wrong: set[Key]) -> Any:
@@ -75,7 +90,7 @@ def _partial(kind: Any, value: Any, key: Key, wrong: set[Key]) -> Any:
     if not dataclasses.is_dataclass(kind):
         return tuple(value) if isinstance(value, list) else value
     settings: Any = object.__new__(typing.cast("type", kind))
-    hints = typing.get_type_hints(kind)
+    hints = _hints(typing.cast("type", kind))
     for name in hints:
         below = _partial(hints[name], value.get(name), (*key, name), wrong)
         object.__setattr__(settings, name, below)

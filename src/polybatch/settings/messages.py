@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from polybatch.errors import InputError, did_you_mean
+from polybatch.settings.moved import MOVED, upgrade_hint
 from polybatch.settings.params_file import Key, ParamsFile, dotted, shown
 
 Part = dict[str, Any]
@@ -33,13 +34,6 @@ _OBJECTS = {
     True: ("keys and values", "Indent the keys below it"),
     False: ("at least one named entry", "Add one"),
 }
-
-
-MOVED = {
-    "evaluation.resamples": "statistics.resamples",
-    "evaluation.confidence": "statistics.confidence",
-}
-"""Keys of earlier versions, and where they stand now."""
 
 
 def explained(
@@ -93,8 +87,11 @@ def _words(kind: str, key: Key, part: Part, value: Any) -> tuple[str, str, str]:
     """Return what was found, what is expected and what to do."""
     if kind == "missing":
         section = dotted(key[:-1]) or "the top level"
-        return "nothing", "a value (no number is implied)", f"Add '{key[-1]}:' below '{section}'"
+        do = f"Add '{key[-1]}:' below '{section}'{upgrade_hint(dotted(key))}"
+        return "nothing", "a value (no number is implied)", do
     if kind == "unexpected_keyword_argument":
+        if now := MOVED.get(dotted(key)):
+            return "a key of an earlier version", now, "Run `polybatch upgrade`, which moves it"
         known = list(part["properties"])
         if now := MOVED.get(dotted(key)):
             return "a key of an earlier version", f"it as {now}", f"Move it to {now}"

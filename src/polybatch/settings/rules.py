@@ -10,10 +10,11 @@ import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from polybatch.errors import did_you_mean
+from polybatch.errors import InputError, did_you_mean
 from polybatch.languages import canonical, language_mistake
 from polybatch.names import name_mistake
 from polybatch.settings import adaptation_rules
@@ -23,6 +24,7 @@ from polybatch.settings.evaluation import MEASURES
 from polybatch.settings.overlaps import overlap
 from polybatch.settings.statistics import contrast_mistakes
 from polybatch.settings.strategies import BATCH_KINDS
+from polybatch.settings.webhooks import check_webhook
 
 if TYPE_CHECKING:
     from polybatch.settings.config import Config
@@ -231,11 +233,16 @@ def _alerts(config: Config) -> Mistakes:
         expected = f"one of evaluation.measures ({', '.join(measures)})"
         do = did_you_mean(config.notify.measure, measures, "Choose one")
         yield "notify.measure", f"'{config.notify.measure}'", expected, do
+    if config.notify.webhook is not None:
+        try:
+            check_webhook("notify.webhook", config.notify.webhook)
+        except InputError as error:
+            yield "notify.webhook", error.found, error.expected, error.do
 
 
 def _schedule(config: Config) -> Mistakes:
     zone, cron = config.schedule.timezone, config.schedule.cron
-    zones = zoneinfo.available_timezones()
+    zones = _zones()
     if zone not in zones:
         yield (
             "schedule.timezone",
@@ -250,6 +257,11 @@ def _schedule(config: Config) -> Mistakes:
             "five fields: minute, hour, day of month, month, day of week",
             "Write '0 3 * * *' for three o'clock every night",
         )
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())  # reads every file of the database
 
 
 def _cron_mistake(cron: str) -> str:

@@ -29,7 +29,7 @@ class StatisticsSettings:
         AfterValidator(no_repetition),
     ]
     smallest_difference: Annotated[float, in_range(0.0, 100.0)]
-    resamples: Annotated[int, in_range(1_000, 1_000_000)]
+    resamples: Annotated[int, in_range(100, 1_000_000)]
     confidence: Annotated[float, in_range(0.5, 0.999)]
 
     @property

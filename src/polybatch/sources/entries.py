@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from polybatch.dataset import NOT_REQUESTED
 from polybatch.errors import InputError
-from polybatch.languages import canonical, language_mistake, nearest, same_language
+from polybatch.languages import canonical, language_mistake, quoted_nearest, same_language
 
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
 _TEXTS = ("question", "answer", "document")
@@ -83,8 +83,8 @@ class Languages:
             return None, f"'{code[:20]}' is no language code"
         if code.isascii() and (mistake := language_mistake(code)) and ", which" in mistake[0]:
             return None, mistake[0]
-        near = nearest(code)
-        mean = f"did you mean '{near}'?" if near else "write BCP-47, such as sw or pt-BR"
+        near = quoted_nearest(code)
+        mean = f"did you mean {near}?" if near else "write BCP-47, such as sw or pt-BR"
         return None, f"'{code}' is no language code; {mean}"
 
 

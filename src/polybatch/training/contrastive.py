@@ -8,12 +8,6 @@ and only the first one writes. Letters: B pairs a batch, D dimensions.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import math
-import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +16,6 @@ from typing import Any
 import datasets
 import polars as pl
 import torch
-from dvclive import Live
-from safetensors.torch import load_file, save_file
 from sentence_transformers import (
     SentenceTransformer,
     SentenceTransformerTrainer,
@@ -35,34 +27,23 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 from torch import Tensor
 from torch.utils.data import BatchSampler, SequentialSampler
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
+from transformers import PreTrainedModel
 
-from polybatch.encoders.row_table import (
-    RowAdam,
-    RowTable,
-    average_rows,
-    clip_gradients,
-    trained_rows,
-)
+from polybatch.encoders.row_table import RowTable, trained_rows
 from polybatch.encoders.tokens import TokenCounts, count_tokens, features_of, padding_ids
 from polybatch.errors import InputError
-from polybatch.files import library_writes, write_json
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.training import TrainingSettings
+from polybatch.training.callbacks import Progress
 from polybatch.training.machine import (
     check_machine,
     check_shares,
-    from_first_process,
-    is_first_process,
     join_processes,
     keep_freed_memory,
     processes,
-    wait_for_all,
 )
-
-log = logging.getLogger(__name__)
-
-_COMPLETE, _STATE = "complete.json", "state.safetensors"
+from polybatch.training.resume import Resumable, arguments_of, fingerprint_of
+from polybatch.training.row_adam import RowAdam, average_rows, clip_gradients
 
 
 @dataclass(frozen=True)
@@ -121,37 +102,17 @@ def train(
         return summary
     with trained_rows(encoder, seen | padding_ids(encoder)) as tables:
         trainer = _trainer(encoder, plan, training, tokens, seed, work)
-        if is_first_process():
-            trainer.add_callback(Curves(curves))
-        trainer.fingerprint = _fingerprint(encoder, plan, training, lengths, seed)
-        newest = last_checkpoint(work, trainer.fingerprint) if is_first_process() else None
-        trainer.train(resume_from_checkpoint=from_first_process(newest))
-        trainer.accelerator.unwrap_model(encoder, keep_fp32_wrapper=False)
+        settings = (plan.batch_pairs, training, lengths, seed)
+        texts = plan.texts.cast(pl.String).iter_columns()
+        trainer.fingerprint = fingerprint_of(
+            settings, (one.str.join("\0").item() for one in texts), encoder
+        )
+        progress = Progress(f"train {plan.name}", "pairs", plan.batch_pairs, contrastive=True)
+        losses = trainer.run(plan.steps, curves, progress)
         trained = sum(len(table.chosen) for table in tables)
     encoder.to("cpu")
-    if trainer.state.global_step != plan.steps:
-        raise RuntimeError(f"{trainer.state.global_step} steps run, {plan.steps} planned")
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    wait_for_all()
-    if is_first_process():
-        shutil.rmtree(work, ignore_errors=True)
     ends = {"first_loss": losses[0], "last_loss": losses[-1], "trained_rows": trained}
     return TrainingSummary(**(asdict(summary) | ends))
-
-
-def last_checkpoint(work: Path, fingerprint: str) -> str | None:
-    """Return the newest whole checkpoint of this very training; remove all others."""
-    whole = []
-    for folder in work.glob("checkpoint-*"):
-        marker = folder / _COMPLETE
-        if marker.is_file() and json.loads(marker.read_text())["fingerprint"] == fingerprint:
-            whole.append(folder)
-        else:
-            shutil.rmtree(folder)
-    newest = max(whole, key=lambda folder: int(folder.name.split("-")[1]), default=None)
-    if newest:
-        log.info("resuming from %s", newest.name)
-    return str(newest) if newest else None
 
 
 class _Tokens:
@@ -193,10 +154,9 @@ class _Collator:
         return self.tokens(rows)
 
 
-class _PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
+class _PlanTrainer(Resumable, SentenceTransformerTrainer):  # type: ignore[misc]
     """The library's trainer, in plan order, with whole checkpoints and sparse clipping."""
 
-    fingerprint = ""
     tables: Sequence[RowTable] = ()
 
     def add_model_card_callback(self, default_args_dict: Any) -> None:
@@ -233,102 +193,6 @@ class _PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
             )
         return loss
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        assert output_dir is not None
-        folder = Path(output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(_state(self.model), folder / _STATE)
-
-    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-        # Weights that two parts share are in the file once, so one of their names is missing.
-        found = load_file(Path(checkpoint_path) / _STATE)
-        assert found.keys() == _state(self.model).keys()
-        self.model.load_state_dict(found, strict=False)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        with library_writes(folder):
-            super()._save_checkpoint(model, trial)
-        wait_for_all()  # each process writes its generators' state into the folder
-        if not is_first_process():
-            return
-        write_json(folder / _COMPLETE, {"fingerprint": self.fingerprint})
-        for older in Path(self.args.output_dir).glob("checkpoint-*"):
-            if older != folder:
-                shutil.rmtree(older)
-
-
-def _state(model: torch.nn.Module) -> dict[str, Tensor]:
-    """Return the state of a model, what several names share under the first of them."""
-    state: dict[str, Tensor] = {}
-    seen: set[tuple[int, torch.Size]] = set()
-    for name, value in model.state_dict().items():
-        place = (value.data_ptr(), value.shape)
-        if not value.numel() or place not in seen:
-            state[name] = value.contiguous()
-            seen.add(place)
-    return state
-
-
-class Curves(TrainerCallback):  # type: ignore[misc]
-    """DVCLive's log; begun anew from the trainer's history when a training is resumed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write what an interrupted training had logged up to its checkpoint."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.live = Live(str(self.folder), save_dvc_exp=False, report=None, dvcyaml=None)
-        for entry in state.log_history:
-            self._write(entry)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Write one more point of each curve."""
-        self._write({**logs, "step": state.global_step})
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a point at the last step, where the trainer by itself has none."""
-        if state.global_step >= state.max_steps:
-            control.should_log = True
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Close the log."""
-        self.live.end()
-
-    def _write(self, entry: dict[str, Any]) -> None:
-        if "loss" in entry:
-            self.live.step = entry["step"]
-            for name in ("loss", "learning_rate"):
-                self.live.log_metric(name, entry[name])
-            self.live.make_summary()
-
-
-class _Progress(TrainerCallback):  # type: ignore[misc]
-    """Log lines with rate and chance level."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.begun, self.from_step = plan, time.monotonic(), 0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Note where and when this run of the training began."""
-        self.begun, self.from_step = time.monotonic(), state.global_step
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        """Say step, loss, chance level and rate."""
-        if logs and "loss" in logs:
-            pairs = (state.global_step - self.from_step) * self.plan.batch_pairs
-            rate = pairs / max(time.monotonic() - self.begun, 1e-9)
-            log.info(
-                "train %s: step %d/%d, loss %.3f (chance %.2f), %.0f pairs/s",
-                self.plan.name,
-                state.global_step,
-                self.plan.steps,
-                logs["loss"],
-                math.log(self.plan.batch_pairs),
-                rate,
-            )
-
 
 def _trainer(
     encoder: SentenceTransformer,
@@ -339,28 +203,9 @@ def _trainer(
     work: Path,
 ) -> _PlanTrainer:
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(work),
+        **arguments_of(training, plan.steps, seed, work),
         per_device_train_batch_size=plan.batch_pairs,
-        max_steps=plan.steps,
-        learning_rate=training.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=math.ceil(training.warmup_share * plan.steps),
-        max_grad_norm=training.max_grad_norm,
-        weight_decay=0.0,
-        save_strategy="steps",
-        save_steps=training.checkpoint_every,
-        logging_steps=training.log_every,
-        logging_nan_inf_filter=False,
-        bf16=training.precision == "bf16",
-        fp16=training.precision == "fp16",
         dataloader_drop_last=True,
-        disable_tqdm=True,  # its bar would print every logged step once more, as a dictionary
-        report_to=[],
-        seed=seed,
-        remove_unused_columns=False,
-        use_cpu=not torch.cuda.is_available(),
-        ddp_backend=torch.distributed.get_backend() if processes() > 1 else None,
-        ddp_broadcast_buffers=False,
         accelerator_config={"split_batches": processes() > 1},
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # one process, one GPU; more by torchrun
@@ -374,9 +219,7 @@ def _trainer(
         data_collator=_Collator(tokens),
         loss=_loss(encoder, training),
         optimizers=(_optimizer(encoder, training), None),
-        callbacks=[_Progress(plan)] if is_first_process() else [],
     )
-    trainer.remove_callback(PrinterCallback)
     trainer.tables = [module for module in encoder.modules() if isinstance(module, RowTable)]
     return trainer
 
@@ -433,20 +276,3 @@ def _budget(plan: Plan, tokens: _Tokens) -> tuple[TrainingSummary, frozenset[int
         last_loss=None,
     )
     return summary, counts["query"].ids | counts["doc"].ids
-
-
-def _fingerprint(
-    encoder: SentenceTransformer,
-    plan: Plan,
-    training: TrainingSettings,
-    lengths: EncoderSettings,
-    seed: int,
-) -> str:
-    digest = hashlib.sha256()
-    digest.update(repr((plan.batch_pairs, training, lengths, seed)).encode())
-    for column in plan.texts.columns:
-        digest.update(plan.texts[column].cast(pl.String).str.join("\0").item().encode())
-    for name, value in sorted(encoder.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -1,108 +1,125 @@
-"""How often a 95% interval holds the true mean: items resampled, and queries resampled.
+"""Do the intervals hold what they promise? Worlds without any difference, by simulation.
 
-    python benchmarks/interval_coverage.py [--worlds 1000] [--out docs/img/coverage.svg]
+    python benchmarks/interval_coverage.py [--quick] [--worlds 400]
 
-Each world has 100 items asked in 8 languages; a query's score is the true mean, plus what its item
-adds in every language, plus what it adds alone. The share of variance that comes from the item
-runs from 0 to 0.9. Resampling queries takes eight translations for eight questions.
+A world has ten arms that are equally good, scored on clusters of items under several seeds. An
+arm gains or loses in a cluster (that standard deviation is the unit), a training moves an arm as a
+whole (by 0, 0.15 or 0.4 of it), and items are alike in all arms but for noise. Scores are Gaussian,
+or 0 and 1 with one in ten right. Three shares are printed of each cell:
+
+- coverage: 95% intervals of a difference that hold 0; wanted 93 to 98%
+- family: worlds in which any of nine arms is decided to differ from the tenth, with p corrected by
+  max-|t|; wanted 3 to 7%, and of few trainings at most 7%
+- itself: worlds in which an arm is decided to differ from itself under other seeds (same gains in
+  every cluster); wanted at most 7%, and 0 with two trainings, which decide nothing
+
+`family` asks p alone, `itself` the whole decision.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
-from polybatch.evaluation.scores import SCORES
-from polybatch.statistics.breakdowns import setting_views
-from polybatch.statistics.resampling import Resampling
-from polybatch.statistics.significance import assess
+from polybatch.statistics.decisions import DECIDED, Difference, Rule, decide
+from polybatch.statistics.family import Claims, family
+from polybatch.statistics.multi_reader import Arm, Contrast, arm_of, estimate
 
-ITEMS, LANGUAGES, MEAN, SPREAD = 100, 8, 0.5, 0.1
-SHARES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
+ARMS, RULE, DRAWS = 10, Rule(0.005, 0.95), 1_000
+CLUSTERS, ITEMS, SEEDS, RATIOS = (30, 48, 240), (1, 5, 25), (2, 3, 5), (0.0, 0.15, 0.4)
 
 
-def world(share: float, number: int) -> np.ndarray:
-    """Return scores (items, languages) whose variance comes from the item by `share`."""
-    chance = np.random.default_rng([round(1000 * share), number])
-    item = chance.standard_normal((ITEMS, 1)) * share**0.5
-    alone = chance.standard_normal((ITEMS, LANGUAGES)) * (1 - share) ** 0.5
-    return MEAN + SPREAD * (item + alone)
+@dataclass(frozen=True)
+class Cell:
+    """`ratio`: a training's standard deviation over a cluster's; `sparse`: scores 0 and 1."""
+
+    clusters: int
+    items: int
+    seeds: int
+    ratio: float
+    sparse: bool
 
 
-def holds(scores: np.ndarray, clustered: bool, resamples: int) -> bool:
-    """Tell whether the interval of the monolingual mean holds the true mean."""
-    items, languages = scores.shape
-    rows = [
-        ("world", "mono", f"l{b}", f"l{b}", f"{a}" if clustered else f"{a}-{b}", "AP", scores[a, b])
-        for a in range(items)
-        for b in range(languages)
-    ]
-    frame = pl.DataFrame(rows, SCORES, orient="row")
-    found = assess(
-        {"only": frame},
-        "only",
-        lambda lists, _: setting_views(lists),
-        Resampling(resamples, 0.95, 0),
-    )
-    return found["low"][0] <= MEAN <= found["high"][0]
+@dataclass(frozen=True)
+class Shares:
+    """Of worlds, as the module says."""
+
+    coverage: float
+    family: float
+    itself: float
 
 
-def coverage(share: float, clustered: bool, worlds: int, resamples: int = 400) -> float:
-    """Return the share of worlds whose interval holds the true mean."""
-    kept = [holds(world(share, n), clustered, resamples) for n in range(worlds)]
-    return sum(kept) / worlds
+def arms_of_a_world(cell: Cell, chance: np.random.Generator) -> dict[str, Arm]:
+    """Return ten equally good arms, and `0 again`: the first one under other seeds."""
+    gains = chance.standard_normal((ARMS, cell.clusters))
+    items = chance.standard_normal((cell.clusters, cell.items))
+    counts = np.full((cell.clusters, 1), float(cell.items))
+    names = [*map(str, range(ARMS)), "0 again"]
+    found = {}
+    for name, gain in zip(names, [*gains, gains[0]], strict=True):
+        sums = [
+            _scores(cell, gain + cell.ratio * chance.standard_normal(), items, chance).sum(
+                axis=1, keepdims=True
+            )
+            for _ in range(cell.seeds)
+        ]
+        found[name] = arm_of(sums, counts, np.ones((1, 1)), trained=True)
+    return found
+
+
+def _scores(
+    cell: Cell, level: np.ndarray, items: np.ndarray, chance: np.random.Generator
+) -> np.ndarray:
+    """Return scores (G, items) of a training, whose `level` (G,) moves all items of a cluster."""
+    noise = 0.5 * chance.standard_normal(items.shape)
+    latent = level[:, None] + items + noise
+    if not cell.sparse:
+        return 0.5 + 0.1 * latent
+    return (latent > 1.2816 * (1 + cell.ratio**2 + 1 + 0.25) ** 0.5).astype(float)
+
+
+def shares(cell: Cell, worlds: int) -> Shares:
+    """Return the shares of `worlds` worlds."""
+    covered = wrong = itself = 0
+    contrasts = [Contrast(str(n), "0") for n in range(1, ARMS)]
+    for number in range(worlds):
+        chance = np.random.default_rng([number, cell.clusters, cell.items, cell.seeds])
+        arms = arms_of_a_world(cell, chance)
+        ten = {name: arm for name, arm in arms.items() if name != "0 again"}
+        estimates = [estimate(ten, one) for one in contrasts]
+        low, high = estimates[0].interval(RULE.confidence)
+        covered += bool(low[0] <= 0 <= high[0])
+        found = family([Claims(ten, contrasts, estimates)], chance, DRAWS, RULE.confidence)
+        wrong += bool((found.p[0] <= 1 - RULE.confidence).any())
+        again = estimate(arms, Contrast("0 again", "0"))
+        ends = (float(end[0]) for end in again.interval(RULE.confidence))
+        one = Difference(float(again.value[0]), *ends, float(again.p[0]), cell.seeds, cell.clusters)
+        itself += decide(one, RULE) in DECIDED
+    return Shares(covered / worlds, wrong / worlds, itself / worlds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--worlds", type=int, default=1000)
-    parser.add_argument("--out", type=Path, default=Path("docs/img/coverage.svg"))
+    parser.add_argument("--worlds", type=int, default=400)
+    parser.add_argument("--quick", action="store_true", help="two cells instead of all 162")
     arguments = parser.parse_args()
-    lines = {}
-    for name, clustered in (("items resampled", True), ("queries resampled", False)):
-        lines[name] = [coverage(share, clustered, arguments.worlds) for share in SHARES]
-        sys.stdout.write(f"{name}: {', '.join(f'{100 * value:.1f}%' for value in lines[name])}\n")
-    arguments.out.write_text(drawing(lines), encoding="utf-8")
-
-
-def drawing(lines: dict[str, list[float]]) -> str:
-    """Return the plot as SVG: coverage in percent over the item's share of the variance."""
-
-    def place(share: float, value: float) -> tuple[float, float]:
-        return 60 + 480 * share / 0.9, 40 + 260 * (1 - value)
-
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 680 360" font-family="sans-serif"'
-        ' font-size="13">',
-        "<title>Coverage of 95% intervals, clustered by item and not</title>",
-        '<rect width="680" height="360" fill="#fff"/>',
-    ]
-    for value in (0.0, 0.25, 0.5, 0.75, 0.95, 1.0):
-        x, y = place(0, value)
-        dash = ' stroke-dasharray="4 3"' if value == 0.95 else ""
-        colour = "#444" if value == 0.95 else "#ddd"
-        parts.append(f'<path d="M{x} {y:.1f}h480" stroke="{colour}"{dash}/>')
-        if value != 1.0:
-            parts.append(f'<text x="52" y="{y + 4:.1f}" text-anchor="end">{value:.0%}</text>')
-    for share in SHARES:
-        x, y = place(share, 0)
-        parts.append(f'<text x="{x:.1f}" y="{y + 20:.1f}" text-anchor="middle">{share}</text>')
-    parts.append(
-        '<text x="300" y="345" text-anchor="middle">share of the variance that an item has in'
-        " common in all languages</text>"
-    )
-    for (name, values), colour in zip(lines.items(), ("#0072b2", "#d55e00"), strict=True):
-        points = [place(share, value) for share, value in zip(SHARES, values, strict=True)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}"/>' for x, y in points]
-        x, y = points[-1]
-        parts.append(f'<text x="{x + 10:.1f}" y="{y + 4:.1f}" fill="{colour}">{name}</text>')
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    cells = [Cell(48, 5, 3, 0.4, False), Cell(30, 25, 2, 0.15, True)]
+    if not arguments.quick:
+        grid = itertools.product(CLUSTERS, ITEMS, SEEDS, RATIOS, (False, True))
+        cells = [Cell(*one) for one in grid]
+    sys.stdout.write("clusters items seeds ratio scores   coverage family itself\n")
+    for cell in cells:
+        found = shares(cell, arguments.worlds)
+        kind = "0/1" if cell.sparse else "Gauss"
+        sys.stdout.write(
+            f"{cell.clusters:8} {cell.items:5} {cell.seeds:5} {cell.ratio:5} {kind:6}"
+            f" {found.coverage:10.1%} {found.family:6.1%} {found.itself:6.1%}\n"
+        )
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tell when a strategy got worse: its main measure against the last good result.
+"""Tell when a strategy got worse, or a declared contrast turned, since the last good result.
 
     python -m flows.alerts --accept     # what is here now is the last good result from now on
 
@@ -17,18 +17,17 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from prefect.events import emit_event
 
 from flows import webhook
-from flows.scores import metrics_of, strategy_of
+from flows.scores import contrast_rows, metrics_of, strategy_of
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import write_text
 from polybatch.settings.config import Config
-from polybatch.settings.flow import NotifySettings
 from polybatch.settings.load import load
 from polybatch.settings.webhooks import check_webhook, host_of
 from polybatch.utf8 import use_utf8
@@ -41,10 +40,14 @@ Scores = dict[str, dict[str, float]]  # strategy -> "dataset setting" -> main me
 
 @dataclass(frozen=True)
 class Good:
-    """The last good result, and the low ends of its intervals where there are some."""
+    """The last good result, the low ends of its intervals where there are some, and its decisions.
+
+    `outcomes`: of each declared contrast in each setting, what results/contrasts.csv decides.
+    """
 
     scores: Scores
     lows: Scores
+    outcomes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Alerts(NamedTuple):
@@ -65,8 +68,9 @@ def raise_alerts(root: Path, config: Config, stale: list[str]) -> Alerts:
     good = _last_good(root, config.notify.measure)
     drops = compare(good, now, config.notify.drop)
     lines = [_line(drop, config.notify.measure) for drop in drops]
+    lines += [] if stale else turned(good.outcomes, read_outcomes(root))
     sent = _post(config, lines, drops) if lines else ""
-    write_text(root / ALERTS, _page(lines, stale, bool(good.scores), config.notify, sent))
+    write_text(root / ALERTS, _page(lines, stale, bool(good.scores), config, sent))
     if not lines and not stale and now:
         accept(root, config)
     for drop in drops:
@@ -110,6 +114,34 @@ def read_lows(root: Path, config: Config) -> Scores:
                     where = f"{row['dataset']} {row['setting']}"
                     found.setdefault(row["strategy"], {})[where] = float(row["low"])
     return found
+
+
+def read_outcomes(root: Path) -> dict[str, str]:
+    """Return the decision on each declared contrast, dataset and setting, as compare made it."""
+    return {
+        f"{row['first']} - {row['second']} on {row['dataset']} {row['setting']}": row["outcome"]
+        for row in contrast_rows(root)
+    }
+
+
+def turned(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return a line a declared contrast that was better and is not, or is worse and was not.
+
+    What cannot be decided now, for want of trainings or clusters, has not turned.
+
+    Example:
+        >>> turned({"a - b on d mono": "better"}, {"a - b on d mono": "undecided"})
+        ['a - b on d mono: better before, undecided now']
+    """
+    decided = ("better", "worse", "no worse", "equal within", "undecided")
+    return [
+        f"{name}: {before[name]} before, {outcome} now"
+        for name, outcome in now.items()
+        if name in before
+        and before[name] != outcome
+        and outcome in decided
+        and (before[name] == "better" or outcome == "worse")
+    ]
 
 
 def main_scores(metrics: Mapping[str, Any], measure: str) -> dict[str, float]:
@@ -160,6 +192,7 @@ def accept(root: Path, config: Config) -> None:
         "measure": config.notify.measure,
         "scores": read_scores(root, config),
         "lows": read_lows(root, config),
+        "outcomes": read_outcomes(root),
     }
     write_text(root / LAST_GOOD, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
@@ -172,7 +205,7 @@ def _last_good(root: Path, measure: str) -> Good:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value["measure"] != measure:
             return Good({}, {})
-        return Good(dict(value["scores"]), dict(value["lows"]))
+        return Good(dict(value["scores"]), dict(value["lows"]), dict(value.get("outcomes", {})))
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             path,
@@ -189,9 +222,8 @@ def _line(drop: Mapping[str, Any], measure: str) -> str:
     )
 
 
-def _page(
-    lines: list[str], stale: list[str], compared: bool, notify: NotifySettings, sent: str
-) -> str:
+def _page(lines: list[str], stale: list[str], compared: bool, config: Config, sent: str) -> str:
+    notify, seeds = config.notify, config.study.seeds
     page = ["# Alerts", ""]
     page += [f"- {line}" for line in lines]
     page += [f"- not up to date, its old result is left out: {address}" for address in stale]
@@ -200,7 +232,11 @@ def _page(
     rule = f"{notify.measure} below the interval of the last good result"
     if notify.drop is not None:
         rule = f"{notify.measure} more than {notify.drop:g} below the last good result"
-    page += ["", f"An alert: {rule} (`{LAST_GOOD}`), on any dataset and setting."]
+    page += ["", f"An alert: {rule} (`{LAST_GOOD}`), on any dataset and setting;"]
+    page += ["or a declared contrast (`statistics.contrasts`) that was better and is not any more,"]
+    page += ["or is worse and was not."]
+    if len(seeds) == 1:
+        page += ["", "One training: intervals do not include chance of training."]
     if lines:
         page.append("If the fall is wanted: `python -m flows.alerts --accept`.")
     page += ["", f"Webhook: {sent}."] if sent else []
@@ -235,10 +271,10 @@ def main() -> int:
         drops = compare(good, now, config.notify.drop)
     except (InputError, InputErrorList) as error:
         sys.exit(f"alerts: {error}")
-    for drop in drops:
-        print(_line(drop, config.notify.measure))
-    print(f"alerts: {len(drops)}")
-    return 1 if drops else 0
+    lines = [_line(drop, config.notify.measure) for drop in drops]
+    lines += turned(good.outcomes, read_outcomes(root))
+    print("\n".join([*lines, f"alerts: {len(lines)}"]))
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from flows.repository import check
+from flows.scores import contrast_rows
 from polybatch.errors import InputError, InputErrorList
 from polybatch.files import refuse_special_files
 from polybatch.settings.config import Config
@@ -60,10 +61,36 @@ def remarks(root: Path, config: Config) -> list[str]:
             f"encoder.folder is {encoder.folder}, but encoder.name is a folder: DVC does not see"
             f" when its files change. Write folder: {encoder.name}"
         )
+    told += _reach(root, config)
     if (root / VERSIONS).is_file():
         stages = older_code(root / VERSIONS, config.sources)
         told += [older_code_message(stages)] if stages else []
     return told
+
+
+def _reach(root: Path, config: Config) -> list[str]:
+    """Return what the study can find by the variances of its last run, where there was one."""
+    names = {f"{first} - {second}" for first, second in config.statistics.pairs}
+    rows = [
+        row
+        for row in contrast_rows(root)
+        if f"{row['first']} - {row['second']}" in names
+        and row["dataset"] in config.datasets
+        and row["detectable"]
+    ]
+    if not rows:
+        return []
+    most = max(rows, key=lambda row: float(row["detectable"]))
+    least = min(rows, key=lambda row: float(row["detectable"]))
+    low, high = (f"{100 * float(row['detectable']):.1f}" for row in (least, most))
+    margin = max(float(row["margin"]) for row in rows)
+    once = ", chance of training left out" if any(row["seeds"] == "1" for row in rows) else ""
+    return [
+        f"by the last results the declared contrasts find differences from {low} to {high} points"
+        f" (the least: {least['first']} - {least['second']}, the most: {most['first']} -"
+        f" {most['second']}{once}), and equality within {100 * margin:.1f} points at best;"
+        " `polybatch plan-study --difference 1` says what more seeds and questions bring"
+    ]
 
 
 def main() -> None:

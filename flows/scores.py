@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import statistics
 from collections.abc import Collection, Mapping
@@ -31,8 +32,17 @@ def metrics_of(root: Path, config: Config, strategy: str) -> Any:
     Raises:
         InputError: a seed has none yet, or its file is broken.
     """
-    found = [_metrics(root, strategy, seed) for seed in config.study.seeds]
+    found = [_metrics(root, strategy, trial.seed) for trial in config.trials_of(strategy)]
     return found[0] if len(found) == 1 else _mean(found)
+
+
+def contrast_rows(root: Path) -> list[dict[str, str]]:
+    """Return the declared contrasts in each setting, as compare wrote them; none before it ran."""
+    path = root / "results" / "contrasts.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [row for row in csv.DictReader(stream) if row["kind"] == "setting"]
 
 
 def _metrics(root: Path, strategy: str, seed: int) -> Any:

@@ -8,7 +8,7 @@ import polars as pl
 
 from polybatch.dataset import Dataset, read_dataset, revision_of, write_table
 from polybatch.errors import InputError
-from polybatch.evaluation.alignment import alignment_and_uniformity
+from polybatch.evaluation.alignment import alignment_and_uniformity, distinct_queries
 from polybatch.evaluation.language_bias import TOP_DOCUMENTS, language_bias
 from polybatch.evaluation.scores import Scores, evaluate, refuse_missing
 from polybatch.files import whole_together, write_json
@@ -64,7 +64,8 @@ def _score(config: Config, trial: Trial, dataset: Dataset) -> tuple[Scores, Enco
 def _bias(dataset: Dataset, scores: Scores, queries: EncodedQueries) -> dict[str, object]:
     bias = language_bias(dataset, scores.relevant, scores.runs)
     vectors = alignment_and_uniformity(dataset, queries.vectors)
-    return (bias.as_json() if bias else {}) | {"vectors": vectors}
+    texts = {"distinct_queries": distinct_queries(dataset, queries.vectors)}
+    return (bias.as_json() if bias else {}) | {"vectors": vectors} | texts
 
 
 def _refuse_other(folder: object, encoded: list[str], there: list[str]) -> None:

@@ -153,8 +153,32 @@ def _pair(text: str) -> LanguagePair:
         raise InputError("--pair", f"'{text}'", "such as 'sw>en'", "Mend it") from error
 
 
+def _plan_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--difference", type=float, required=True, help="in points, to be found")
+    parser.add_argument(
+        "--seed-ratio",
+        type=float,
+        help="assumed: standard deviation of a training over a cluster's",
+    )
+    parser.add_argument("--cluster-sd", type=float, help="assumed: in points (default: as found)")
+    parser.add_argument("--clusters", type=int, default=50, help="assumed: clusters of questions")
+    parser.add_argument("--items", type=float, default=1.0, help="assumed: questions a cluster")
+    parser.add_argument("--claims", type=int, default=1, help="assumed: corrected together")
+
+
+def _plan(chosen: argparse.Namespace) -> str:
+    from polybatch.reports.results_folder import Study
+    from polybatch.reports.study_plan import Assumed, study_plan
+
+    assumed = Assumed(
+        chosen.seed_ratio, chosen.cluster_sd, chosen.clusters, chosen.items, chosen.claims
+    )
+    return study_plan(Study(chosen.folder), chosen.difference, assumed)
+
+
 COMMANDS: dict[str, Command] = {
     "compare": Command("Two strategies side by side", _compare_arguments, _compare),
+    "plan-study": Command("Trainings and questions that find a difference", _plan_arguments, _plan),
     "runs": Command("TREC runs and qrels, a file a pair of languages", _runs_arguments, _runs),
     "upgrade": Command(
         "Rewrite params.yaml of an earlier version, comments kept", _upgrade_arguments, _upgrade

@@ -53,3 +53,41 @@ def _visible(mark: str) -> str:
     if mark in "\t\n\r" or unicodedata.category(mark) not in _HIDDEN:
         return mark
     return f"‹U+{ord(mark):04X}›"
+
+
+MISSING = "–"
+
+
+def number(value: float | None, sign: bool = False) -> str:
+    """Return a score in percent, or a difference in points, with one decimal: the only such format.
+
+    Example:
+        >>> number(0.46049), number(0.0123, sign=True), number(-0.0001, sign=True), number(None)
+        ('46.0', '+1.2', '+0.0', '–')
+    """
+    if value is None:
+        return MISSING
+    rounded = round(100 * value, 1) + 0.0  # no "-0.0"
+    return f"{rounded:+.1f}" if sign else f"{rounded:.1f}"
+
+
+def span(low: float | None, high: float | None) -> str:
+    """Return an interval in points.
+
+    Example:
+        >>> span(-0.001, 0.0123)
+        '[-0.1, 1.2]'
+    """
+    return MISSING if low is None or high is None else f"[{number(low)}, {number(high)}]"
+
+
+def probability(value: float | None) -> str:
+    """Return p with four digits.
+
+    Example:
+        >>> probability(0.00012), probability(0.00001)
+        ('0.0001', '<0.0001')
+    """
+    if value is None:
+        return MISSING
+    return f"{value:.4f}" if value >= 0.00005 else "<0.0001"

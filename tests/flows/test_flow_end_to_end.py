@@ -42,6 +42,7 @@ def tiny_study(folder: Path) -> Path:
     params["study"] |= {"threads": 1, "focus": "hybrid", "baseline": "mono"}
     for name in [name for name in params["strategies"] if name not in KEPT]:
         del params["strategies"][name]
+    params["statistics"]["contrasts"] = ["hybrid - mono"]
     with path.open("w", encoding="utf-8") as stream:
         yaml.dump(params, stream)
     sh(folder, "git", "init", "-q", "-b", "main")

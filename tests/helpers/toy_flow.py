@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,7 @@ def toy_params(strategies: tuple[str, ...]) -> str:
     head, _, tail = text.partition("\nstrategies:\n")
     entries = "".join(f"  {name}:\n    start: base\n    batches: mono\n" for name in strategies)
     rest = tail[tail.index("\n# How flows") :]
+    head = re.sub(r"(contrasts:) .*\n(    - .*\n)+", r"\1 []\n", head)
     text = f"{head}\nstrategies:\n{entries}{rest}"
     for key, value in (
         ("baseline", strategies[0]),

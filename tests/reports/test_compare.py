@@ -57,17 +57,17 @@ def _scores(items: int, measures: tuple[str, ...] = ("AP", "R@1")) -> pl.DataFra
 def test_the_table_of_a_measure_by_hand() -> None:
     table = comparison(SUMMARIES, "mono")
     assert table.schema == COMPARISON
-    shown = measure_table(table, "AP", differences=True)
+    shown = measure_table(table, "AP", bold=[("hybrid_x|y", "xquad-r", "cross")])
     assert shown.columns == [
         "strategy", "xquad-r mono", "xquad-r cross", "xquad-r multi", "cldr mono",
     ]  # fmt: skip
     assert shown.rows() == [
         ("zero-shot", "50.1 (-11.1)", "30.0 (+0.0)", "25.0 (+5.0)", "90.0 (-1.0)"),
-        ("mono", "**61.2**", "30.0", "20.0", "**91.0**"),
-        ("hybrid\\_x\\|y", "**61.2** (+0.0)", "**45.0** (+15.0)", "**40.0** (+20.0)", "–"),
+        ("mono", "61.2", "30.0", "20.0", "91.0"),
+        ("hybrid\\_x\\|y", "61.2 (+0.0)", "45.0 (**+15.0**)", "40.0 (+20.0)", "–"),
     ]
-    plain = measure_table(table, "R@1", differences=False)
-    assert plain["xquad-r mono"].to_list() == ["40.0", "50.0", "**51.0**"]
+    plain = measure_table(table, "R@1")
+    assert plain["xquad-r mono"].to_list() == ["40.0 (-10.0)", "50.0", "51.0 (+1.0)"]
 
 
 def test_csv_keeps_all_digits_and_says_nothing_of_the_baseline_itself() -> None:
@@ -138,7 +138,7 @@ def test_the_report_holds_all_its_parts_in_order() -> None:
     )
     order = [
         "# Strategies compared",
-        "| mono | **61.2** |",
+        "| mono | 61.2 |",
         "## Significance",
         "## R@1",
         "## What each strategy was trained on",
@@ -159,7 +159,7 @@ def test_the_report_holds_all_its_parts_in_order() -> None:
 
 
 def test_every_row_of_a_markdown_table_has_as_many_cells() -> None:
-    lines = markdown(measure_table(comparison(SUMMARIES, "mono"), "AP", True)).splitlines()
+    lines = markdown(measure_table(comparison(SUMMARIES, "mono"), "AP")).splitlines()
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
     assert lines[1] == "|:---|---:|---:|---:|---:|"
 

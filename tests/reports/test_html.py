@@ -13,12 +13,14 @@ import polars as pl
 import pytest
 
 from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, table
+from polybatch.reports.contrasts import decided, headlines
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.html.dvc_page import dvc_page
 from polybatch.reports.html.explorer import Asked, Question, explorer, questions
 from polybatch.reports.html.page import Report, page
-from polybatch.reports.html.shape import bias_tables, budget_table, score_rows
-from polybatch.reports.html.words import headlines
+from polybatch.reports.html.shape import bias_tables, budget_table, contrast_tables, score_rows
+from polybatch.statistics.contrasts import CONTRASTS
+from polybatch.statistics.decisions import Rule
 from polybatch.statistics.significance import SIGNIFICANCE
 from tests.helpers.browser import chromium, visit
 
@@ -42,44 +44,22 @@ def _sure(**changes: tuple[float, float, float]) -> pl.DataFrame:
             if not base:
                 row |= {"value": 0.5 + difference, "difference": difference}
                 row |= {"difference_low": low, "difference_high": high, "p": 0.5, "p_holm": 0.5}
+                row |= {"outcome": "undecided"}
             rows.append(row)
             if not base:
                 rows.append(row | {"kind": "query language", "group": "sw"})
     return pl.DataFrame(rows, schema=SIGNIFICANCE)
 
 
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        (
-            {"mono": (-0.004, -0.006, -0.002), "cross": (0.012, 0.008, 0.016)},
-            "h beats mono by 1.2 points of cross-lingual AP [0.8, 1.6] and loses 0.4 points of"
-            " monolingual AP [-0.6, -0.2].",
-        ),
-        (
-            {"mono": (0.001, -0.002, 0.004)},
-            "h is not to be told from mono by +0.1 points of monolingual AP [-0.2, 0.4].",
-        ),
-        (
-            {"mono": (-0.02, -0.03, -0.01), "cross": (0.0, -0.1, 0.1)},
-            "h loses to mono 2.0 points of monolingual AP [-3.0, -1.0]; it is not to be told from"
-            " mono by +0.0 points of cross-lingual AP [-10.0, 10.0].",
-        ),
-    ],
-)
-def test_the_headline_says_what_the_intervals_say(changes: Any, says: str) -> None:
-    sure = _sure(**changes).with_columns(pl.col("strategy").replace(NAMES[1], "h"))
-    assert headlines(sure, "AP", "h", "mono") == [f"On d, {says}"]
-
-
-def test_a_difference_below_seed_noise_is_said_to_be_so() -> None:
-    sure = _sure(mono=(0.02, 0.01, 0.03))
-    (told,) = headlines(sure, "AP", NAMES[1], "mono", [(NAMES[1], "d", "mono")])
-    assert told.endswith("[1.0, 3.0], less than seed noise.")
-
-
-def test_the_baseline_alone_has_no_headline() -> None:
-    assert headlines(_sure(mono=(0.1, 0.0, 0.2)), "AP", "mono", "mono") == []
+def _contrasts() -> pl.DataFrame:
+    """Return a decided contrast and an undecided one, of three trainings."""
+    row: dict[str, Any] = dict.fromkeys(CONTRASTS.names())
+    row |= {"dataset": "d", "kind": "setting", "group": "all", "measure": "AP", "seeds": 3}
+    row |= {"first": NAMES[1], "second": "mono", "clusters": 48, "p_corrected": 0.001}
+    cross = {"setting": "cross", "difference": 0.012, "low": 0.008, "high": 0.016}
+    mono = {"setting": "mono", "difference": -0.004, "low": -0.006, "high": 0.002}
+    rows = [row | mono | {"outcome": "undecided"}, row | cross | {"outcome": "better"}]
+    return pl.DataFrame(rows, CONTRASTS)
 
 
 def _dataset() -> Dataset:
@@ -171,8 +151,10 @@ def _report() -> Report:
         study=EVIL,
         focus=NAMES[1],
         baseline="mono",
-        headlines=headlines(sure, "AP", NAMES[1], "mono"),
-        scores=score_rows(comparison, sure, "AP", NAMES[1], "mono"),
+        headlines=headlines(_contrasts(), Rule(0.005, 0.95)),
+        scores=score_rows(
+            comparison, sure, "AP", (NAMES[1], "mono"), decided(_contrasts(), "mono")
+        ),
         plots={
             "measure": "AP",
             "focus": NAMES[1],
@@ -190,6 +172,7 @@ def _report() -> Report:
             "adaptation": None,
         },
         tables={
+            "contrasts": contrast_tables(_contrasts()),
             "bias": bias_tables(bias),
             "training": [budget_table({name: {"steps": 2} for name in NAMES}, {})],
         },
@@ -216,6 +199,17 @@ def test_the_page_loads_nothing_and_runs_no_text(written: Path) -> None:
         assert found.page.locator("#heat svg").count() == 1
         assert found.page.locator("img").count() == 0
         assert NAMES[1] in found.page.inner_text("#score-table")
+
+
+def test_scores_are_written_as_in_compare_md_and_decided_ones_are_bold(written: Path) -> None:
+    with visit(written) as found:
+        row = found.page.locator("#score-table tbody tr").nth(1)
+        assert row.locator("td").all_inner_texts() == [
+            "49.6 -0.4 [-0.6, -0.2]", "51.2 +1.2 [0.8, 1.6]",
+        ]  # fmt: skip
+        assert row.locator("td.decided").all_inner_texts() == ["51.2 +1.2 [0.8, 1.6]"]
+        words = found.page.inner_text("main section")
+        assert "beats mono by 1.2 points of cross-lingual AP [0.8, 1.6]" in words
 
 
 def test_questions_are_searched_filtered_ordered_and_opened(written: Path) -> None:

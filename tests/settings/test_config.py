@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from polybatch.settings import (
     data,
     encoder,
     evaluation,
+    statistics,
     study,
     training,
 )
@@ -132,6 +134,19 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("nDCG@10", "nDCG", "evaluation.measures", "Did you mean 'nDCG@10'"),
         ("R@100]", "Recall@5]", "evaluation.measures", "Did you mean 'R@5'"),
         ("R@100]", "R@0]", "evaluation.measures", "k being a number"),
+        ("- hybrid - mono", "- hybird - mono", "statistics.contrasts", "Did you mean 'hybrid'"),
+        ("- hybrid - mono", "- hybrid - hybrid", "statistics.contrasts", "two different names"),
+        ("- hybrid - mono", "- hybrid-mono", "statistics.contrasts", "Write 'hybrid - mono'"),
+        ("- hybrid - mono", "- cross - hybrid", "statistics.contrasts", "each contrast once"),
+        ("- hybrid - mono", "- hybrid - cross", "statistics.contrasts", "no word twice"),
+        ("- hybrid - mono", "- bm25 - mono", "statistics.contrasts", "Remove the contrast"),
+        ("difference: 0.5", "difference: -1", "statistics.smallest_difference", "between 0"),
+        (
+            "run_depth: 100",
+            "run_depth: 100\n  resamples: 9",
+            "evaluation.resamples",
+            "polybatch upgrade",
+        ),
         ("measure: AP ", "measure: MAP ", "notify.measure", "Did you mean 'AP'"),
         ('"0 3 * * *"', '"0 3 * *"', "schedule.cron", "4 fields"),
         ('"0 3 * * *"', '"99 3 * * *"', "schedule.cron", "minute"),
@@ -182,7 +197,8 @@ def test_a_folder_that_dvc_does_not_watch_is_refused(tmp_path: Path, folder: str
 def _without_adaptation(section: str) -> str:
     begin, end = DEFAULT.index("\ndapt:") + 1, DEFAULT.index("\nevaluation:") + 1
     rows, after = DEFAULT.index("  dapt:\n"), DEFAULT.index("\n# How flows run")
-    return DEFAULT[:begin] + section + DEFAULT[end:rows] + DEFAULT[after:]
+    text = DEFAULT[:begin] + section + DEFAULT[end:rows] + DEFAULT[after:]
+    return re.sub(r"    - dapt.* - .*\n", "", text)
 
 
 def test_no_section_dapt_is_the_same_as_null(tmp_path: Path) -> None:
@@ -279,6 +295,7 @@ def test_every_number_that_decides_a_result_has_to_stand_in_the_file() -> None:
         batches.BatchSettings,
         training.TrainingSettings,
         evaluation.EvaluationSettings,
+        statistics.StatisticsSettings,
         encoder.EncoderSettings,
         data.DatasetSettings,
         data.ValidationSettings,

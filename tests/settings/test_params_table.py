@@ -57,8 +57,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "dapt.*": ADAPTED,
     "evaluation.measures": "evaluate compare report",
     "evaluation.run_depth": "evaluate",
-    "evaluation.resamples": "compare",
-    "evaluation.confidence": "compare",
+    "statistics.*": "compare",
     "strategies.dapt-mono.start": "start batches dapt compare report",  # the only one from dapt
     "strategies.*.start": "start batches compare report",
     "strategies.*.*": "batches compare report",

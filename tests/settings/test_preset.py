@@ -119,7 +119,8 @@ def test_comments_of_the_base_stay_unless_the_preset_has_its_own(folder: Path) -
         "    hybrid:\n"
         "        start: dapt  # adapted\n"
         "        batches: mono\n"
-        "study:   {focus: mono}\n",
+        "study:   {focus: mono}\n"
+        "statistics: {contrasts: [hybrid - mono]}\n",
     )
     text = composed(Path("presets/base.yaml"), Path("mine.yaml"))
     lines = text.splitlines()
@@ -140,10 +141,11 @@ def test_comments_of_the_base_stay_unless_the_preset_has_its_own(folder: Path) -
     [
         "study: {name: a,\n  focus: mono}\n",
         "{study: {name: a}, batches: {steps: 5}, strategies: {mono: {start: base, batches: mono},"
-        "\n  hybrid: {start: dapt, batches: mono}}}",
+        "\n  hybrid: {start: dapt, batches: mono}}, statistics: {contrasts: []}}",
         "validation:\n    min_rows:\n        train: 8\n        evaluate: 3\n",
         "validation: {min_rows: {train: 8, evaluate: 3}}",
-        "dapt: null\nstrategies:\n  mono: {start: base, batches: mono}\nstudy: {focus: mono}\n",
+        "dapt: null\nstrategies:\n  mono: {start: base, batches: mono}\nstudy: {focus: mono}\n"
+        "statistics: {contrasts: []}\n",
         "training:\r\n  learning_rate: 1e-4\r\n\r\n",
         "\ufeffschedule:\n  cron: '1 2 * * *' # at two\n",
         'encoder:\n  query_prompt: "a: # b"\n  "document_prompt": ": #"\n',

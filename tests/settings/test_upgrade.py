@@ -20,8 +20,8 @@ OLD = sorted((ROOT / "tests/golden/0.1.0").glob("*.yaml"))  # of the last commit
 DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
 FIRST = (ROOT / "tests/golden/0.1.0/params.yaml").read_text(encoding="utf-8")
 MOVES = {
-    "statistics.draws": "evaluation.resamples",
-    "statistics.confidence": "evaluation.confidence",
+    "inference.draws": "statistics.resamples",
+    "inference.confidence": "statistics.confidence",
     "evaluation.depth": "evaluation.run_depth",
     "learning": "training",
 }
@@ -42,7 +42,7 @@ def _earlier() -> str:
     for line in moved:
         text = text.replace(line, "")
     draws = moved[0].replace("  resamples", "  draws")
-    return f"{text}\n# How sure.\nstatistics:\n  # as often\n{draws}{moved[1]}"
+    return f"{text}\n# How sure.\ninference:\n  # as often\n{draws}{moved[1]}"
 
 
 def _comments(text: str) -> list[str]:
@@ -81,7 +81,7 @@ def test_moved_keys_keep_their_values_and_comments(tmp_path: Path) -> None:
     new = path.read_text(encoding="utf-8")
     assert load(path) == load(ROOT / "params.yaml")
     assert _comments(new) == sorted([*_comments(DEFAULT), "# How sure.", "# as often"])
-    assert "# as often\n  resamples: 10000        # of the items" in new
+    assert "# as often\n  resamples: 10000        # draws behind" in new
     assert "\nlearning" not in new
     assert upgrade(path, MOVES) == []
 
@@ -94,8 +94,8 @@ def test_a_new_section_is_written_behind_the_old_one(tmp_path: Path, ends: str) 
     rest = text[text.index("\n# How sure.") :].replace("  draws", "  resamples")
     text = text[:begin] + section + text[end : text.index("\n# How sure.")] + rest
     text = text.replace("\nlearning:", "\ntraining:")
-    keys = {"measuring": ("measures", "run_depth"), "statistics": ("resamples", "confidence")}
-    moves = {f"{old}.{key}": f"evaluation.{key}" for old in keys for key in keys[old]}
+    moves = {f"measuring.{key}": f"evaluation.{key}" for key in ("measures", "run_depth")}
+    moves |= {f"inference.{key}": f"statistics.{key}" for key in ("resamples", "confidence")}
     path = tmp_path / "params.yaml"
     path.write_bytes(text.replace("\n", ends).encode())
     assert "measures" not in DEFAULT[: DEFAULT.index("evaluation:")]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polybatch.statistics.multi_reader import Arm, Contrast, arm_of, estimate, family
+from polybatch.statistics.family import Claims, family, holm
+from polybatch.statistics.multi_reader import Arm, Contrast, arm_of, estimate
 
 ONE = np.ones((1, 1))
 
@@ -53,8 +54,49 @@ def test_a_family_of_one_is_not_corrected_and_a_larger_one_lies_below_bonferroni
     arms = {f"s{n}": arm(chance.random((3, 60)) + 0.02 * n) for n in range(5)}
     contrasts = [Contrast(f"s{n}", "s0") for n in range(1, 5)]
     single = [estimate(arms, one) for one in contrasts]
-    alone = family(arms, contrasts[:1], single[:1], np.random.default_rng(0))
-    assert alone[0, 0] == pytest.approx(single[0].p[0], abs=0.015)
-    corrected = family(arms, contrasts, single, np.random.default_rng(0))
-    for one, p in zip(single, corrected[:, 0], strict=True):
+    tested = [Claims(arms, contrasts[:1], single[:1])]
+    alone = family(tested, np.random.default_rng(0), 20_000, 0.95)
+    assert alone.p[0][0, 0] == pytest.approx(single[0].p[0], abs=0.015)
+    assert alone.level == pytest.approx(0.05, abs=0.01)
+    corrected = family([Claims(arms, contrasts, single)], np.random.default_rng(0), 20_000, 0.95)
+    for one, p in zip(single, corrected.p[0][:, 0], strict=True):
         assert one.p[0] <= p <= min(1, 4 * one.p[0]) + 0.015
+    assert 0.05 / 4 - 0.002 < corrected.level < 0.05
+
+
+def test_independent_datasets_are_corrected_as_dunn_and_sidak_do() -> None:
+    """Five datasets that share nothing: 1 - (1 - p) ** 5."""
+    chance = np.random.default_rng(4)
+    tested = []
+    for _ in range(5):
+        arms = {name: arm(chance.random((1, 80)), trained=False) for name in "ab"}
+        contrast = Contrast("a", "b")
+        tested.append(Claims(arms, [contrast], [estimate(arms, contrast)]))
+    found = family(tested, np.random.default_rng(0), 40_000, 0.95)
+    for part, p in zip(tested, found.p, strict=True):
+        assert p[0, 0] == pytest.approx(1 - (1 - part.estimates[0].p[0]) ** 5, abs=0.02)
+    assert found.level == pytest.approx(1 - 0.95 ** (1 / 5), rel=0.1)
+
+
+def test_a_view_that_few_clusters_have_counts_those_alone() -> None:
+    """The t-test over the 12 clusters that were asked in the second list."""
+    chance = np.random.default_rng(5)
+    one, other = chance.random((2, 30))
+    asked = np.ones((30, 2))
+    asked[12:, 1] = 0
+    arms = {
+        name: arm_of([asked * values[:, None]], asked, np.eye(2), False)
+        for name, values in (("a", one), ("b", other))
+    }
+    found = estimate(arms, Contrast("a", "b"))
+    truth = stats.ttest_rel(one[:12], other[:12])
+    assert found.p[1] == pytest.approx(truth.pvalue)
+    assert arms["a"].groups.tolist() == [30, 12]
+
+
+def test_holm_by_hand() -> None:
+    """Holm 1979: 4 x 0.005, 3 x 0.01, 2 x 0.03, and the last no smaller than that."""
+    found = holm(np.array([0.01, 0.04, 0.03, 0.005]))
+    assert found.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+    assert holm(np.array([])).tolist() == []

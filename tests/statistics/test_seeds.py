@@ -1,4 +1,4 @@
-"""Means and spreads over seeds, by hand; what is no more than noise is said in words."""
+"""Means and spreads over seeds, by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 from polybatch.errors import InputErrorList
 from polybatch.evaluation.scores import SCORES
 from polybatch.statistics.seeds import (
-    below_noise,
     mean_numbers,
     mean_scores,
     seeds_section,
@@ -23,8 +22,8 @@ def _summaries(**values: list[float]) -> dict[str, list[dict[str, dict[str, dict
     }
 
 
-def test_spread_and_noise_are_those_computed_by_hand() -> None:
-    table = spread_over_seeds(_summaries(mono=[0.5, 0.6, 0.7], hybrid=[0.62, 0.62, 0.68]), "mono")
+def test_the_spread_is_the_one_computed_by_hand() -> None:
+    table = spread_over_seeds(_summaries(mono=[0.5, 0.6, 0.7], hybrid=[0.62, 0.62, 0.68]))
     row = table.row(
         by_predicate=(pl.col("strategy") == "hybrid") & (pl.col("setting") == "mono"), named=True
     )
@@ -32,34 +31,14 @@ def test_spread_and_noise_are_those_computed_by_hand() -> None:
     # (0.02² + 0.02² + 0.04²) / 2 = 0.0012
     assert row["spread"] == pytest.approx(0.0012**0.5)
     assert (row["lowest"], row["highest"], row["seeds"]) == (0.62, 0.68, 3)
-    assert row["difference"] == pytest.approx(0.04)
-    assert row["noise"] == pytest.approx((0.0012 + 0.01) ** 0.5)
-    base = table.row(0, named=True)
-    assert (base["strategy"], base["difference"], base["noise"]) == ("mono", None, None)
-    assert base["spread"] == pytest.approx(0.1)
-
-
-def test_a_difference_below_noise_is_said_and_one_above_is_not() -> None:
-    summaries = _summaries(mono=[0.50, 0.52], hybrid=[0.51, 0.53], cross=[0.70, 0.71])
-    table = spread_over_seeds(summaries, "mono")
-    assert below_noise(table)["strategy"].to_list() == ["hybrid", "hybrid"]
-    text = seeds_section(table, "AP", "mono")
-    assert (
-        "hybrid and mono, d mono: the difference of +1.0 is smaller than seed noise (2.0)" in text
-    )
-    assert "cross and mono" not in text
-    assert "| cross | d | mono | 70.5 ± 0.7 | 70.0 to 71.0 | +19.5 | 1.6 |" in text
-    louder = spread_over_seeds(_summaries(mono=[0.1, 0.11], hybrid=[0.8, 0.81]), "mono")
-    assert "Every difference to mono is larger than seed noise." in seeds_section(
-        louder, "AP", "mono"
-    )
+    assert table.row(0, named=True)["spread"] == pytest.approx(0.1)
+    assert "| hybrid | d | mono | 3 | 64.0 ± 3.5 | 62.0 to 68.0 |" in seeds_section(table, "AP")
 
 
 def test_one_seed_has_no_spread_and_says_how_to_have_one() -> None:
-    table = spread_over_seeds(_summaries(mono=[0.5], hybrid=[0.6]), "mono")
-    assert table["spread"].null_count() == table.height == table["noise"].null_count()
-    assert below_noise(table).height == 0
-    assert "study.seeds: [0, 1, 2]" in seeds_section(table, "AP", "mono")
+    table = spread_over_seeds(_summaries(mono=[0.5], hybrid=[0.6]))
+    assert table["spread"].null_count() == table.height
+    assert "study.seeds: [0, 1, 2]" in seeds_section(table, "AP")
 
 
 def _scores(values: list[float]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Intervals and p-values against slow obvious versions, scipy, and simulated truth."""
+"""Intervals and decisions of whole tables, against scipy and slow obvious versions."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import permutation_test
+from scipy import stats
 
-from benchmarks.interval_coverage import coverage
 from polybatch.errors import InputError
 from polybatch.evaluation.scores import SCORES
-from polybatch.randomness import stream
+from polybatch.statistics.arms import ArmKind, Scored, read_arms
 from polybatch.statistics.breakdowns import language_views, setting_views
-from polybatch.statistics.resampling import Resampling, bootstrap_weights, holm, item_order
+from polybatch.statistics.clusters import Clusters
+from polybatch.statistics.contrasts import contrast_table
+from polybatch.statistics.decisions import Rule
+from polybatch.statistics.family import holm
 from polybatch.statistics.significance import SIGNIFICANCE, assess
 
 LANGS = ("aa", "bb", "cc")
-FEW = Resampling(300, 0.95, 0)
-
-
-def _settings(lists: pl.DataFrame, _: str) -> list:
-    return setting_views(lists)
+RULE = Rule(0.005, 0.95)
 
 
 def _all(lists: pl.DataFrame, _: str) -> list:
@@ -47,155 +45,160 @@ def _setting(a: str, b: str) -> str:
     return "multi" if b == "mul" else "mono" if a == b else "cross"
 
 
-def _slow_mean(rows: list[tuple], drawn: list[str], setting: str) -> float | None:
-    """Return the mean over queries, then over lists, of the drawn items' queries."""
+def _read(
+    frames: dict[str, pl.DataFrame],
+    clusters: dict[str, int] | None = None,
+    kinds: dict[str, ArmKind] | None = None,
+) -> list[Scored]:
+    items = next(iter(frames.values()))["item_id"].unique().sort().to_list()
+    of = clusters or {name: n for n, name in enumerate(items)}
+    table = pl.DataFrame({"item_id": list(of), "cluster": list(of.values())})
+    kinds = kinds or {name: ArmKind((name,), trained=False) for name in frames}
+    return read_arms(kinds, frames.__getitem__, {"d": Clusters("group_id", table)}, _all)
+
+
+def _assess(frames: dict[str, pl.DataFrame], **options: object) -> pl.DataFrame:
+    return assess(_read(frames, **options), next(iter(frames)), RULE)  # type: ignore[arg-type]
+
+
+def _slow_mean(rows: list[tuple], setting: str) -> float:
     lists: dict[tuple, list[float]] = {}
-    for item in drawn:
-        for _, kind, a, b, name, _, score in rows:
-            if kind == setting and name == item:
-                lists.setdefault("all" if kind == "multi" else (a, b), []).append(score)
+    for _, kind, a, b, _, _, score in rows:
+        if kind == setting:
+            lists.setdefault((a, b), []).append(score)
     means = [sum(values) / len(values) for values in lists.values()]
-    return sum(means) / len(means) if means else None
+    return sum(means) / len(means)
 
 
 @pytest.mark.parametrize("lacking", [0.0, 0.4])
-def test_every_resample_is_a_mean_over_queries_then_over_lists(lacking: float) -> None:
-    """Against plain lists: the same draws, of the items in the order the scores give them."""
-    frame = _scores(1, items=7, lacking=lacking)
-    one = Resampling(40, 0.9, 0)
-    found = assess({"s": frame}, "s", _settings, one)
-    rows, items = frame.rows(), sorted(frame["item_id"].unique())
-    draws = np.concatenate(list(bootstrap_weights(stream(0, "bootstrap", "d"), 7, 40)))
+def test_values_are_means_over_queries_then_over_lists(lacking: float) -> None:
+    frame = _scores(1, lacking=lacking)
+    found = _assess({"s": frame}).filter(kind="setting")
     for setting, value in found.select("setting", "value").rows():
-        assert value == pytest.approx(_slow_mean(rows, items, setting), abs=1e-12)
-    # Which item is which row is not ours to know here: intervals are the same in distribution,
-    # and exactly so once the rows are in the order that `assess` chose.
-    orders = _orders(frame, items)
-    for setting, low, high in found.select("setting", "low", "high").rows():
+        assert value == pytest.approx(_slow_mean(frame.rows(), setting), abs=1e-7)
+
+
+@pytest.mark.parametrize("lacking", [0.0, 0.4])
+def test_the_error_is_the_jackknife_over_clusters(lacking: float) -> None:
+    """The slow version leaves out one cluster at a time (Efron 1982); equal to first order."""
+    one, other = (_scores(seed, 60, lacking) for seed in (1, 2))
+    of = {f"i{n:02}": n // 2 for n in range(60)}
+    (scored,) = _read({"a": one, "b": other}, of)
+    found = contrast_table([scored], [("b", "a")], RULE, 1_000, 0)
+    for row in found.filter(kind="setting").iter_rows(named=True):
         values = []
-        for counts in draws.astype(int):
-            drawn = [items[row] for row, n in zip(orders, counts, strict=True) for _ in range(n)]
-            values.append(_slow_mean(rows, drawn, setting))
-        kept = [value for value in values if value is not None]
-        assert (low, high) == pytest.approx(tuple(np.quantile(kept, [0.05, 0.95])), abs=1e-12)
+        for left_out in range(30):
+            kept = [
+                [each for each in frame.rows() if of[each[4]] != left_out] for frame in (other, one)
+            ]
+            first, second = (_slow_mean(rows, row["setting"]) for rows in kept)
+            values.append(first - second)
+        spread = np.var(values) * 29
+        assert row["error"] == pytest.approx(spread**0.5, rel=0.02)
 
 
-def _orders(frame: pl.DataFrame, items: list[str]) -> list[int]:
-    from polybatch.statistics.breakdowns import lay_out
-
-    rows = frame.sort("setting", "query_lang", "doc_lang", "item_id")
-    layout = lay_out(rows)
-    return item_order(layout.counts, layout.sums(rows["score"].to_numpy())).tolist()
-
-
-def test_without_clusters_p_is_scipys() -> None:
-    """One query an item: scipy's permutation_test over samples, all 2 ** 10 of them."""
+def test_items_of_one_cluster_are_one_observation() -> None:
+    """Each cluster's items have the same scores: the t-test over clusters, not over items."""
     chance = np.random.default_rng(3)
-    for shift in (0.0, 0.1, 0.25):
-        a, b = chance.random(10), chance.random(10) + shift
-        frames = {
-            name: pl.DataFrame(
-                [("d", "mono", "en", "en", f"i{n}", "AP", s) for n, s in enumerate(values)],
-                SCORES,
-                orient="row",
-            )
-            for name, values in (("a", a), ("b", b))
-        }
-        found = assess(frames, "a", _settings, Resampling(20_000, 0.95, 0)).filter(strategy="b")
-        truth = permutation_test(
-            (b, a),
-            lambda x, y, axis: (x - y).mean(axis=axis),
-            permutation_type="samples",
-            vectorized=True,
-            n_resamples=np.inf,
+    a, b = chance.random((2, 8))
+    frames = {
+        name: pl.DataFrame(
+            [("d", "mono", "en", "en", f"i{n:02}", "AP", values[n // 5]) for n in range(40)],
+            SCORES,
+            orient="row",
         )
-        assert found["p"].item() == pytest.approx(truth.pvalue, abs=0.012)
-        assert found["difference"].item() == pytest.approx(truth.statistic, abs=1e-12)
+        for name, values in (("a", a), ("b", b))
+    }
+    of = {f"i{n:02}": n // 5 for n in range(40)}
+    found = _assess(frames, clusters=of).filter(strategy="b", kind="setting").row(0, named=True)
+    truth = stats.ttest_rel(b, a)
+    assert found["p"] == pytest.approx(truth.pvalue, abs=1e-6)
+    low, high = truth.confidence_interval(0.95)
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx(
+        (low, high), abs=1e-6
+    )
+    assert (found["items"], found["clusters"]) == (40, 8)
 
 
-def test_the_clustered_interval_covers_and_the_other_one_does_not() -> None:
-    """100 items in 8 languages, 60% of the variance common to an item's translations."""
-    assert 0.93 <= coverage(0.6, clustered=True, worlds=1000) <= 0.97
-    assert coverage(0.6, clustered=False, worlds=100) < 0.75
+def test_seeds_widen_the_interval_and_arms_of_one_plan_are_paired() -> None:
+    frames = {"a": _scores(1, 30), "b": _scores(1, 30, gain=0.0)}
+    trials = {
+        f"{name}/{seed}": frames[name].with_columns(
+            score=(pl.col("score") + 0.03 * (seed - 1)).clip(0, 2)
+        )
+        for name in frames
+        for seed in range(3)
+    }
+
+    def kinds(plan: str | None) -> dict[str, ArmKind]:
+        return {
+            name: ArmKind(tuple(f"{name}/{seed}" for seed in range(3)), True, plan)
+            for name in frames
+        }
+
+    reads = {plan: _read(trials, kinds=kinds(plan)) for plan in ("p", None)}
+    paired, unpaired = (
+        contrast_table(reads[plan], [("b", "a")], RULE, 1_000, 0).row(0, named=True)
+        for plan in ("p", None)
+    )
+    assert paired["margin"] == pytest.approx(0, abs=1e-6)  # both move alike: no chance is left
+    assert unpaired["from_seeds"] == pytest.approx(2 * 0.03**2 / 3, rel=1e-4)
+    assert unpaired["seeds"] == 3
 
 
-def test_p_is_never_0_and_1_when_nothing_differs() -> None:
-    far = assess({"a": _scores(1, 40), "b": _scores(1, 40, gain=1.0)}, "a", _settings, FEW)
-    assert far["p"].min() == pytest.approx(1 / 301)
-    same = assess({"a": _scores(1), "b": _scores(1)}, "a", _settings, FEW).filter(strategy="b")
+def test_equal_arms_are_never_decided_and_p_is_1() -> None:
+    same = _assess({"a": _scores(1), "b": _scores(1)}).filter(strategy="b", kind="setting")
     assert same["p"].to_list() == same["p_holm"].to_list() == [1.0, 1.0, 1.0]
-    assert same.select("difference", "difference_low", "difference_high").rows() == [(0, 0, 0)] * 3
+    assert same["outcome"].to_list() == ["equal within"] * 3
 
 
-def test_one_item_has_no_interval() -> None:
-    found = assess({"a": _scores(1, 1), "b": _scores(2, 1)}, "a", _settings, FEW)
-    assert found["items"].to_list() == [1] * 6
+def test_fewer_than_five_clusters_have_no_interval() -> None:
+    of = {f"i{n:02}": n % 4 for n in range(12)}
+    frames = {"a": _scores(1), "b": _scores(2)}
+    found = _assess(frames, clusters=of)
     assert found.select("low", "high", "difference_low", "p", "p_holm").null_count().row(0) == (
-        (6,) * 5
+        (found.height,) * 5
     )
     assert found["value"].null_count() == 0
-
-
-def test_holm_by_hand() -> None:
-    """Holm 1979: 4 x 0.005, 3 x 0.01, 2 x 0.03, and the last no smaller than that."""
-    found = holm(np.array([0.01, 0.04, 0.03, 0.005]))
-    assert found.tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
-    assert holm(np.array([])).tolist() == []
+    assert set(found["outcome"].drop_nulls()) == {"no interval"}
+    claims = contrast_table(_read(frames, of), [("b", "a")], RULE, 1_000, 0)
+    assert claims["outcome"].to_list() == ["no interval"] * 3
+    assert claims["difference"].null_count() == 0
+    assert claims.select("low", "p_corrected", "detectable").null_count().row(0) == (3, 3, 3)
 
 
 def test_holm_is_over_all_comparisons_of_a_table() -> None:
-    frames = {name: _scores(seed) for seed, name in enumerate("abc")}
-    found = assess(frames, "a", _all, FEW)
-    for (_, kind), part in found.group_by("measure", "kind"):
-        p = part["p"].drop_nulls()
-        assert len(p) == part.filter(pl.col("strategy") != "a").height, kind
-        assert part["p_holm"].drop_nulls().to_list() == holm(p.to_numpy()).tolist()
+    found = _assess({name: _scores(seed) for seed, name in enumerate("abc")})
+    for _, part in found.group_by("measure", "kind", "setting"):
+        p = part["p"].drop_nulls().to_numpy()
+        assert part["p_holm"].drop_nulls().to_list() == pytest.approx(list(holm(p)), abs=1e-6)
 
 
-def test_a_new_strategy_changes_no_number_of_another() -> None:
-    two = assess({"a": _scores(1), "b": _scores(2)}, "a", _all, FEW)
-    three = assess({"a": _scores(1), "b": _scores(2), "c": _scores(3)}, "a", _all, FEW)
-    assert two.drop("p_holm").equals(three.filter(pl.col("strategy") != "c").drop("p_holm"))
+def test_another_untrained_arm_changes_no_number_of_the_others() -> None:
+    two = _assess({"a": _scores(1), "b": _scores(2)})
+    three = _assess({"a": _scores(1), "b": _scores(2), "c": _scores(3)})
+    rest = ["p_holm", "outcome"]
+    assert two.drop(rest).equals(three.filter(pl.col("strategy") != "c").drop(rest))
     assert two.schema == SIGNIFICANCE
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.permutations(range(9)), st.randoms(use_true_random=False))
-def test_items_renamed_and_rows_mixed_change_no_bit(names: list[int], chance: object) -> None:
+def test_items_renamed_and_rows_mixed_change_no_number(names: list[int], chance: object) -> None:
     first, second = _scores(1, 9, lacking=0.3), _scores(2, 9, lacking=0.3)
-    before = assess({"a": first, "b": second}, "a", _all, FEW)
+    before = _assess({"a": first, "b": second})
     new = {f"i{n:02}": f"x{names[n]}" for n in range(9)}
     rows = list(range(first.height))
     chance.shuffle(rows)  # type: ignore[attr-defined]
     mixed = [frame.with_columns(pl.col("item_id").replace(new))[rows] for frame in (first, second)]
-    assert assess({"a": mixed[0], "b": mixed[1]}, "a", _all, FEW).equals(before)
+    assert _assess({"a": mixed[0], "b": mixed[1]}).equals(before)
 
 
 def test_gaps_and_scores_that_are_no_numbers_are_refused() -> None:
-    with pytest.raises(InputError, match=r"b, d, AP: found 143 scores, 1 of the baseline's"):
-        assess({"a": _scores(1), "b": _scores(2)[1:]}, "a", _settings, FEW)
+    with pytest.raises(InputError, match=r"b, d, AP: found 143 scores, 1 of the first strategy's"):
+        _assess({"a": _scores(1), "b": _scores(2)[1:]})
     bad = _scores(2).with_columns(
         score=pl.when(pl.col("item_id") == "i03").then(float("nan")).otherwise(pl.col("score"))
     )
     with pytest.raises(InputError, match=r"12 scores that are no numbers \(cross aa bb i03"):
-        assess({"a": _scores(1), "b": bad}, "a", _settings, FEW)
-
-
-@pytest.mark.parametrize("lacking", [0.0, 0.4])
-def test_sums_are_exact_so_threads_and_blas_change_no_bit(lacking: float) -> None:
-    """Weighted by whole numbers, in another order, the resampled sums are the same bits."""
-    from polybatch.statistics.resampling import _side_by_side
-
-    chance = np.random.default_rng(0)
-    table = chance.random((500, 6)) * (chance.random((500, 6)) >= lacking)
-    exact, cuts = _side_by_side([table[:, :2], table[:, 2:] / 500])
-    assert cuts.tolist() == [2]
-    assert np.allclose(exact[:, :2], table[:, :2], atol=1e-12)
-    weights = next(bootstrap_weights(chance, 500, 50))
-    order = chance.permutation(500)
-    slow = [
-        [sum(w * x for w, x in zip(row, col, strict=True)) for col in exact.T] for row in weights
-    ]
-    assert (weights @ exact == slow).all()
-    assert (weights[:, order] @ exact[order] == slow).all()
+        _assess({"a": _scores(1), "b": bad})

@@ -11,6 +11,7 @@ from polybatch.statistics.breakdowns import (
     lay_out,
     membership,
     pair_views,
+    pool_views,
     script_of,
     script_views,
     seen_views,
@@ -30,8 +31,9 @@ TABLE = pl.DataFrame(
 
 def test_settings_hold_what_the_metrics_hold() -> None:
     sizes = {view.setting: len(view.lists) for view in setting_views(TABLE)}
-    assert sizes == {"mono": 3, "cross": 6, "multi": 1}
-    assert membership(TABLE, setting_views(TABLE)).sum(axis=0).tolist() == [3, 6, 1]
+    assert sizes == {"mono": 3, "cross": 6, "multi": 3}
+    assert membership(TABLE, setting_views(TABLE)).sum(axis=0).tolist() == [3, 6, 3]
+    assert [view.lists for view in pool_views(TABLE)] == [(("mul", "mul"),)]
 
 
 def test_languages_by_what_is_asked_and_by_what_answers() -> None:
@@ -47,8 +49,11 @@ def test_seen_languages_apart_from_the_others() -> None:
     views = {
         (view.setting, view.group): view.lists for view in seen_views(TABLE, "k", {"en", "es"})
     }
-    assert views["cross", "seen"] == (("en", "es"), ("es", "en"))
-    assert len(views["cross", "not both seen"]) == 4
+    assert views["cross", "both seen"] == (("en", "es"), ("es", "en"))
+    assert len(views["cross", "one seen"]) == 4
+    assert ("cross", "none seen") not in views
+    one = {(view.setting, view.group): view.lists for view in seen_views(TABLE, "k", {"es"})}
+    assert one["cross", "none seen"] == (("el", "en"), ("en", "el"))
     assert views["mono", "unseen"] == (("el", "el"),)
     assert views["multi", "seen"] == (("en", "mul"), ("es", "mul"))
 

@@ -21,6 +21,7 @@ from polybatch.dataset import (
 )
 from polybatch.evaluation.scores import evaluate
 from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
+from polybatch.statistics.contrasts import CONTRASTS
 
 ROOT = Path(__file__).parents[2]
 LANGS = ("en", "sw")
@@ -53,7 +54,7 @@ def _dataset() -> Dataset:
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    params = params.replace("resamples: 10000", "resamples: 400")
+    params = params.replace("resamples: 10000", "resamples: 1000")
     (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
     write_dataset(_dataset(), _folder(tmp_path / "data/valid/cldr-test"))
     for strategy, noise in (("mono", 1.0), ("hybrid", 0.6)):
@@ -102,10 +103,13 @@ def test_json_holds_deltas_intervals_p_languages_and_changed_questions(
     }
     multi = rows["setting", "multi", "all"]
     means = [float(truth[name].filter(setting="multi")["score"].mean()) for name in truth]
-    assert multi["first"]["value"] == pytest.approx(means[0])
-    assert multi["second"]["value"] == pytest.approx(means[1])
+    assert multi["first"]["value"] == pytest.approx(means[0], abs=1e-6)
+    assert multi["second"]["value"] == pytest.approx(means[1], abs=1e-6)
     gain = multi["difference"]
-    assert gain["value"] == pytest.approx(means[1] - means[0])
+    assert gain["value"] == pytest.approx(means[1] - means[0], abs=1e-6)
+    assert (multi["outcome"], multi["seeds"], multi["clusters"]) == ("one training", 1, 30)
+    assert not found["declared"]  # results/contrasts.csv is not there yet
+    assert found["headlines"][0] == "One training: intervals do not include chance of training."
     assert gain["low"] < gain["value"] < gain["high"]
     assert 0 < multi["p"] <= multi["p_holm"] <= 1
     assert {group for kind, _, group in rows if kind == "query language"} == set(LANGS)
@@ -146,6 +150,52 @@ def test_markdown_and_latex_show_the_same_numbers(
     line = next(line for line in text.splitlines() if line.startswith("| multi | "))
     first = line.split(" | ")[1]
     assert f"multi & {first} & " in tex
+
+
+def _claim(study: Path, p: float, seeds: int) -> None:
+    """Write what compare writes of `hybrid - mono`, in the pool."""
+    row: dict[str, object] = dict.fromkeys(CONTRASTS.names())
+    row |= {"dataset": "cldr-test", "kind": "setting", "setting": "multi", "group": "all"}
+    row |= {"measure": "AP", "first": "hybrid", "second": "mono", "difference": 0.02}
+    row |= {"low": 0.01, "high": 0.03, "p": 0.01, "p_corrected": p, "seeds": seeds, "items": 30}
+    row |= {"clusters": 30, "from_clusters": 1e-5, "outcome": "unread"}
+    row |= {"from_seeds": 2e-6 if seeds > 1 else None}
+    pl.DataFrame([row], CONTRASTS).write_csv(study / "results" / "contrasts.csv")
+
+
+def test_a_declared_contrast_is_shown_with_the_studys_correction(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for order, ends in ((("mono", "hybrid"), (0.01, 0.03)), (("hybrid", "mono"), (-0.03, -0.01))):
+        _claim(study, 0.2, 1)
+        _, out, _ = _run(capsys, "compare", *order, "--json", "--folder", study)
+        found = json.loads(out)
+        assert found["declared"]
+        rows = {(row["kind"], row["setting"]): row for row in found["differences"]}
+        multi = rows["setting", "multi"]
+        assert (multi["difference"]["low"], multi["difference"]["high"]) == ends
+        assert (multi["p_corrected"], multi["outcome"]) == (0.2, "one training")
+
+
+def test_a_plan_needs_variances_and_says_what_they_ask_for(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = ("plan-study", "--folder", study, "--difference")
+    code, _, said = _run(capsys, *plan, 1.0)
+    assert (code, "no earlier results" in said) == (1, True)
+    _claim(study, 0.2, 1)
+    code, _, said = _run(capsys, *plan, 1.0)
+    assert (code, "one training" in said) == (1, True)
+    code, out, _ = _run(capsys, *plan, 1.0, "--seed-ratio", 0.1)
+    assert (code, "| hybrid - mono, cldr-test multi | 1 | 30 |" in out) == (0, True)
+    _claim(study, 0.2, 3)
+    code, out, _ = _run(capsys, *plan, 1.0)
+    assert (code, "| hybrid - mono, cldr-test multi | 3 | 30 |" in out) == (0, True)
+    code, out, _ = _run(capsys, *plan, 1.0, "--cluster-sd", 5, "--items", 20, "--claims", 9)
+    assert (code, "corrected for 9 claims" in out) == (0, True)
+    for wrong in ((-1,), (1, "--seed-ratio", -2), (1, "--cluster-sd", 5, "--claims", 0)):
+        code, _, said = _run(capsys, *plan, *wrong)
+        assert (code, "expected" in said) == (1, True)
 
 
 def test_the_same_command_prints_the_same_bytes(

@@ -197,7 +197,7 @@ def here(tmp_path_factory: pytest.TempPathFactory, share: Path) -> Path:
     for command in ("git init -q", "git add --all", "git commit -qm begin"):
         shell(command, folder, share)
     params = folder / "params.yaml"
-    params.write_text(params.read_text().replace("resamples: 10000", "resamples: 100"))
+    params.write_text(params.read_text().replace("resamples: 10000", "resamples: 1000"))
     write_dataset(_dataset(), _folder(folder / "data/valid/cldr-test"))
     for strategy, noise in (("mono", 1.0), ("hybrid", 0.6)):
         _write(folder, strategy, noise, _dataset())

@@ -74,6 +74,39 @@ ENCODERS: dict[str, dict[str, Flag]] = {
 """By a part of the encoder's name, by source; `-r` sets stand under the set they were made from."""
 
 
+def _codes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_XLM_R = _codes(
+    "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he "
+    "hi hr hu hy id is it ja jv ka kk km kn ko ku ky la lo lt lv mg mk ml mn mr ms my ne nl no om "
+    "or pa pl ps pt ro ru sa sd si sk sl so sq sr su sv sw ta te th tl tr ug uk ur uz vi xh yi zh "
+    "zh-Hant"
+)
+
+LANGUAGES: dict[str, frozenset[str]] = {
+    "use-multilingual": _codes(
+        "ar de en es fr it ja ko nl pl pt ru th tr zh zh-Hant"
+    ),  # 1907.04307
+    "multilingual-e5": _XLM_R,  # arXiv 2402.05672: begins as XLM-R
+    "xlm-roberta": _XLM_R,  # arXiv 1911.02116, table 6
+    "all-minilm-l6-v2": _codes("en"),
+}
+"""The languages that an encoder was pre-trained on, by a part of its name."""
+
+
+def known_languages(encoder: str) -> frozenset[str] | None:
+    """Return the languages an encoder was pre-trained on; None where nothing is published here.
+
+    Example:
+        >>> "sw" in known_languages("intfloat/multilingual-e5-small"), known_languages("mine")
+        (True, None)
+    """
+    name = encoder.lower()
+    return next((found for part, found in LANGUAGES.items() if part in name), None)
+
+
 def zero_shot(encoder: str, source: str) -> Flag:
     """Return whether a source's data are new to an encoder, as far as is published.
 

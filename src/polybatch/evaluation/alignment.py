@@ -75,6 +75,28 @@ def alignment_and_uniformity(dataset: Dataset, query_vectors: Float32) -> dict[s
     return found
 
 
+def distinct_queries(dataset: Dataset, query_vectors: Float32) -> dict[str, list[int]]:
+    """Return {language: [different texts, different vectors]} of the queries.
+
+    Fewer vectors than texts: the encoder reads different questions as one, because it lacks the
+    language's script, say, and no training that keeps its vocabulary tells them apart again.
+
+    Example:
+        >>> queries = pl.DataFrame({"lang": ["am", "am", "en"], "text": ["a", "b", "c"]})
+        >>> dataset = Dataset("toy", queries, pl.DataFrame(), pl.DataFrame())
+        >>> distinct_queries(dataset, np.array([[1, 0], [1, 0], [0, 1]], np.float32))
+        {'am': [2, 1], 'en': [1, 1]}
+    """
+    rows = dataset.queries.select("lang", "text").with_row_index("row")
+    return {
+        part["lang"][0]: [
+            part["text"].n_unique(),
+            len(np.unique(query_vectors[part["row"].to_numpy()].round(_DIGITS), axis=0)),
+        ]
+        for part in rows.sort("lang", "row").partition_by("lang", maintain_order=True)
+    }
+
+
 def _shared(items: pl.Series, others: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Return the row numbers of the items that both languages have."""
     _, here, there = np.intersect1d(

@@ -54,11 +54,11 @@ class Scores:
     """What one encoder scores on one dataset.
 
     `per_query`: SCORES, sorted. `summary`: {dataset: {setting: {measure: value}}}, means over
-    queries, then over languages or pairs. `counts`: {dataset: {setting: {"lists", "judged",
-    "not_judged"}}}, a list being a language, a pair or the pool. A setting that a dataset does
-    not have (`cross` with one language, `multi` with documents in one) is in `counts` with 0
-    lists, and not in `summary`. `heatmap`: HEATMAP. `runs`: ranks.TOP. `relevant`: the ranks of
-    the relevant documents.
+    queries, then over languages (mono), pairs (cross), or query languages (multi: the pool).
+    `counts`: {dataset: {setting: {"lists", "judged", "not_judged"}}}, a list being one of those.
+    A setting that a dataset does not have (`cross` with one language, `multi` with documents in
+    one) is in `counts` with 0 lists, and not in `summary`. `heatmap`: HEATMAP. `runs`: ranks.TOP.
+    `relevant`: the ranks of the relevant documents.
     """
 
     per_query: pl.DataFrame
@@ -198,16 +198,12 @@ def _setting() -> pl.Expr:
 
 
 def _list_means(wide: pl.DataFrame, measures: list[str]) -> pl.DataFrame:
-    """Return means over queries: a row a list (a language, a pair, the pool), with its count.
+    """Return means over queries, with their count: a row a language, a pair, a language's pool.
 
     Summed with numpy, the smallest first: polars may sum in another order each time, and the
     order of the rows depends on the items' names.
     """
-    head = wide.select("setting", "query_lang", "doc_lang").with_columns(
-        query_lang=pl.when(pl.col("setting") == "multi")
-        .then(pl.lit(POOL))
-        .otherwise(pl.col("query_lang"))
-    )
+    head = wide.select("setting", "query_lang", "doc_lang")
     keys = head.unique().sort("setting", "query_lang", "doc_lang").with_row_index("list")
     code = head.join(keys, on=head.columns, maintain_order="left")["list"].to_numpy()
     count = np.bincount(code, minlength=keys.height)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
 from polybatch.errors import InputError, InputErrorList
 from polybatch.evaluation.scores import SETTINGS, Summary
-from polybatch.markdown import escape, markdown
+from polybatch.markdown import MISSING, escape, markdown, number, span
 
 COMPARISON = pl.Schema(
     {
@@ -23,8 +23,6 @@ COMPARISON = pl.Schema(
 )
 """`value` in [0, 1], of several seeds the mean; `difference` to the baseline's, null for the
 baseline itself; `spread`: the standard deviation over seeds, null for one seed."""
-
-MISSING = "–"
 
 _KEY = ["setting", "query_lang", "doc_lang", "item_id"]
 
@@ -117,18 +115,21 @@ def refuse_different_revisions(revisions: Mapping[str, Mapping[str, str]], basel
 
 
 def measure_table(
-    table: pl.DataFrame, measure: str, differences: bool, sure: pl.DataFrame | None = None
+    table: pl.DataFrame,
+    measure: str,
+    sure: pl.DataFrame | None = None,
+    bold: Collection[tuple[str, str, str]] = (),
 ) -> pl.DataFrame:
     """Return one row a strategy, one column a dataset and setting, as Markdown in percent.
 
-    The best of a column is bold (all that print the same). With `differences`, the difference
-    to the baseline follows in parentheses, and with `sure` (significance.SIGNIFICANCE) its
-    interval; the baseline's own interval is that of its value.
+    The difference to the baseline follows in parentheses, with its interval where `sure`
+    (significance.SIGNIFICANCE) has one; the baseline's own interval is that of its value.
+    `bold`: (strategy, dataset, setting) of decided contrasts, as `contrasts.decided` returns.
 
     Example:
         >>> values = {"mono": {"d": {"mono": {"AP": 0.5}}}, "hybrid": {"d": {"mono": {"AP": 0.6}}}}
-        >>> measure_table(comparison(values, "mono"), "AP", True).rows()
-        [('mono', '50.0'), ('hybrid', '**60.0** (+10.0)')]
+        >>> measure_table(comparison(values, "mono"), "AP", bold=[("hybrid", "d", "mono")]).rows()
+        [('mono', '50.0'), ('hybrid', '60.0 (**+10.0**)')]
     """
     rows = table.filter(measure=measure)
     strategies = table["strategy"].unique(maintain_order=True).to_list()
@@ -137,9 +138,12 @@ def measure_table(
     for (dataset, setting), part in rows.group_by("dataset", "setting", maintain_order=True):
         numbers = part.select("value", "difference", "spread").rows()
         values = dict(zip(part["strategy"], numbers, strict=True))
-        best = max(_percent(value) for value, _, _ in values.values())
         columns[f"{escape(str(dataset))} {setting}"] = [
-            _cell(values.get(name), best, differences, ranges.get((name, dataset, setting), ""))
+            _cell(
+                values.get(name),
+                ranges.get((name, dataset, setting), ""),
+                (name, str(dataset), str(setting)) in bold,
+            )
             for name in strategies
         ]
     return pl.DataFrame(columns)
@@ -170,28 +174,32 @@ def report(
     signature: Mapping[str, object],
     extra: Mapping[str, str] | None = None,
     sure: pl.DataFrame | None = None,
+    headlines: Sequence[str] = (),
+    bold: Collection[tuple[str, str, str]] = (),
 ) -> str:
-    """Return `compare.md`: headline, one table a measure, budgets, extra sections, notes.
+    """Return `compare.md`: headlines, one table a measure, budgets, extra sections, notes.
 
-    `table`: COMPARISON. The headline is of AP, else of the first measure. `signature`: how the
+    `table`: COMPARISON. The first table is of AP, else of the first measure. `signature`: how the
     numbers were made (tie rule, dataset revisions, seed, version, …). `extra`: {title: Markdown}.
-    `sure`: significance.SIGNIFICANCE, whose intervals the headline's table then shows.
+    `sure`: significance.SIGNIFICANCE, whose intervals tables then show. `headlines`: sentences of
+    `reports.contrasts`. `bold`: what `contrasts.decided` returns.
     """
     measures = table["measure"].unique(maintain_order=True).to_list()
     first = "AP" if "AP" in measures else measures[0]
     parts = [
         "# Strategies compared",
+        *(escape(line) for line in headlines),
         f"{escape(first)} in percent; in parentheses the difference to {escape(baseline)}, the "
-        "baseline; the best of a column is **bold**."
+        "baseline; **bold** where a declared contrast to it was decided."
         + (_INTERVALS if sure is not None else "")
         + (_SPREAD if table["spread"].is_not_null().any() else ""),
-        markdown(measure_table(table, first, differences=True, sure=sure)),
+        markdown(measure_table(table, first, sure, bold)),
     ]
     for title, body in (extra or {}).items():
         parts += [f"## {escape(title)}", body.strip()]
     for measure in measures:
         if measure != first:
-            parts += [f"## {escape(measure)}", markdown(measure_table(table, measure, True))]
+            parts += [f"## {escape(measure)}", markdown(measure_table(table, measure, sure))]
     if budgets:
         parts += ["## What each strategy was trained on", markdown(budget_table(budgets))]
     notes = [f"- **{escape(key)}**: {escape(str(value))}" for key, value in signature.items()]
@@ -206,7 +214,7 @@ _SPREAD = " Values are means over seeds, ± their standard deviation."
 _READING: Sequence[str] = (
     "- **mono**: queries against documents of their own language, averaged over languages; "
     "**cross**: over ordered pairs of languages; **multi**: against the pool of all languages, "
-    "averaged over queries.",
+    "averaged over query languages. In each, first over the queries of a language or pair.",
     "- A name with @k looks at the first k documents; AP without it looks at all.",
     "- Equal scores are ordered by doc\\_id, descending, as trec\\_eval does; a query whose "
     "relevant documents are not found scores 0.",
@@ -236,30 +244,21 @@ def _ranges(sure: pl.DataFrame, measure: str) -> dict[tuple[object, ...], str]:
         head = "" if row["difference"] is None else "difference_"
         low, high = row[f"{head}low"], row[f"{head}high"]
         if low is not None:
-            text = f" [{_percent(low) + 0.0:.1f}, {_percent(high) + 0.0:.1f}]"
-            found[row["strategy"], row["dataset"], row["setting"]] = text
+            found[row["strategy"], row["dataset"], row["setting"]] = f" {span(low, high)}"
     return found
 
 
 def _cell(
-    values: tuple[float, float | None, float | None] | None,
-    best: float,
-    differences: bool,
-    interval: str,
+    values: tuple[float, float | None, float | None] | None, interval: str, bold: bool
 ) -> str:
     if values is None:
         return MISSING
     value, difference, spread = values
-    text = f"{_percent(value):.1f}"
-    text = f"**{text}**" if _percent(value) == best else text
-    text += "" if spread is None else f" ± {_percent(spread):.1f}"
-    if differences and difference is not None:
-        return f"{text} ({_percent(difference) + 0.0:+.1f}{interval})"
-    return text + interval
-
-
-def _percent(value: float) -> float:
-    return round(100 * value, 1)
+    text = number(value) + ("" if spread is None else f" ± {number(spread)}")
+    if difference is None:
+        return text + interval
+    shown = number(difference, sign=True)
+    return f"{text} ({f'**{shown}**' if bold else shown}{interval})"
 
 
 def _number(value: object) -> str:

@@ -8,99 +8,109 @@ from typing import Any
 import polars as pl
 
 from polybatch.evaluation.language_bias import PANEL
-from polybatch.markdown import escape, markdown
-from polybatch.reports.comparison import MISSING
+from polybatch.markdown import MISSING, escape, markdown, number, span
 from polybatch.statistics.breakdowns import (
-    ENCODER_LANGUAGES,
+    POOL_MEAN,
     View,
     language_views,
+    pool_views,
     script_views,
     seen_views,
     setting_views,
 )
+from polybatch.statistics.decisions import DECIDED
 
 TRAINED, ENCODER = "language of the training data", "language of the encoder"
+MEASURED = "language that the encoder tells apart"
+_FLAG = "†"
 
 _TITLES = {
     "query language": "asked in",
     "document language": "answered in",
     "script": "scripts of the two languages",
 }
-_NO_INTERVAL = "One item only: there is nothing to resample, so no interval and no p."
 
 
 def study_views(
-    headline: str, trained: Collection[str], encoder: str
+    headline: str, trained: Collection[str], known: Collection[str] | None, kind: str = ENCODER
 ) -> Callable[[pl.DataFrame, str], Sequence[View]]:
     """Return which views of a dataset's lists are assessed: all for `headline`, else settings.
 
-    `trained`: languages of the training data; `encoder`: a name, whose languages are told apart
-    where views.ENCODER_LANGUAGES knows them.
+    `trained`: languages of the training data; `known`: those that the encoder knows, None where
+    that is not known itself; `kind`: what the tables call them.
     """
 
     def views(lists: pl.DataFrame, measure: str) -> Sequence[View]:
-        found = setting_views(lists)
+        found = setting_views(lists) + pool_views(lists)
         if measure == headline:
             found += language_views(lists) + script_views(lists)
             found += seen_views(lists, TRAINED, trained)
-            if encoder in ENCODER_LANGUAGES:
-                found += seen_views(lists, ENCODER, ENCODER_LANGUAGES[encoder])
+            if known is not None:
+                found += seen_views(lists, kind, known)
         return found
 
     return views
 
 
-def significance_section(sure: pl.DataFrame, measure: str, confidence: float) -> str:
-    """Return the table of differences to the baseline with intervals and p-values.
-
-    `sure`: significance.SIGNIFICANCE.
-    """
-    rows = sure.filter(measure=measure, kind="setting").filter(pl.col("difference").is_not_null())
+def pool_section(sure: pl.DataFrame, measure: str) -> str:
+    """Return the pool's two means beside each other: over query languages, and over queries."""
+    rows = sure.filter(
+        pl.col("measure") == measure,
+        pl.col("setting") == "multi",
+        pl.col("kind").is_in(["setting", POOL_MEAN]),
+    )
     if not rows.height:
-        return "One strategy: nothing to compare."
-    cells = [
-        (
-            escape(row["strategy"]),
-            escape(row["dataset"]),
-            row["setting"],
-            points(row["difference"]),
-            span(row["difference_low"], row["difference_high"]),
-            probability(row["p"]),
-            probability(row["p_holm"]),
-            f"{row['items']:,}",
-        )
-        for row in rows.iter_rows(named=True)
-    ]
-    names = ["strategy", "dataset", "setting", "difference", "interval", "p", "p (Holm)", "items"]
-    alone = f"\n\n{_NO_INTERVAL}" if (rows["items"] < 2).any() else ""
+        return "No dataset has a pool of several languages."
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows.iter_rows(named=True):
+        shown = f"{number(row['value'])} {span(row['low'], row['high'])}"
+        cells.setdefault((row["strategy"], row["dataset"]), {})[row["kind"]] = shown
     return (
-        f"{escape(measure)}, differences to the baseline in points, with {100 * confidence:g}% "
-        "bootstrap intervals and randomisation p-values. Items are resampled, all translations of "
-        "a question together; Holm's correction is over the comparisons of this table.\n\n"
-        f"{markdown(pl.DataFrame(cells, names, orient='row'))}{alone}"
+        f"{escape(measure)} in percent. Over query languages every language counts the same; over "
+        "queries those with more questions count more. Tables and headlines show the former.\n\n"
+    ) + markdown(
+        pl.DataFrame(
+            [
+                (escape(strategy), escape(dataset), each["setting"], each[POOL_MEAN])
+                for (strategy, dataset), each in cells.items()
+            ],
+            ["strategy", "dataset", "mean over query languages", POOL_MEAN],
+            orient="row",
+        )
     )
 
 
-def view_sections(sure: pl.DataFrame, measure: str, baseline: str) -> str:
-    """Return one table a dataset, view and setting: its groups down, strategies across."""
+def view_sections(
+    sure: pl.DataFrame, measure: str, baseline: str, flagged: Collection[str] = ()
+) -> str:
+    """Return one table a dataset, view and setting: its groups down, strategies across.
+
+    `flagged`: languages whose texts the encoder cannot tell apart.
+    """
     parts = [
         f"{escape(measure)} in percent of {escape(baseline)}, and the differences of the others to "
-        "it in points with their intervals; **bold** where the interval is on one side of 0."
+        "it in points with their intervals; **bold** where they are decided with p corrected (Holm)"
+        " within the table."
     ]
-    rows = sure.filter(pl.col("measure") == measure, pl.col("kind") != "setting")
+    if flagged:
+        parts.append(f"{_FLAG}: different texts of this language look the same to the encoder.")
+    rows = sure.filter(pl.col("measure") == measure, ~pl.col("kind").is_in(["setting", POOL_MEAN]))
     for (dataset, kind, setting), part in rows.group_by(
         "dataset", "kind", "setting", maintain_order=True
     ):
         title = _TITLES.get(str(kind), str(kind))
         parts.append(f"### {escape(str(dataset))}, {setting}: {title}")
-        parts.append(markdown(difference_table(part, baseline)))
+        parts.append(markdown(difference_table(part, baseline, flagged)))
     return "\n\n".join(parts)
 
 
-def difference_table(part: pl.DataFrame, baseline: str) -> pl.DataFrame:
+def difference_table(
+    part: pl.DataFrame, baseline: str, flagged: Collection[str] = ()
+) -> pl.DataFrame:
     """Return groups down, the baseline's value and the others' differences across, as Markdown."""
     groups = part["group"].unique(maintain_order=True).to_list()
-    columns: dict[str, list[str]] = {"group": [escape(group) for group in groups]}
+    labels = [escape(group) + f" {_FLAG}" * (group in flagged) for group in groups]
+    columns: dict[str, list[str]] = {"group": labels}
     for (strategy,), rows in part.group_by("strategy", maintain_order=True):
         cells = {row["group"]: _cell(row) for row in rows.iter_rows(named=True)}
         columns[escape(str(strategy))] = [cells.get(group, MISSING) for group in groups]
@@ -164,7 +174,7 @@ def exposure_section(plans: Mapping[str, Mapping[str, Any]]) -> str:
     for side in ("questions", "documents"):
         languages = sorted({lang for plan in trained.values() for lang in plan[side]})
         rows = [
-            [escape(name), *(f"{100 * plan[side].get(lang, 0) / plan['pairs']:.1f}"
+            [escape(name), *(number(plan[side].get(lang, 0) / plan["pairs"])
                              for lang in languages)]
             for name, plan in trained.items()
         ]  # fmt: skip
@@ -173,48 +183,15 @@ def exposure_section(plans: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _cell(row: Mapping[str, float | None]) -> str:
+def _cell(row: Mapping[str, Any]) -> str:
     low, high = row["difference_low"], row["difference_high"]
     if row["difference"] is None:
-        value = row["value"]
-        return MISSING if value is None else f"{100 * value:.1f}"
-    shown = points(row["difference"])
+        return number(row["value"])
+    shown = number(row["difference"], sign=True)
     if low is None or high is None:
         return shown
-    shown = f"**{shown}**" if low > 0 or high < 0 else shown
+    shown = f"**{shown}**" if row["outcome"] in DECIDED else shown
     return f"{shown} {span(low, high)}"
-
-
-def points(value: float | None) -> str:
-    """Return a difference in points with its sign.
-
-    Example:
-        >>> points(0.0123), points(-0.0001), points(None)
-        ('+1.2', '+0.0', '–')
-    """
-    return MISSING if value is None else f"{round(100 * value, 1) + 0.0:+.1f}"
-
-
-def span(low: float | None, high: float | None) -> str:
-    """Return an interval in points.
-
-    Example:
-        >>> span(-0.001, 0.0123)
-        '[-0.1, 1.2]'
-    """
-    if low is None or high is None:
-        return MISSING
-    return f"[{round(100 * low, 1) + 0.0:.1f}, {round(100 * high, 1) + 0.0:.1f}]"
-
-
-def probability(value: float | None) -> str:
-    """Return p with four digits.
-
-    Example:
-        >>> probability(0.00012)
-        '0.0001'
-    """
-    return MISSING if value is None else f"{value:.4f}"
 
 
 def _number(value: float | None) -> str:

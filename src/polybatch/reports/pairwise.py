@@ -11,15 +11,18 @@ import numpy as np
 import polars as pl
 
 from polybatch.dataset import Dataset
+from polybatch.encoders.pretraining_data import known_languages
 from polybatch.errors import InputError
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.languages import POOL
-from polybatch.reports.comparison import refuse_different_queries, refuse_different_revisions
+from polybatch.reports.comparison import refuse_different_queries
 from polybatch.reports.comparison_sections import study_views
+from polybatch.reports.contrasts import headlines
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.ranks import rank_documents
-from polybatch.statistics.resampling import Resampling
-from polybatch.statistics.significance import assess
+from polybatch.statistics.arms import read_arms
+from polybatch.statistics.decisions import Rule, decide
+from polybatch.statistics.significance import assess, difference_in
 
 _KEY = ["setting", "query_lang", "doc_lang", "item_id"]
 
@@ -54,17 +57,31 @@ class Changed:
 class SideBySide:
     """`second` against `first`: differences are second minus first.
 
-    `sure`: significance.SIGNIFICANCE, the rows of `second`; `first_values` the same of `first`.
-    `changed`: the questions that changed most, an item once, the largest change first.
+    `sure`: significance.SIGNIFICANCE, the rows of `second`, with `outcome` (decisions.Outcome) and
+    `p_corrected`: max-|t| over the study's contrasts where this is a declared one, else Holm's of
+    its table. `first_values`: the rows of `first`. `declared`: whether this difference is among
+    `statistics.contrasts`. `changed`: the questions that changed most, an item once, the largest
+    change first.
     """
 
     first: str
     second: str
     measure: str
-    confidence: float
+    rule: Rule
+    declared: bool
     first_values: pl.DataFrame
     sure: pl.DataFrame
     changed: tuple[Changed, ...]
+
+    @property
+    def headlines(self) -> list[str]:
+        """What may be said of the settings, in the words of compare.md."""
+        rows = self.sure.drop("low", "high").rename(
+            {"difference_low": "low", "difference_high": "high"}
+        )
+        return headlines(
+            rows.with_columns(first=pl.lit(self.second), second=pl.lit(self.first)), self.rule
+        )
 
 
 @dataclass(frozen=True)
@@ -85,27 +102,62 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
     """
     if first == second:
         raise InputError("polybatch compare", f"'{first}' twice", "two strategies", "Name another")
-    revisions = {name: study.revisions(name) for name in (first, second)}
-    refuse_different_revisions(revisions, first)
+    study.same_revisions([first, second])
     scores = {name: study.scores(name) for name in (first, second)}
     refuse_different_queries(scores, first)
     measure = choice.measure or _headline(scores[first])
     scores = {name: _part(frame, study, choice, measure) for name, frame in scores.items()}
-    config = study.config
-    trained = {lang for data in config.used_for("train").values() for lang in data.languages}
-    views = study_views(measure, trained, config.encoder.name)
-    settings = config.evaluation
-    resampling = Resampling(settings.resamples, settings.confidence, config.study.seeds[0])
-    table = assess(scores, first, views, resampling)
+    table = _assessed(study, first, second, choice, measure)
+    claims = _claims(study, first, second, measure)
     return SideBySide(
         first,
         second,
         measure,
-        settings.confidence,
+        study.rule,
+        claims.height > 0,
         table.filter(strategy=first),
-        table.filter(strategy=second),
+        _decided(table.filter(strategy=second), claims, study.rule),
         _changed(study, first, second, scores, choice),
     )
+
+
+def _assessed(study: Study, first: str, second: str, choice: Choice, measure: str) -> pl.DataFrame:
+    """Return SIGNIFICANCE of the two alone, `first` being the baseline."""
+    known = known_languages(study.config.encoder.name)
+    views = study_views(measure, study.trained_languages, known)
+    scored = read_arms(
+        {name: study.kinds[name] for name in (first, second)},
+        lambda trial: _part(study.trial_scores(trial), study, choice, measure),
+        study.clusters,
+        views,
+    )
+    return assess(scored, first, study.rule)
+
+
+def _claims(study: Study, first: str, second: str, measure: str) -> pl.DataFrame:
+    """Return the rows of results/contrasts.csv on these two, turned to second minus first."""
+    rows = study.contrasts.filter(kind="setting", measure=measure)
+    same = rows.filter(first=second, second=first)
+    turned = rows.filter(first=first, second=second).with_columns(
+        difference=-pl.col("difference"), low=-pl.col("high"), high=-pl.col("low")
+    )
+    return pl.concat([same, turned])
+
+
+def _decided(table: pl.DataFrame, claims: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """Add `p_corrected`; where there is a claim, its interval, p and decision are shown."""
+    names = {"low": "difference_low", "high": "difference_high"}
+    names |= {name: name for name in ("p", "p_corrected")}
+    known = {(row["dataset"], row["setting"]): row for row in claims.iter_rows(named=True)}
+    rows = []
+    for row in table.iter_rows(named=True):
+        row["p_corrected"] = row["p_holm"]
+        claim = known.get((row["dataset"], row["setting"])) if row["kind"] == "setting" else None
+        if claim is not None:
+            row |= {own: claim[name] for name, own in names.items()}
+            row["outcome"] = decide(difference_in(row | {"p_holm": row["p_corrected"]}), rule)
+        rows.append(row)
+    return pl.DataFrame(rows, pl.Schema([*table.schema.items(), ("p_corrected", pl.Float64)]))
 
 
 def most_changed(first: pl.DataFrame, second: pl.DataFrame, count: int) -> pl.DataFrame:

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from polybatch.markdown import escape, markdown
-from polybatch.reports.comparison import MISSING
-from polybatch.reports.comparison_sections import points, probability, span
+from polybatch.markdown import MISSING, escape, markdown, number, probability, span
 from polybatch.reports.pairwise import Answer, Changed, SideBySide
 
 _LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
@@ -31,15 +29,20 @@ def as_json(found: SideBySide) -> str:
             "first": found.first,
             "second": found.second,
             "measure": found.measure,
-            "confidence": found.confidence,
+            "confidence": found.rule.confidence,
+            "smallest_difference": 100 * found.rule.smallest,
+            "declared": found.declared,
+            "headlines": found.headlines,
             "differences": [
                 {
-                    **{name: row[name] for name in (*_HEAD, "items")},
+                    **{name: row[name] for name in (*_HEAD, "items", "clusters", "seeds")},
                     "first": _estimate(row, "first", "first_low", "first_high"),
                     "second": _estimate(row, "value", "low", "high"),
                     "difference": _estimate(row, "difference", "difference_low", "difference_high"),
                     "p": row["p"],
                     "p_holm": row["p_holm"],
+                    "p_corrected": row["p_corrected"],
+                    "outcome": row["outcome"],
                 }
                 for row in rows.iter_rows(named=True)
             ],
@@ -51,18 +54,28 @@ def as_json(found: SideBySide) -> str:
     )
 
 
+_DECLARED = (
+    "This contrast is a declared one: in the settings p is corrected over all declared contrasts, "
+    "elsewhere within each table (Holm)."
+)
+_NOT_DECLARED = (
+    "This contrast is not among `statistics.contrasts`: what it shows was looked for, not claimed "
+    "before. p is corrected within each table (Holm)."
+)
+
+
 def as_markdown(found: SideBySide) -> str:
     """Return the tables, and the questions that changed most with both strategies' answers."""
     first, second = escape(found.first), escape(found.second)
     parts = [
         f"# {second} against {first}",
-        f"{escape(found.measure)} in percent, differences in points with {100 * found.confidence:g}"
-        "% intervals; items are resampled, p is corrected by Holm within each table.",
+        *(escape(line) for line in found.headlines),
+        f"{escape(found.measure)} in percent, differences in points with "
+        f"{100 * found.rule.confidence:g}% intervals over questions and trainings. "
+        + (_DECLARED if found.declared else _NOT_DECLARED),
     ]
     for title, table in tables(found).items():
         parts += [f"## {escape(title)}", markdown(_escaped(table, escape))]
-    if (found.sure["items"] < 2).any():
-        parts.append("One item only: there is nothing to resample, so no interval and no p.")
     parts.append(f"## The {len(found.changed)} questions that changed most")
     if not found.changed:
         parts.append("None changed.")
@@ -114,15 +127,24 @@ def tables(found: SideBySide) -> dict[str, pl.DataFrame]:
             [
                 (
                     row["setting"] if kind == "setting" else f"{row['setting']} {row['group']}",
-                    MISSING if row["first"] is None else f"{100 * row['first']:.1f}",
-                    MISSING if row["value"] is None else f"{100 * row['value']:.1f}",
-                    points(row["difference"]),
+                    number(row["first"]),
+                    number(row["value"]),
+                    number(row["difference"], sign=True),
                     span(row["difference_low"], row["difference_high"]),
-                    probability(row["p_holm"]),
+                    probability(row["p_corrected"]),
+                    row["outcome"],
                 )
                 for row in part.iter_rows(named=True)
             ],
-            [str(kind), found.first, found.second, "difference", "interval", "p (Holm)"],
+            [
+                str(kind),
+                found.first,
+                found.second,
+                "difference",
+                "interval",
+                "p (corrected)",
+                "decision",
+            ],
             orient="row",
         )
     return shown
@@ -152,7 +174,7 @@ def _question(found: SideBySide, changed: Changed) -> str:
     where = f"{changed.query_lang} against {changed.doc_lang}"
     title = (
         f"### {escape(changed.text)}\n\n{escape(changed.dataset)}, {escape(where)}: "
-        f"{100 * changed.first_score:.1f} -> {100 * changed.second_score:.1f}"
+        f"{number(changed.first_score)} -> {number(changed.second_score)}"
     )
     lists = [
         f"{escape(name)}:\n\n" + "\n".join(_answer(n, one) for n, one in enumerate(answers, 1))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -17,6 +19,10 @@ from polybatch.retrieval.index import EncodedQueries, Index, load_index, load_qu
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.study import Trial
+from polybatch.statistics.arms import ArmKind
+from polybatch.statistics.clusters import Clusters, Pool, clusters_of, pool_of
+from polybatch.statistics.contrasts import CONTRASTS
+from polybatch.statistics.decisions import Rule
 from polybatch.statistics.seeds import mean_scores
 
 
@@ -39,23 +45,80 @@ class Study:
         """Return the name of an evaluation dataset of this study, or refuse another."""
         return _chosen("--dataset", name, list(self.config.used_for("evaluate")))
 
+    @property
+    def rule(self) -> Rule:
+        """What a difference has to be so that something is said of it."""
+        settings = self.config.statistics
+        return Rule(settings.smallest_difference / 100, settings.confidence)
+
+    @cached_property
+    def kinds(self) -> dict[str, ArmKind]:
+        """The rows of the tables, in their order."""
+        return {name: self._kind(name) for name in self.config.strategies}
+
+    def _kind(self, name: str) -> ArmKind:
+        strategy = self.config.strategies[name]
+        follows = strategy.batches != "none"
+        trained = follows or strategy.start != "base"
+        trials = [str(trial.path) for trial in self.config.trials_of(name)]
+        plan = f"{strategy.batches} {strategy.cross_ratio}" if follows else None
+        return ArmKind(tuple(trials if trained else trials[:1]), trained, plan)
+
+    @property
+    def trained_languages(self) -> set[str]:
+        """The languages of all training data."""
+        return {lang for data in self.config.used_for("train").values() for lang in data.languages}
+
+    @cached_property
+    def clusters(self) -> dict[str, Clusters]:
+        """What questions of each evaluation dataset have in common."""
+        return {name: clusters_of(found) for name, found in self._searched.items()}
+
+    @cached_property
+    def pools(self) -> dict[str, Pool]:
+        """What each evaluation dataset's questions are searched in."""
+        return {name: pool_of(found) for name, found in self._searched.items()}
+
+    @cached_property
+    def _searched(self) -> dict[str, Dataset]:
+        return {name: self.dataset(name) for name in self.config.used_for("evaluate")}
+
+    def json(self, *parts: str) -> Any:
+        """Return a JSON file below results."""
+        return json.loads((self.folder / "results").joinpath(*parts).read_text(encoding="utf-8"))
+
+    def by_seed(self, folder: str, name: str) -> list[Any]:
+        """Return a row's JSON files below results/<folder>, one a training."""
+        return [self.json(folder, f"{trial}.json") for trial in self.kinds[name].trials]
+
+    @property
+    def contrasts(self) -> pl.DataFrame:
+        """What compare wrote of the declared contrasts (CONTRASTS), empty before it ran."""
+        path = self.folder / "results" / "contrasts.csv"
+        return pl.read_csv(path, schema=CONTRASTS) if path.is_file() else CONTRASTS.to_frame()
+
+    def trial_scores(self, trial: str) -> pl.DataFrame:
+        """Return the scores (evaluation.SCORES) of a trial, such as `hybrid/0`."""
+        return read_table(self._scores(trial), SCORES)
+
     def scores(self, strategy: str) -> pl.DataFrame:
         """Return a strategy's scores (evaluation.SCORES), averaged over the study's seeds."""
-        trials = self.config.trials_of(self.strategy(strategy))
-        found = {str(trial): read_table(self._scores(trial), SCORES) for trial in trials}
-        refuse_different_queries(found, str(trials[0]))
+        found = {
+            trial: self.trial_scores(trial) for trial in self.kinds[self.strategy(strategy)].trials
+        }
+        refuse_different_queries(found, next(iter(found)))
         return mean_scores(list(found.values()))
 
-    def revisions(self, strategy: str) -> dict[str, str]:
-        """Return {dataset: the revision that the strategy was scored on}.
+    def same_revisions(self, names: Sequence[str]) -> dict[str, str]:
+        """Return {dataset: the revision that these rows were scored on}.
 
         Raises:
-            InputErrorList: its seeds were scored on different revisions.
+            InputErrorList: some were scored on different revisions.
         """
-        trials = self.config.trials_of(self.strategy(strategy))
-        found = {str(trial): read_notes(self._scores(trial)) for trial in trials}
-        refuse_different_revisions(found, str(trials[0]))
-        return found[str(trials[0])]
+        trials = [trial for name in names for trial in self.kinds[self.strategy(name)].trials]
+        found = {trial: read_notes(self._scores(trial)) for trial in trials}
+        refuse_different_revisions(found, trials[0])
+        return found[trials[0]]
 
     def dataset(self, name: str) -> Dataset:
         """Return an evaluation dataset with its texts."""
@@ -72,8 +135,8 @@ class Study:
         folder = self.folder / "data" / "index" / trial.path / dataset
         return load_queries(folder), load_index(folder)
 
-    def _scores(self, trial: Trial) -> Path:
-        return self.folder / "results" / "scores" / f"{trial.path}.parquet"
+    def _scores(self, trial: str) -> Path:
+        return self.folder / "results" / "scores" / f"{trial}.parquet"
 
 
 def _chosen(what: str, name: str, known: Sequence[str]) -> str:

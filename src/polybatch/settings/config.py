@@ -14,6 +14,7 @@ from polybatch.settings.data import DatasetSettings, SourceSettings, ValidationS
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.evaluation import EvaluationSettings
 from polybatch.settings.flow import FlowSettings, NotifySettings, ScheduleSettings
+from polybatch.settings.statistics import StatisticsSettings
 from polybatch.settings.strategies import Strategy
 from polybatch.settings.study import StudySettings, Trial
 from polybatch.settings.training import TrainingSettings
@@ -33,6 +34,7 @@ class Config:
     batches: BatchSettings
     training: TrainingSettings
     evaluation: EvaluationSettings
+    statistics: StatisticsSettings
     strategies: Annotated[dict[str, Strategy], _ROWS]
     flow: FlowSettings
     schedule: ScheduleSettings

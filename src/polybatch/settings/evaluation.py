@@ -18,15 +18,10 @@ MEASURES = ("AP", "AP@k", "nDCG@k", "RR@k", "R@k")
 
 @dataclass(frozen=True, config=EXACT)
 class EvaluationSettings:
-    """Measures by their ir_measures names; `run_depth`: documents a query in the TREC runs.
-
-    `resamples`: of the items, for intervals and p-values; `confidence`: of the intervals.
-    """
+    """Measures by their ir_measures names; `run_depth`: documents a query in the TREC runs."""
 
     measures: Words
     run_depth: Annotated[int, in_range(1, 1_000_000)]
-    resamples: Annotated[int, in_range(100, 1_000_000)]
-    confidence: Annotated[float, in_range(0.5, 0.999)]
 
     @property
     def headline(self) -> str:

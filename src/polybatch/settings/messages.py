@@ -93,6 +93,8 @@ def _words(kind: str, key: Key, part: Part, value: Any) -> tuple[str, str, str]:
         if now := MOVED.get(dotted(key)):
             return "a key of an earlier version", now, "Run `polybatch upgrade`, which moves it"
         known = list(part["properties"])
+        if now := MOVED.get(dotted(key)):
+            return "a key of an earlier version", f"it as {now}", f"Move it to {now}"
         do = did_you_mean(str(key[-1]), known, "Remove it")
         return "an unknown key", f"one of {', '.join(known)}", do
     if kind == "repeated":

@@ -10,7 +10,10 @@ from fnmatch import fnmatchcase
 
 from polybatch.settings.data import NO_FOLDER
 
-MOVED: dict[str, str] = {}
+MOVED: dict[str, str] = {
+    "evaluation.resamples": "statistics.resamples",
+    "evaluation.confidence": "statistics.confidence",
+}
 """Where a key was, and where it is now; the last part may have another name."""
 
 
@@ -25,6 +28,8 @@ class Added:
 ADDED = {
     "sources.*.folder": Added(NO_FOLDER, "none of mine"),
     "encoder.folder": Added(NO_FOLDER, "where the files of an encoder of your own are: as name"),
+    "statistics.contrasts": Added("[]", "no claim: write `- hybrid - mono` below it for one"),
+    "statistics.smallest_difference": Added("0.5", "points; less does not matter"),
     "batches.exposure": Added("pairs", "as version 0.1 drew languages; or equal, item"),
 }
 """By key; `*` stands for every row of a section."""

@@ -22,6 +22,7 @@ from polybatch.settings.data import DatasetSettings, SourceSettings
 from polybatch.settings.encoder_rules import encoder_mistakes
 from polybatch.settings.evaluation import MEASURES
 from polybatch.settings.overlaps import overlap
+from polybatch.settings.statistics import contrast_mistakes
 from polybatch.settings.strategies import BATCH_KINDS
 from polybatch.settings.webhooks import check_webhook
 
@@ -176,6 +177,11 @@ def _measures(config: Config) -> Mistakes:
             yield "evaluation.measures", *mistake
 
 
+def _contrasts(config: Config) -> Mistakes:
+    for mistake in contrast_mistakes(config.statistics.contrasts, config.strategies):
+        yield "statistics.contrasts", *mistake
+
+
 def _curves(config: Config) -> Mistakes:
     if config.training.checkpoint_every % config.training.log_every:
         yield (
@@ -288,6 +294,7 @@ RULES: tuple[Callable[[Config], Mistakes], ...] = (
     _uses,
     _shared_data,
     _measures,
+    _contrasts,
     _curves,
     _matched,
     _adaptation,

@@ -4,12 +4,13 @@ A list is what one mean over queries is taken of: a language (`mono`), an ordere
 language's queries against the pool (`multi`), or all queries against the pool (`mul` on both
 sides). A view is the mean of the means of its lists.
 
-Letters: J judged queries, I items, L lists, V views.
+Letters: J judged queries, I items (or clusters of them), L lists, V views.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,18 +22,8 @@ from polybatch.languages import POOL
 from polybatch.vectors import Int64
 
 Float64 = npt.NDArray[np.float64]
+POOL_MEAN = "mean over queries"
 LISTS = pl.Schema({"setting": pl.String, "query_lang": pl.String, "doc_lang": pl.String})
-
-ENCODER_LANGUAGES: Mapping[str, frozenset[str]] = {
-    # Yang et al., arXiv 1907.04307
-    "use-multilingual": frozenset(
-        (
-            *("ar", "de", "en", "es", "fr", "it", "ja", "ko"),
-            *("nl", "pl", "pt", "ru", "th", "tr", "zh", "zh-Hant"),
-        )
-    ),
-}
-"""The languages an encoder was pre-trained on, where its authors name them."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +103,23 @@ def membership(lists: pl.DataFrame, views: Sequence[View]) -> Float64:
 def setting_views(lists: pl.DataFrame) -> list[View]:
     """Return the means that `results/metrics` holds: mono, cross and multi, where they exist.
 
+    Each is a mean over lists: over languages, over pairs, and in the pool over query languages.
+
     Example:
         >>> rows = [("mono", "en", "en"), ("multi", "en", "mul"), ("multi", "mul", "mul")]
         >>> [view.lists for view in setting_views(pl.DataFrame(rows, LISTS, orient="row"))]
-        [(('en', 'en'),), (('mul', 'mul'),)]
+        [(('en', 'en'),), (('en', 'mul'),)]
     """
     return [
-        View("setting", setting, "all", tuple(key for key in _of(lists, setting, whole=True)))
+        View("setting", setting, "all", tuple(keys))
         for setting in ("mono", "cross", "multi")
-        if _of(lists, setting, whole=True)
+        if (keys := _of(lists, setting))
     ]
+
+
+def pool_views(lists: pl.DataFrame) -> list[View]:
+    """Return the pool's mean over queries, in which a language counts by its number of queries."""
+    return [View(POOL_MEAN, "multi", "all queries", (key,)) for key in _of(lists, "multi", True)]
 
 
 def language_views(lists: pl.DataFrame) -> list[View]:
@@ -145,26 +143,37 @@ def pair_views(lists: pl.DataFrame) -> list[View]:
 
 
 def seen_views(lists: pl.DataFrame, kind: str, seen: Collection[str]) -> list[View]:
-    """Return means over languages of `seen` apart from the others; a pair is seen if both are.
+    """Return means over languages of `seen` apart from the others; pairs by how many of them are.
 
     Example:
         >>> rows = [("mono", "en", "en"), ("mono", "sw", "sw"), ("cross", "sw", "en")]
         >>> table = pl.DataFrame(rows, LISTS, orient="row")
         >>> [(view.setting, view.group) for view in seen_views(table, "training", {"en"})]
-        [('mono', 'seen'), ('mono', 'unseen'), ('cross', 'not both seen')]
+        [('mono', 'seen'), ('mono', 'unseen'), ('cross', 'one seen')]
     """
     found = []
     for setting in ("mono", "cross", "multi"):
         groups: dict[str, list[tuple[str, str]]] = {}
         for query, document in _of(lists, setting):
-            known = query in seen and (document in seen or document == POOL)
-            rest = "not both seen" if setting == "cross" else "unseen"
-            groups.setdefault("seen" if known else rest, []).append((query, document))
-        found += [View(kind, setting, name, tuple(keys)) for name, keys in sorted(groups.items())]
-    return sorted(
-        found,
-        key=lambda view: (("mono", "cross", "multi").index(view.setting), view.group != "seen"),
-    )
+            known = [is_seen(lang, seen) for lang in (query, document) if lang != POOL]
+            name = ("none seen", "one seen", "both seen")[sum(known)]
+            if setting != "cross":
+                name = "seen" if known[0] else "unseen"
+            groups.setdefault(name, []).append((query, document))
+        order = ("seen", "unseen", "both seen", "one seen", "none seen")
+        names = sorted(groups, key=order.index)
+        found += [View(kind, setting, name, tuple(groups[name])) for name in names]
+    return found
+
+
+def is_seen(lang: str, seen: Collection[str]) -> bool:
+    """Tell whether a language is among those, regions apart; scripts are languages of their own.
+
+    Example:
+        >>> [is_seen(lang, {"pt", "zh"}) for lang in ("pt-BR", "zh", "zh-Hant")]
+        [True, True, False]
+    """
+    return lang in seen or re.sub("-([A-Z]{2}|[0-9]{3})$", "", lang) in seen
 
 
 def script_views(lists: pl.DataFrame) -> list[View]:

@@ -24,9 +24,6 @@ from scipy import stats
 
 Float64 = npt.NDArray[np.float64]
 
-_DRAWS = 20_000  # of the multivariate t: a corrected p of 0.05 is known to 0.0015
-_BLOCK = 2_000  # draws at a time
-
 
 @dataclass(frozen=True)
 class Arm:
@@ -34,16 +31,24 @@ class Arm:
 
     `influence`: what each cluster adds to each view; over the clusters it adds up to 0.
     `trained`: whether another seed would give other values. An arm without training has R = 1.
+    `clusters` (V,): how many clusters have queries in a view; None means all of them.
     """
 
     values: Float64
     influence: Float64
     trained: bool
+    clusters: Float64 | None = None
 
     @property
     def seeds(self) -> int:
         """Trainings of this arm."""
         return len(self.values)
+
+    @property
+    def groups(self) -> Float64:
+        """Clusters that have queries in each view (V,)."""
+        _, groups, views = self.influence.shape
+        return np.full(views, float(groups)) if self.clusters is None else self.clusters
 
 
 def arm_of(sums: Sequence[Float64], counts: Float64, members: Float64, trained: bool) -> Arm:
@@ -60,10 +65,12 @@ def arm_of(sums: Sequence[Float64], counts: Float64, members: Float64, trained: 
     asked = counts.sum(axis=0)
     share = members / members.sum(axis=0)
     means = [found.sum(axis=0) / asked for found in sums]
-    influence = [
+    moved = [
         ((found - counts * mean) / asked) @ share for found, mean in zip(sums, means, strict=True)
     ]
-    return Arm(np.stack([mean @ share for mean in means]), np.stack(influence), trained)
+    values = np.stack([mean @ share for mean in means])
+    clusters = (counts @ members > 0).sum(axis=0).astype(np.float64)
+    return Arm(values, np.stack(moved), trained, clusters)
 
 
 @dataclass(frozen=True)
@@ -110,12 +117,6 @@ class Estimate:
         found: Float64 = 2 * stats.t.sf(np.abs(self.t), self.freedom)
         return found
 
-    def detectable(self, confidence: float, power: float = 0.8) -> Float64:
-        """Return the smallest true difference that such a study finds with this power (V,)."""
-        limit = stats.t.ppf((1 + confidence) / 2, self.freedom)
-        found: Float64 = (limit + stats.t.ppf(power, self.freedom)) * self.error
-        return found
-
 
 def estimate(arms: Mapping[str, Arm], contrast: Contrast) -> Estimate:
     """Return a contrast's value and uncertainty; the seed variance is pooled over trained `arms`.
@@ -127,17 +128,18 @@ def estimate(arms: Mapping[str, Arm], contrast: Contrast) -> Estimate:
     second = arms[contrast.second] if contrast.second is not None else None
     trained = [arm for arm in (first, second) if arm is not None and arm.trained]
     value = first.values.mean(axis=0) - (0 if second is None else second.values.mean(axis=0))
-    added = _influence(first, second)
-    together = _covariance(added, added)  # the clusters', and what a seed does to one of them
-    groups = len(added) - 1.0
+    added, groups = influence(arms, contrast), first.groups
+    # the clusters', and what a seed does to one of them
+    together = _times(groups) * (added**2).sum(axis=0)
+    groups = np.maximum(groups - 1, 1)
     if any(arm.seeds < 2 for arm in trained):
-        nothing, freedom = np.full_like(value, np.nan), np.full_like(value, groups)
-        return Estimate(value, np.sqrt(together), freedom, nothing, together, False)
+        nothing = np.full_like(value, np.nan)
+        return Estimate(value, np.sqrt(together), groups, nothing, together, False)
     spread, residue, seed_freedom = _seed_variances(arms, contrast, trained)
     clusters = np.maximum(together - residue, 0)
     total = spread + clusters
     below = spread**2 / seed_freedom + together**2 / groups
-    freedom = np.divide(total**2, below, out=np.full_like(total, groups), where=below > 0)
+    freedom = np.divide(total**2, below, out=groups.copy(), where=below > 0)
     return Estimate(value, np.sqrt(total), freedom, spread, clusters, True)
 
 
@@ -176,17 +178,34 @@ def seed_variance(arms: Mapping[str, Arm]) -> tuple[Float64, float]:
     return np.asarray(squares / freedom, np.float64), float(freedom)
 
 
+def seed_covariance(arms: Mapping[str, Arm]) -> Float64:
+    """Return the covariance (V, V) of a single training's views by its seed, clusters apart.
+
+    0 where no arm was trained with several seeds.
+    """
+    known = [arm for arm in arms.values() if arm.trained and arm.seeds > 1]
+    views = next(iter(arms.values())).values.shape[1]
+    found = np.zeros((views, views))
+    freedom = sum(arm.seeds - 1 for arm in known)
+    for arm in known:
+        apart = arm.values - arm.values.mean(axis=0)
+        moved = (arm.influence - arm.influence.mean(axis=0)).reshape(-1, views)
+        groups = arm.influence.shape[1]
+        found += (apart.T @ apart - groups / (groups - 1) * moved.T @ moved) / freedom
+    return found
+
+
 def _residue(arms: Mapping[str, Arm]) -> Float64:
     """Return the variance (V,) that seeds bring through single clusters, pooled over arms."""
     known = [arm for arm in arms.values() if arm.trained and arm.seeds > 1]
     freedom = sum(arm.seeds - 1 for arm in known)
-    groups = known[0].influence.shape[1]
     squares = sum(((arm.influence - arm.influence.mean(axis=0)) ** 2).sum((0, 1)) for arm in known)
-    return np.asarray(groups / (groups - 1) * squares / freedom, np.float64)
+    return np.asarray(_times(known[0].groups) * squares / freedom, np.float64)
 
 
 def _minus(first: Arm, second: Arm) -> Arm:
-    return Arm(first.values - second.values, first.influence - second.influence, True)
+    values, moved = first.values - second.values, first.influence - second.influence
+    return Arm(values, moved, True, first.clusters)
 
 
 def equal_seed_variances(arms: Mapping[str, Arm]) -> Float64:
@@ -202,96 +221,17 @@ def equal_seed_variances(arms: Mapping[str, Arm]) -> Float64:
     return p
 
 
-def family(
-    arms: Mapping[str, Arm],
-    contrasts: Sequence[Contrast],
-    estimates: Sequence[Estimate],
-    chance: np.random.Generator,
-) -> Float64:
-    """Return p (K, V) corrected for all contrasts of a view together, by max-|t|.
-
-    Draws of a multivariate t with the contrasts' estimated correlation, each with its own
-    degrees of freedom: p = (draws whose largest |t| is as improbable + 1) / (draws + 1).
-    """
-    views = len(estimates[0].value)
-    single = np.stack([one.p for one in estimates])  # (K, V)
-    corrected = np.empty_like(single)
-    for view in range(views):
-        correlation = _correlation(arms, contrasts, estimates, view)
-        freedom = np.array([one.freedom[view] for one in estimates])
-        corrected[:, view] = _max_t(single[:, view], correlation, freedom, chance)
-    return corrected
-
-
-def _max_t(
-    single: Float64, correlation: Float64, freedom: Float64, chance: np.random.Generator
-) -> Float64:
-    """Return each p (K,) corrected: how often the smallest p of a null family is as small."""
-    root = _root(correlation)
-    limits = stats.t.isf(single[:, None] / 2, freedom)  # (K, K): where each |t| is as improbable
-    # the errors of a family are made of the same parts, so one quantile scales all of a draw
-    levels = (np.arange(_BLOCK)[:, None] + 0.5) / _BLOCK
-    scale = np.where(np.isfinite(freedom), np.sqrt(stats.chi2.ppf(levels, freedom) / freedom), 1)
-    extreme = np.zeros(len(single))
-    for _ in range(_DRAWS // _BLOCK):
-        drawn = np.abs(chance.standard_normal((_BLOCK, len(single))) @ root.T) / scale
-        extreme += (drawn[:, None, :] >= limits - 1e-9).any(axis=2).sum(axis=0)
-    return np.maximum((extreme + 1) / (_DRAWS + 1), single)
-
-
-def _root(correlation: Float64) -> Float64:
-    """Return a matrix whose product with its transpose is the nearest correlation."""
-    values, vectors = np.linalg.eigh(correlation)
-    root = vectors * np.sqrt(np.maximum(values, 0))
-    lengths = np.sqrt((root**2).sum(axis=1, keepdims=True))
-    return np.asarray(root / np.where(lengths > 0, lengths, 1))
-
-
-def _correlation(
-    arms: Mapping[str, Arm], contrasts: Sequence[Contrast], estimates: Sequence[Estimate], view: int
-) -> Float64:
-    """Return the contrasts' correlation (K, K) in a view: clusters in common, arms in common."""
-    added = [
-        _influence(arms[one.first], arms[one.second] if one.second is not None else None)
-        for one in contrasts
-    ]
-    stacked = np.stack([each[:, view] for each in added], axis=1)
-    groups = len(stacked)
-    covariance = groups / (groups - 1) * stacked.T @ stacked
-    extra = np.zeros(len(estimates[0].value))
-    if any(arm.trained and arm.seeds > 1 for arm in arms.values()):
-        extra = seed_variance(arms)[0] - _residue(arms)
-    for a, one in enumerate(contrasts):
-        for b, other in enumerate(contrasts):
-            if a != b:
-                covariance[a, b] += extra[view] * _shared(arms, one, other)
-    errors = np.array([one.error[view] for one in estimates])
-    safe = np.where(errors > 0, errors, 1)
-    found: Float64 = np.clip(covariance / np.outer(safe, safe), -1, 1)
-    np.fill_diagonal(found, 1)
-    return found
-
-
-def _shared(arms: Mapping[str, Arm], one: Contrast, other: Contrast) -> float:
-    """Return how much of a training's variance two contrasts have in common."""
-    found = 0.0
-    for name, sign in ((one.first, 1), (one.second, -1)):
-        for again, turn in ((other.first, 1), (other.second, -1)):
-            if name is not None and name == again and arms[name].trained:
-                found += sign * turn / arms[name].seeds
-    return found
-
-
-def _influence(first: Arm, second: Arm | None) -> Float64:
+def influence(arms: Mapping[str, Arm], contrast: Contrast) -> Float64:
     """Return what clusters add to a contrast, on average over seeds (G, V)."""
-    own: Float64 = first.influence.mean(axis=0)
-    return own if second is None else np.asarray(own - second.influence.mean(axis=0))
+    own: Float64 = arms[contrast.first].influence.mean(axis=0)
+    if contrast.second is None:
+        return own
+    return np.asarray(own - arms[contrast.second].influence.mean(axis=0))
 
 
-def _covariance(one: Float64, other: Float64) -> Float64:
-    """Return the covariance (V,) that clusters bring to two contrasts (G, V)."""
-    groups = len(one)
-    return np.asarray(groups / (groups - 1) * (one * other).sum(axis=0))
+def _times(groups: Float64) -> Float64:
+    """Return G / (G - 1) of each view, 1 where there is one cluster: its sum of squares is 0."""
+    return np.asarray(groups / np.maximum(groups - 1, 1))
 
 
 def _ratio(value: Float64, error: Float64) -> Float64:

@@ -1,12 +1,11 @@
 """Seeds as an axis: what several trainings of one strategy give on average, and how they differ.
 
-Intervals say how far a score would move with other questions; the spread over seeds says how far
-it moves with the same questions and another training. A difference needs to be larger than both.
+The spread over seeds says how far a score moves with the same questions and another training.
+Whether a difference is larger than that is said by the contrasts alone (`statistics.contrasts`).
 """
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from polybatch.evaluation.scores import SETTINGS, Summary
-from polybatch.markdown import escape, markdown
+from polybatch.markdown import escape, markdown, number
 
 SEEDS = pl.Schema(
     {
@@ -27,13 +26,10 @@ SEEDS = pl.Schema(
         "spread": pl.Float64,
         "lowest": pl.Float64,
         "highest": pl.Float64,
-        "difference": pl.Float64,
-        "noise": pl.Float64,
     }
 )
 """A row a strategy, dataset, setting and measure. `spread`: the standard deviation over seeds
-(n - 1), null for one seed. `difference`: of the means, to the baseline. `noise`: how much two
-single trainings of these two strategies differ by their seeds alone, sqrt(spread² + spread²)."""
+(n - 1), null for one seed."""
 
 _KEYS = ["dataset", "setting", "query_lang", "doc_lang", "item_id", "measure"]
 
@@ -56,8 +52,8 @@ def mean_scores(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     keys = [name for name in frames[0].columns if name != "score"]
     first = frames[0].with_row_index("row")
     summed = first.select("row", *keys, "score")
-    for number, frame in enumerate(frames[1:]):
-        other = frame.select(*keys, pl.col("score").alias(f"score {number}"))
+    for position, frame in enumerate(frames[1:]):
+        other = frame.select(*keys, pl.col("score").alias(f"score {position}"))
         summed = summed.join(other, on=keys, how="left", validate="1:1", nulls_equal=True)
     columns = [name for name in summed.columns if name.startswith("score")]
     return (
@@ -90,38 +86,21 @@ def mean_numbers(trees: Sequence[Any]) -> Any:
     return statistics.fmean(trees)
 
 
-def spread_over_seeds(summaries: Mapping[str, Sequence[Summary]], baseline: str) -> pl.DataFrame:
+def spread_over_seeds(summaries: Mapping[str, Sequence[Summary]]) -> pl.DataFrame:
     """Return SEEDS of the summaries, one a seed, of each strategy.
 
     Example:
-        >>> runs = {"mono": [0.5, 0.6], "hybrid": [0.6, 0.7]}
-        >>> summaries = {
-        ...     name: [{"d": {"mono": {"AP": value}}} for value in values]
-        ...     for name, values in runs.items()
-        ... }
-        >>> row = spread_over_seeds(summaries, "mono").row(1, named=True)
-        >>> round(row["mean"], 3), round(row["spread"], 4), round(row["noise"], 3)
-        (0.65, 0.0707, 0.1)
+        >>> values = [{"d": {"mono": {"AP": value}}} for value in (0.6, 0.7)]
+        >>> row = spread_over_seeds({"hybrid": values}).row(0, named=True)
+        >>> round(row["mean"], 3), round(row["spread"], 4)
+        (0.65, 0.0707)
     """
-    values = {name: _values(found) for name, found in summaries.items()}
     rows = []
-    for name, found in values.items():
-        for (dataset, setting, measure), seen in found.items():
-            base = values[baseline].get((dataset, setting, measure))
+    for name, found in summaries.items():
+        for key, seen in _values(found).items():
             spread = statistics.stdev(seen) if len(seen) > 1 else None
-            mean = statistics.fmean(seen)
-            difference = noise = None
-            if base is not None and name != baseline:
-                difference = mean - statistics.fmean(base)
-                if spread is not None:
-                    noise = math.hypot(spread, statistics.stdev(base))
-            rows.append(
-                (
-                    *(name, dataset, setting, measure),
-                    *(len(seen), mean, spread, min(seen), max(seen)),
-                    *(difference, noise),
-                )
-            )
+            numbers = (len(seen), statistics.fmean(seen), spread, min(seen), max(seen))
+            rows.append((name, *key, *numbers))
     return pl.DataFrame(rows, schema=SEEDS, orient="row")
 
 
@@ -135,17 +114,13 @@ def _values(summaries: Sequence[Summary]) -> dict[tuple[str, str, str], list[flo
     }
 
 
-def seeds_section(table: pl.DataFrame, measure: str, baseline: str) -> str:
-    """Return means and spreads over seeds in percent, and in words what is no more than noise.
-
-    `table`: SEEDS.
-    """
-    rows = table.filter(measure=measure)
-    count = max(rows["seeds"], default=1)
-    if count == 1:
+def seeds_section(table: pl.DataFrame, measure: str) -> str:
+    """Return means and spreads over seeds in percent. `table`: SEEDS."""
+    rows = table.filter(pl.col("measure") == measure, pl.col("seeds") > 1)
+    if not rows.height:
         return (
             "Every strategy was trained with one seed: how much of a difference is chance of "
-            "training cannot be told. `study.seeds: [0, 1, 2]` in params.yaml trains each three "
+            "training is not known. `study.seeds: [0, 1, 2]` in params.yaml trains each three "
             "times; what is there is not run again."
         )
     cells = [
@@ -153,37 +128,14 @@ def seeds_section(table: pl.DataFrame, measure: str, baseline: str) -> str:
             escape(row["strategy"]),
             escape(row["dataset"]),
             row["setting"],
-            f"{100 * row['mean']:.1f} ± {100 * row['spread']:.1f}",
-            f"{100 * row['lowest']:.1f} to {100 * row['highest']:.1f}",
-            "–" if row["difference"] is None else f"{100 * row['difference']:+.1f}",
-            "–" if row["noise"] is None else f"{100 * row['noise']:.1f}",
+            str(row["seeds"]),
+            f"{number(row['mean'])} ± {number(row['spread'])}",
+            f"{number(row['lowest'])} to {number(row['highest'])}",
         )
         for row in rows.iter_rows(named=True)
     ]
-    names = ["strategy", "dataset", "setting", "mean ± spread", "range", "difference", "seed noise"]
-    return "\n\n".join(
-        [
-            f"{escape(measure)} in percent over {count} seeds; spread is the standard deviation. "
-            f"Seed noise is how far two single trainings, of a strategy and of {escape(baseline)}, "
-            "stand apart by their seeds alone (one standard deviation).",
-            markdown(pl.DataFrame(cells, names, orient="row")),
-            _in_words(rows, baseline),
-        ]
+    names = ["strategy", "dataset", "setting", "seeds", "mean ± spread", "range"]
+    return (
+        f"{escape(measure)} in percent; spread is the standard deviation over seeds.\n\n"
+        f"{markdown(pl.DataFrame(cells, names, orient='row'))}"
     )
-
-
-def _in_words(rows: pl.DataFrame, baseline: str) -> str:
-    lines = [
-        f"- {escape(row['strategy'])} and {escape(baseline)}, {escape(row['dataset'])} "
-        f"{row['setting']}: the difference of {100 * row['difference']:+.1f} is smaller than seed "
-        f"noise ({100 * row['noise']:.1f}); another seed may turn it around."
-        for row in below_noise(rows).iter_rows(named=True)
-    ]
-    if not lines:
-        return f"Every difference to {escape(baseline)} is larger than seed noise."
-    return "Not to be told from chance of training:\n\n" + "\n".join(lines)
-
-
-def below_noise(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of SEEDS whose difference to the baseline is smaller than seed noise."""
-    return table.filter(pl.col("difference").abs() < pl.col("noise"))

@@ -1,41 +1,24 @@
-"""How sure a score and a difference are: everything is resampled by item, never by query.
+"""How sure a score and a difference to the baseline are, in every view of every arm.
 
-Eleven translations of one question are not eleven independent questions. An item is drawn, or
-has its sign turned, with all its scores in all languages (a clustered, paired design: Field and
-Welsh 2007, doi 10.1111/j.1467-9868.2007.00593.x; Smucker, Allan and Carterette 2007,
-doi 10.1145/1321440.1321528, for the randomisation test in retrieval). Intervals are percentiles of
-the bootstrap (Efron 1979); p = (extreme + 1) / (trials + 1), never 0 (Phipson and Smyth 2010);
-Holm's step-down correction (Holm 1979) is over all comparisons of a table.
-
-Items are put in an order made of their scores, so renaming them changes no number; both
-generators have names, so a new strategy changes no number of another.
-
-Letters: J judged queries, I items, L lists of queries, V views, B resamples.
+Eleven translations of one question are not eleven independent questions, nor are the questions of
+one article: intervals are over clusters (`statistics.clusters`) and, where an arm was trained with
+several seeds, over trainings too (`statistics.multi_reader`). Claims are the declared contrasts
+(`statistics.contrasts`); these tables look further, so each is corrected within itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from polybatch.errors import InputError
-from polybatch.randomness import stream
-from polybatch.statistics.breakdowns import Layout, View, lay_out, membership
-from polybatch.statistics.resampling import (
-    Float64,
-    Means,
-    Resampling,
-    added,
-    holm,
-    intervals,
-    item_order,
-    p_values,
-)
-
-Views = Callable[[pl.DataFrame, str], Sequence[View]]
-"""From a dataset's lists (views.LISTS) and a measure to what is to be averaged."""
+from polybatch.statistics.arms import Scored
+from polybatch.statistics.clusters import LEAST
+from polybatch.statistics.decisions import Difference, Rule, decide
+from polybatch.statistics.family import holm
+from polybatch.statistics.multi_reader import Estimate, Float64, estimate
 
 SIGNIFICANCE = pl.Schema(
     {
@@ -46,6 +29,8 @@ SIGNIFICANCE = pl.Schema(
         "group": pl.String,
         "strategy": pl.String,
         "items": pl.Int64,
+        "clusters": pl.Int64,
+        "seeds": pl.Int64,
         "value": pl.Float64,
         "low": pl.Float64,
         "high": pl.Float64,
@@ -54,151 +39,104 @@ SIGNIFICANCE = pl.Schema(
         "difference_high": pl.Float64,
         "p": pl.Float64,
         "p_holm": pl.Float64,
+        "outcome": pl.String,
     }
 )
-"""A row a strategy and view. Differences are to the baseline, null for itself. With one item there
-is nothing to resample: intervals and p are null. `p_holm`: over all comparisons of the same
-measure and kind, all datasets together, which is one table."""
+"""A row an arm and view. Differences are to the baseline, null for itself. `seeds`: the fewest
+trainings in the difference (of the baseline: its own), null where nothing was trained. Intervals
+and p are null with fewer than five clusters. `p_holm`: over all comparisons of the same dataset,
+measure, kind and setting, which is one table. `outcome`: the decision (decisions.Outcome) on the
+difference with that p."""
+
+DIGITS = 7
+"""Decimals of scores and p in files: what machines compute alike."""
 
 
-def assess(
-    per_query: Mapping[str, pl.DataFrame], baseline: str, views: Views, resampling: Resampling
-) -> pl.DataFrame:
-    """Return every view of every strategy with intervals, and its difference to the baseline's.
-
-    `per_query`: evaluation.SCORES of each strategy, of the same queries (what differs is refused
-    by `compare.refuse_different_queries`; here a row that is missing is an InputError too).
+def assess(scored: Sequence[Scored], baseline: str, rule: Rule) -> pl.DataFrame:
+    """Return SIGNIFICANCE: all views of all arms with intervals, and differences to the baseline.
 
     Example:
         >>> from polybatch.evaluation.scores import SCORES
+        >>> from polybatch.statistics.arms import ArmKind, read_arms
         >>> from polybatch.statistics.breakdowns import setting_views
-        >>> good, bad = (
-        ...     pl.DataFrame([("d", "mono", "en", "en", f"i{n}", "AP", score) for n in range(8)],
-        ...                  schema=SCORES, orient="row") for score in (0.75, 0.5))
-        >>> sure = assess({"a": bad, "b": good}, "a", lambda lists, _: setting_views(lists),
-        ...               Resampling(999, 0.95, 0))
-        >>> sure.filter(strategy="b").select("value", "difference", "difference_low").row(0)
-        (0.75, 0.25, 0.25)
+        >>> from polybatch.statistics.clusters import Clusters
+        >>> def scores(trial):
+        ...     return pl.DataFrame(
+        ...         [("d", "mono", "en", "en", f"i{n}", "AP", n / 8 + (trial == "b") / 9)
+        ...          for n in range(6)], SCORES, orient="row")
+        >>> each = pl.DataFrame({"item_id": [f"i{n}" for n in range(6)], "cluster": range(6)})
+        >>> scored = read_arms({name: ArmKind((name,), False) for name in "ab"}, scores,
+        ...                    {"d": Clusters("item_id", each)},
+        ...                    lambda lists, _: setting_views(lists))
+        >>> found = assess(scored, "a", Rule(0.005, 0.95)).filter(strategy="b")
+        >>> found.select("difference", "difference_low", "outcome").row(0)
+        (0.1111111, 0.1111111, 'better')
     """
-    parts = []
-    reference = per_query[baseline]
-    for dataset in reference["dataset"].unique(maintain_order=True):
-        for measure in reference["measure"].unique(maintain_order=True):
-            keys = _rows(reference, dataset, measure)
-            layout = lay_out(keys)
-            scores = {name: _aligned(frame, name, keys) for name, frame in per_query.items()}
-            table = _Table(layout, views(layout.lists, measure), scores, baseline)
-            parts.append(
-                table.assess(resampling, str(dataset)).select(
-                    pl.lit(dataset).alias("dataset"), pl.lit(measure).alias("measure"), pl.all()
-                )
-            )
-    return _corrected(pl.concat(parts)).match_to_schema(SIGNIFICANCE)
+    frames = [
+        _frame(part, name, baseline, rule.confidence) for part in scored for name in part.arms
+    ]
+    table = _corrected(pl.concat(frames))
+    outcomes = [
+        None if row["difference"] is None else decide(difference_in(row), rule)
+        for row in table.iter_rows(named=True)
+    ]
+    found = table.with_columns(outcome=pl.Series(outcomes, dtype=pl.String))
+    return found.match_to_schema(SIGNIFICANCE)
 
 
-class _Table:
-    """One dataset and measure: all strategies' scores by item and list."""
+def difference_in(row: Mapping[str, Any]) -> Difference:
+    """Return what a row of SIGNIFICANCE says of a difference, for `decisions`."""
+    names = ("difference", "difference_low", "difference_high", "p_holm", "seeds", "clusters")
+    return Difference(*(row[name] for name in names))
 
-    def __init__(
-        self, layout: Layout, views: Sequence[View], scores: Mapping[str, Float64], baseline: str
-    ) -> None:
-        self._views, self._baseline = views, baseline
-        self._members = membership(layout.lists, views)
-        self._counts = layout.counts
-        self._sums = {name: layout.sums(values) for name, values in scores.items()}
 
-    def assess(self, resampling: Resampling, dataset: str) -> pl.DataFrame:
-        items = len(self._counts)
-        own, gains, turned = {}, {}, {}
-        for name, sums in self._sums.items():
-            order = item_order(self._counts, sums)
-            own[name] = Means.of(sums[order], self._counts[order], self._members)
-            if name != self._baseline:
-                base = self._sums[self._baseline]
-                order = item_order(self._counts, base, sums)
-                gain, counts = (sums - base)[order], self._counts[order]
-                gains[name] = Means.of(gain, counts, self._members)
-                turned[name] = added(gain, counts, self._members)
-        chance = stream(resampling.seed, "bootstrap", dataset)
-        spread = intervals([*own.values(), *gains.values()], items, resampling, chance)
-        signs = stream(resampling.seed, "randomisation", dataset)
-        p = dict(zip(turned, p_values(list(turned.values()), resampling, signs), strict=True))
-        lows = dict(zip([*own, *((name, "gain") for name in gains)], spread, strict=True))
-        frames = []
-        for name, means in own.items():
-            columns = {"value": means.whole, "low": lows[name][0], "high": lows[name][1]}
-            if name in gains:
-                columns |= {
-                    "difference": gains[name].whole,
-                    "difference_low": lows[name, "gain"][0],
-                    "difference_high": lows[name, "gain"][1],
-                    "p": p[name],
-                }
-            frames.append(self._frame(name, columns))
-        return pl.concat(frames)
-
-    def _frame(self, strategy: str, columns: dict[str, Float64]) -> pl.DataFrame:
-        counts = self._counts @ self._members > 0
-        numbers = ("value", "low", "high", "difference", "difference_low", "difference_high", "p")
-        head = {
-            "kind": [view.kind for view in self._views],
-            "setting": [view.setting for view in self._views],
-            "group": [view.group for view in self._views],
-            "strategy": [strategy] * len(self._views),
-            "items": counts.sum(axis=0),
+def _frame(part: Scored, name: str, baseline: str, confidence: float) -> pl.DataFrame:
+    own = estimate(part.arms, part.contrast(name, None))
+    other = None if name == baseline else baseline
+    columns = _interval(own, part.clusters, confidence, ("value", "low", "high"))
+    if other is not None:
+        gain = estimate(part.arms, part.contrast(name, baseline))
+        names = ("difference", "difference_low", "difference_high")
+        columns |= _interval(gain, part.clusters, confidence, names)
+        columns["p"] = np.where(part.clusters < LEAST, np.nan, gain.p)
+    empty = [None] * len(part.views)
+    numbers = [key for key in SIGNIFICANCE if key in columns or key in _NUMBERS]
+    return pl.DataFrame(
+        {
+            "dataset": [part.dataset] * len(part.views),
+            "measure": [part.measure] * len(part.views),
+            "kind": [view.kind for view in part.views],
+            "setting": [view.setting for view in part.views],
+            "group": [view.group for view in part.views],
+            "strategy": [name] * len(part.views),
+            "items": part.items,
+            "clusters": part.clusters.astype(np.int64),
+            "seeds": pl.Series([part.seeds(name, other)] * len(part.views), dtype=pl.Int64),
         }
-        frame = pl.DataFrame(
-            head
-            | {
-                name: pl.Series(name, columns.get(name, [None] * len(self._views)), pl.Float64)
-                for name in numbers
-            }
-        )
-        # One item leaves nothing to resample: its "interval" would have no width.
-        alone = pl.col("items") < 2
-        blank = pl.when(alone).then(None)
-        return frame.fill_nan(None).with_columns(
-            blank.otherwise(pl.col(name)).alias(name)
-            for name in ("low", "high", "difference_low", "difference_high", "p")
-        )
+        | {key: pl.Series(key, columns.get(key, empty), pl.Float64) for key in numbers}
+    ).fill_nan(None)
 
 
-def _rows(frame: pl.DataFrame, dataset: object, measure: object) -> pl.DataFrame:
-    rows = frame.filter(pl.col("dataset") == dataset, pl.col("measure") == measure)
-    return rows.sort("setting", "query_lang", "doc_lang", "item_id")
+_NUMBERS = tuple(name for name, kind in SIGNIFICANCE.items() if kind == pl.Float64)[:-1]
 
 
-def _aligned(frame: pl.DataFrame, strategy: str, keys: pl.DataFrame) -> Float64:
-    """Return a strategy's scores (J,) in the order of `keys`; refuses gaps and NaN."""
-    rows = _rows(frame, keys["dataset"][0], keys["measure"][0])
-    names = ["setting", "query_lang", "doc_lang", "item_id"]
-    if not rows.select(names).equals(keys.select(names)):
-        missing = keys.join(rows, on=names, how="anti")
-        raise InputError(
-            f"{strategy}, {keys['dataset'][0]}, {keys['measure'][0]}",
-            f"{rows.height} scores, {missing.height} of the baseline's queries missing",
-            f"the baseline's {keys.height} judged queries, each once",
-            "Evaluate both on the same data: `dvc repro` the older one",
-        )
-    bad = rows.filter(~pl.col("score").is_finite().fill_null(False))
-    if bad.height:
-        first = "; ".join(" ".join(row) for row in bad.select(names).head(3).rows())
-        raise InputError(
-            f"{strategy}, {keys['dataset'][0]}, {keys['measure'][0]}",
-            f"{bad.height} scores that are no numbers ({first})",
-            "finite scores",
-            "Run this strategy's evaluate stage again",
-        )
-    return rows["score"].to_numpy()
+def _interval(
+    found: Estimate, clusters: Float64, confidence: float, names: tuple[str, str, str]
+) -> dict[str, Float64]:
+    ends = [np.where(clusters < LEAST, np.nan, end) for end in found.interval(confidence)]
+    return dict(zip(names, (found.value, *ends), strict=True))
 
 
 def _corrected(table: pl.DataFrame) -> pl.DataFrame:
-    """Add `p_holm`: over all comparisons of the same measure and kind."""
+    """Add `p_holm`: over all comparisons of one table."""
     corrected = np.full(table.height, np.nan)
-    families = table.select("measure", "kind").with_row_index("row")
+    family = ["dataset", "measure", "kind", "setting"]
     p = table["p"].to_numpy()
-    for family in families.partition_by("measure", "kind"):
-        rows = family["row"].to_numpy()
+    for one in table.select(family).with_row_index("row").partition_by(family):
+        rows = one["row"].to_numpy()
         rows = rows[~np.isnan(p[rows])]
         corrected[rows] = holm(p[rows])
-    return table.with_columns(p_holm=pl.Series(corrected).fill_nan(None))
+    rounded = pl.col(*_NUMBERS).round(DIGITS) + 0.0
+    return table.with_columns(
+        rounded, p_holm=pl.Series(corrected, dtype=pl.Float64).fill_nan(None).round(DIGITS)
+    )

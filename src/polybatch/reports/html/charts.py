@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from polybatch.statistics.decisions import DECIDED
+
 Spec = dict[str, Any]
 
 COLOURS = (
@@ -32,7 +34,7 @@ def by_strategy(names: Sequence[str], channel: str = "color") -> Spec:
 
 
 def pareto(points: Mapping[str, tuple[float, float]]) -> set[str]:
-    """Return the names that no other beats in one coordinate without losing in the other.
+    """Return the names that no other is above in one coordinate without being below in the other.
 
     Example:
         >>> sorted(pareto({"a": (1, 3), "b": (2, 2), "c": (1, 2), "d": (3, 1)}))
@@ -52,7 +54,8 @@ def pareto(points: Mapping[str, tuple[float, float]]) -> set[str]:
 def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[str]) -> Spec | None:
     """Return monolingual against cross-lingual scores with intervals, or None without both.
 
-    `sure`: significance.SIGNIFICANCE. The line joins the strategies that none beats in both.
+    `sure`: significance.SIGNIFICANCE. The line joins the strategies that no
+    other is above in both.
     """
     rows = sure.filter(dataset=dataset, measure=measure, kind="setting")
     found: dict[str, dict[str, Any]] = {name: {"strategy": name} for name in names}
@@ -239,6 +242,7 @@ def language_gains(sure: pl.DataFrame, measure: str, dataset: str) -> list[dict[
             "strategy": row["strategy"],
             "view": f"{row['setting']}, by {row['kind']}",
             "group": row["group"],
+            "decided": row["outcome"] in DECIDED,
             **{
                 key: None if row[name] is None else round(100 * row[name], 2)
                 for key, name in (
@@ -255,7 +259,7 @@ def gains() -> Spec:
     """Return the plot of `language_gains` of one strategy and view; the page fills in the data."""
     y = {"field": "group", "type": "nominal", "title": None}
     x = {"field": "difference", "type": "quantitative", "title": "points"}
-    colour = {"condition": {"test": "datum.low > 0 || datum.high < 0", "value": "#0072b2"}}
+    colour = {"condition": {"test": "datum.decided", "value": "#0072b2"}}
     return {
         "height": {"step": 20},
         "layer": [

@@ -2,44 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from polybatch.evaluation.language_bias import PANEL
 from polybatch.evaluation.scores import SETTINGS
+from polybatch.markdown import number, probability, span
 from polybatch.reports.html.page import Cell, Table
 
 _ROW = ["strategy", "dataset", "setting", "measure"]
 
 
 def score_rows(
-    comparison: pl.DataFrame, sure: pl.DataFrame, measure: str, focus: str, baseline: str
+    comparison: pl.DataFrame,
+    sure: pl.DataFrame,
+    measure: str,
+    names: tuple[str, str],
+    bold: Collection[tuple[str, str, str]] = (),
 ) -> dict[str, Any]:
     """Return the score table's data: one row a strategy, dataset, setting and measure.
 
-    `comparison`: compare.COMPARISON, `sure`: significance.SIGNIFICANCE.
+    `comparison`: comparison.COMPARISON, `sure`: significance.SIGNIFICANCE, `names`: of the focus
+    and the baseline, `bold`: what `contrasts.decided` returns. Texts are those of compare.md.
     """
-    spans = sure.filter(kind="setting").select(
-        *_ROW, "low", "high", "difference_low", "difference_high"
+    ends = ("low", "high", "difference_low", "difference_high")
+    rows = comparison.join(
+        sure.filter(kind="setting").select(*_ROW, *ends),
+        on=_ROW,
+        how="left",
+        maintain_order="left",
     )
-    rows = comparison.join(spans, on=_ROW, how="left", maintain_order="left")
     measures = comparison["measure"].unique(maintain_order=True).to_list()
     return {
         "strategies": comparison["strategy"].unique(maintain_order=True).to_list(),
         "measures": [measure, *(name for name in measures if name != measure)],
         "settings": list(SETTINGS),
-        "rows": [_rounded(row) for row in rows.iter_rows(named=True)],
-        "focus": focus,
-        "baseline": baseline,
+        "rows": [_score(row, measure, bold) for row in rows.iter_rows(named=True)],
+        "focus": names[0],
+        "baseline": names[1],
     }
 
 
-def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()
+def _score(
+    row: Mapping[str, Any], measure: str, bold: Collection[tuple[str, str, str]]
+) -> dict[str, Any]:
+    head = "" if row["difference"] is None else "difference_"
+    low, high = row[f"{head}low"], row[f"{head}high"]
+    gain = "" if row["difference"] is None else f" {number(row['difference'], sign=True)}"
+    spread = "" if row["spread"] is None else f" ± {number(row['spread'])}"
+    key = (row["strategy"], row["dataset"], row["setting"])
+    return {name: row[name] for name in _ROW} | {
+        "value": round(row["value"], 6),
+        "shown": number(row["value"]) + spread,
+        "gain": gain + ("" if low is None else f" {span(low, high)}"),
+        "decided": row["measure"] == measure and key in bold,
     }
+
+
+def contrast_tables(contrasts: pl.DataFrame) -> list[Table]:
+    """Return the declared contrasts: of settings, and by what the encoder knows.
+
+    `contrasts`: contrasts.CONTRASTS. Numbers are written as in compare.md.
+    """
+    tables = []
+    for (kind,), part in contrasts.group_by("kind", maintain_order=True):
+        group = [] if kind == "setting" else [str(kind)]
+        rows: list[Sequence[Cell]] = [
+            [
+                f"{row['first']} - {row['second']}",
+                row["dataset"],
+                row["setting"],
+                *([row["group"]] if group else []),
+                number(row["difference"], sign=True),
+                span(row["low"], row["high"]),
+                probability(row["p_corrected"]),
+                number(row["detectable"]),
+                row["outcome"],
+            ]
+            for row in part.iter_rows(named=True)
+        ]
+        columns = ["contrast", "dataset", "setting", *group, "difference", "interval"]
+        title = "Declared contrasts" + (f", by {kind}" if group else "")
+        note = f"{part['measure'][0]} in points; p corrected over this table (max-t)"
+        columns += ["p", "detectable", "decision"]
+        tables.append(Table(title, columns, rows, note))
+    return tables
 
 
 def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str, Any]:
@@ -53,7 +102,7 @@ def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str,
             "dataset", "query_lang", "doc_lang", measure
         ).rows():
             if value is not None:
-                row = [query, document, round(100 * value, 2)]
+                row = [query, document, round(100 * value, 6)]
                 found.setdefault(dataset, {}).setdefault(name, []).append(row)
     return found
 
@@ -67,7 +116,7 @@ def retrieved_cells(bias: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     for name, datasets in bias.items():
         for dataset, told in datasets.items():
             found.setdefault(dataset, {})[name] = [
-                [query, document, round(100 * share, 2)]
+                [query, document, round(100 * share, 6)]
                 for query, shares in (told.get("matrix") or {}).items()
                 for document, share in shares.items()
             ]

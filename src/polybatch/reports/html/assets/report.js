@@ -2,7 +2,6 @@
 // Reads the packed data, draws plots, fills the questions. Texts go in as text, never as HTML.
 
 const $ = (id) => document.getElementById(id);
-const percent = (x) => (x === null || x === undefined ? "–" : (100 * x).toFixed(1));
 const RIGHT_TO_LEFT = new Set(["ar", "fa", "he", "ur", "ps", "sd", "ug", "yi", "dv", "ckb"]);
 
 async function unpack(id) {
@@ -89,27 +88,16 @@ const roomy = (element) => {
 function showScores(scores) {
   const rows = scores.rows.filter((row) => row.measure === $("measure").value);
   const columns = [...new Set(rows.map((row) => `${row.dataset} ${row.setting}`))];
-  const best = {};
-  for (const row of rows) {
-    const key = `${row.dataset} ${row.setting}`;
-    best[key] = Math.max(best[key] ?? -1, row.value);
-  }
-  const cell = (row, key) => {
+  const cell = (row) => {
     if (!row) return make("td", { class: "number", "data-order": -1 }, "–");
-    const spread = row.spread === null ? "" : ` ± ${percent(row.spread)}`;
-    const gain = row.difference === null ? ""
-      : ` ${row.difference < 0 ? "" : "+"}${percent(row.difference)}`;
-    const low = row.difference === null ? row.low : row.difference_low;
-    const high = row.difference === null ? row.high : row.difference_high;
-    const span = low === null ? "" : ` [${percent(low)}, ${percent(high)}]`;
-    return make("td", { class: `number${row.value === best[key] ? " best" : ""}`,
-      "data-order": row.value }, percent(row.value) + spread, make("small", {}, gain + span));
+    return make("td", { class: `number${row.decided ? " decided" : ""}`,
+      "data-order": row.value }, row.shown, make("small", {}, row.gain));
   };
   const head = make("tr", {}, make("th", { scope: "col" }, "strategy"),
     ...columns.map((name) => make("th", { scope: "col", class: "number" }, name)));
   const body = scores.strategies.map((name) => make("tr", {}, make("th", { scope: "row" }, name),
     ...columns.map((key) => cell(
-      rows.find((row) => row.strategy === name && `${row.dataset} ${row.setting}` === key), key))));
+      rows.find((row) => row.strategy === name && `${row.dataset} ${row.setting}` === key)))));
   const table = make("table", { class: "sortable" },
     make("caption", {}, `${$("measure").value} by strategy`),
     make("thead", {}, head), make("tbody", {}, ...body));

@@ -1,0 +1,150 @@
+"""From a study's folder to the page: what stands in which section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from polybatch.reports.comparison import COMPARISON
+from polybatch.reports.contrasts import decided
+from polybatch.reports.html import shape
+from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
+from polybatch.reports.html.explorer import TOP, Asked, explorer, questions
+from polybatch.reports.html.page import Report
+from polybatch.reports.results_folder import Study
+from polybatch.retrieval.trec import read_run
+from polybatch.statistics.seeds import mean_numbers, mean_scores
+from polybatch.statistics.significance import SIGNIFICANCE
+
+_MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 5 MB
+_HEAT = "AP"  # the measure of results/languages
+
+Timing = Mapping[str, Mapping[str, float]]
+"""Of each stage that ran on this machine, what it took."""
+
+
+def study_page(
+    study: Study, manifests: Mapping[str, Any], machine: Mapping[str, str], timing: Timing
+) -> Report:
+    """Return what the page shows. `manifests`: of each source; `machine`: what it is made on."""
+    config, results = study.config, study.folder / "results"
+    names, measure = list(study.kinds), config.evaluation.headline
+    focus, baseline = config.study.focus, config.study.baseline
+    sure = pl.read_csv(results / "significance.csv", schema=SIGNIFICANCE)
+    comparison = pl.read_csv(results / "compare.csv", schema=COMPARISON)
+    compared = study.json("compare.json")
+    validation = study.json("validation.json")["datasets"]
+    bias = {name: mean_numbers(study.by_seed("bias", name)) for name in names}
+    data, shown = explorer(_asked(study, measure), names, measure, _MOST)
+    bold = decided(study.contrasts, baseline)
+    budgets = {name: compared["budgets"].get(name, {}) for name in names}
+    return Report(
+        study=config.study.name,
+        focus=focus,
+        baseline=baseline,
+        headlines=compared["headlines"],
+        scores=shape.score_rows(comparison, sure, measure, (focus, baseline), bold),
+        plots=_plots(study, sure, measure, bias),
+        tables={
+            "contrasts": shape.contrast_tables(study.contrasts),
+            "bias": shape.bias_tables(bias),
+            "training": [shape.budget_table(budgets, _seconds(study, timing))],
+            "data": [shape.data_table(validation, manifests)],
+            "environment": shape.timing_table(timing),
+        },
+        facts={
+            "data": [
+                (name, each["citation"]) for name, each in manifests.items() if each.get("citation")
+            ],
+            "made": [(name, str(value)) for name, value in compared["made"].items()],
+            "environment": list(machine.items()),
+        },
+        explorer=data,
+        shown=shown,
+        notes=[*compared["notes"], *_important(validation)],
+    )
+
+
+def _plots(
+    study: Study, sure: pl.DataFrame, measure: str, bias: Mapping[str, Any]
+) -> dict[str, Any]:
+    config, results = study.config, study.folder / "results"
+    names = list(study.kinds)
+    first = {name: kind.trials[0] for name, kind in study.kinds.items()}
+    datasets = list(config.used_for("evaluate"))
+    trade_offs = {name: trade_off(sure, measure, name, names) for name in datasets}
+    languages = {name: pl.read_csv(results / "languages" / f"{first[name]}.csv") for name in names}
+    losses = {name: _loss(results / "training" / first[name]) for name in names}
+    adapted = {}
+    if settings := config.adaptation:
+        folder = results / "adaptation" / str(config.study.seeds[0])
+        adapted[settings.objective] = _loss(folder)
+    return {
+        "measure": measure,
+        "focus": config.study.focus,
+        "baseline": config.study.baseline,
+        "trade_offs": {name: spec for name, spec in trade_offs.items() if spec},
+        "heat": {
+            "cells": shape.heat_cells(languages, _HEAT),
+            "retrieved": shape.retrieved_cells(bias),
+            "values": heatmap(differences=False),
+            "differences": heatmap(differences=True),
+        },
+        "gains": {name: language_gains(sure, measure, name) for name in datasets},
+        "gain": gains(),
+        "curves": curves({k: v for k, v in losses.items() if v is not None}, names),
+        "adaptation": curves({k: v for k, v in adapted.items() if v is not None}, list(adapted)),
+    }
+
+
+def _loss(folder: Path) -> pl.DataFrame | None:
+    path = folder / "plots" / "metrics" / "loss.tsv"
+    return pl.read_csv(path, separator="\t") if path.is_file() else None
+
+
+def _asked(study: Study, measure: str) -> Iterator[Asked]:
+    """Yield each evaluation dataset's questions, in the pool where there is one."""
+    scores = {
+        name: mean_scores([_scores(study, trial, measure) for trial in kind.trials])
+        for name, kind in study.kinds.items()
+    }
+    for name in study.config.used_for("evaluate"):
+        dataset = study.dataset(name)
+        found = {key: frame.filter(dataset=name) for key, frame in scores.items()}
+        pooled = any((frame["setting"] == "multi").any() for frame in found.values())
+        setting = "multi" if pooled else "mono"
+        part = {key: frame.filter(setting=setting) for key, frame in found.items()}
+        runs = {
+            key: _run(study, kind.trials[0], f"{name}/{setting}")
+            for key, kind in study.kinds.items()
+        }
+        yield Asked(dataset, setting, questions(dataset, part, runs))
+
+
+def _run(study: Study, trial: str, part: str) -> pl.DataFrame:
+    """Return what the page shows of a run: a small part of the file."""
+    found = read_run(study.folder / "results" / "runs" / trial / f"{part}.run.gz")
+    return found.filter(pl.col("rank") <= TOP)
+
+
+def _scores(study: Study, trial: str, measure: str) -> pl.DataFrame:
+    """Return one measure of a language's own list and of the pool: a small part of the file."""
+    found = study.trial_scores(trial)
+    return found.filter(pl.col("measure") == measure, pl.col("setting").is_in(["mono", "multi"]))
+
+
+def _seconds(study: Study, timing: Timing) -> dict[str, float]:
+    """Return each strategy's seconds of training with the first seed, where they are known."""
+    stages = {name: f"train-{study.config.trials_of(name)[0]}" for name in study.config.strategies}
+    return {name: timing[stage]["seconds"] for name, stage in stages.items() if stage in timing}
+
+
+def _important(validation: Mapping[str, Any]) -> list[str]:
+    """Return what a reader must know before the numbers: the data are made up, or do not hold."""
+    found = {note for one in validation.values() for note in one["notes"] if "proves" in note}
+    failed = [name for name, one in validation.items() if one.get("holds") is False]
+    told = f"Not all expectations hold of {', '.join(failed)}: see results/validation.md."
+    return [*sorted(found), *([told] if failed else [])]

@@ -1,0 +1,163 @@
+"""All of a study side by side: what the stage compare writes, from what earlier stages wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from polybatch import __version__
+from polybatch.batches.exposure import budget
+from polybatch.encoders.pretraining_data import known_languages, zero_shot
+from polybatch.evaluation.scores import Summary
+from polybatch.reports.comparison import comparison, report
+from polybatch.reports.comparison_sections import (
+    ENCODER,
+    MEASURED,
+    bias_section,
+    exposure_section,
+    pool_section,
+    study_views,
+    view_sections,
+)
+from polybatch.reports.contrasts import (
+    contrast_section,
+    decided,
+    headlines,
+    known_section,
+    pooled_section,
+)
+from polybatch.reports.languages import collapse_notes, collapsed
+from polybatch.reports.results_folder import Study
+from polybatch.statistics.arms import read_arms
+from polybatch.statistics.contrasts import contrast_table
+from polybatch.statistics.decisions import Rule
+from polybatch.statistics.meta_analysis import pool
+from polybatch.statistics.seeds import mean_numbers, seeds_section, spread_over_seeds
+from polybatch.statistics.significance import assess
+
+_ROW = ("strategy", "dataset", "setting", "measure")
+
+
+@dataclass(frozen=True)
+class StudyComparison:
+    """Tables (COMPARISON, SEEDS, SIGNIFICANCE, CONTRASTS), compare.md, and what the page needs."""
+
+    table: pl.DataFrame
+    seeds: pl.DataFrame
+    sure: pl.DataFrame
+    contrasts: pl.DataFrame
+    text: str
+    budgets: Mapping[str, Mapping[str, int | str]]
+    made: Mapping[str, object]
+    headlines: list[str]
+    notes: list[str]
+    metrics: Mapping[str, Summary]
+
+
+def compare_study(study: Study) -> StudyComparison:
+    """Compare all rows of a study; refuses scores of different queries or dataset revisions."""
+    config, baseline = study.config, study.config.study.baseline
+    rule = study.rule
+    by_seed = {name: study.by_seed("metrics", name) for name in study.kinds}
+    seeds = spread_over_seeds(by_seed)
+    metrics = {name: mean_numbers(found) for name, found in by_seed.items()}
+    spreads = {row[:4]: row[4] for row in seeds.select(*_ROW, "spread").rows()}
+    table = comparison(metrics, baseline, spreads)
+    bias = {name: mean_numbers(study.by_seed("bias", name)) for name in study.kinds}
+    revisions = study.same_revisions(list(study.kinds))
+    sure, contrasts, kind = _tested(study, bias, rule)
+    lines, bold = headlines(contrasts, rule), decided(contrasts, baseline)
+    budgets = {name: _budget(study, name) for name in config.strategies}
+    made = _signature(study) | {f"{name} revision": found for name, found in revisions.items()}
+    headline = config.evaluation.headline
+    plans = {name: study.json("plans", name, f"{_seed(study)}.json") for name in config.strategies}
+    sections = {
+        "What was declared": contrast_section(contrasts, rule),
+        "By what the encoder knows": known_section(contrasts, kind, headline),
+        "Over datasets": pooled_section(
+            pool(contrasts, rule.confidence), len(config.used_for("evaluate"))
+        ),
+        "How far trainings are apart": seeds_section(seeds, headline),
+        "The pool's two means": pool_section(sure, headline),
+        "What each strategy was asked": exposure_section(plans),
+        "Language bias": bias_section(bias),
+        "Which languages gain or lose": view_sections(sure, headline, baseline, collapsed(bias)),
+    }
+    notes = collapse_notes(bias)
+    text = report(table, baseline, budgets, made, sections, sure, [*lines, *notes], bold)
+    return StudyComparison(
+        table, seeds, sure, contrasts, text, budgets, made, lines, notes, metrics
+    )
+
+
+def _tested(
+    study: Study, bias: Mapping[str, Any], rule: Rule
+) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """Return SIGNIFICANCE, CONTRASTS, and what the views by the encoder's languages are called."""
+    config = study.config
+    headline, settings = config.evaluation.headline, config.statistics
+    known, kind = known_languages(config.encoder.name), ENCODER
+    if known is None:
+        there = {lang for found in bias.values() for one in found.values()
+                 for lang in one["distinct_queries"]}  # fmt: skip
+        known, kind = frozenset(there - collapsed(bias)), MEASURED
+    views = study_views(headline, study.trained_languages, known, kind)
+    scored = read_arms(study.kinds, study.trial_scores, study.clusters, views)
+    sure = assess(scored, config.study.baseline, rule)
+    claims = [part for part in scored if part.measure == headline]
+    tables = [
+        contrast_table(claims, settings.pairs, rule, settings.resamples, _seed(study), each)
+        for each in ("setting", kind)
+    ]
+    return sure, pl.concat(tables), kind
+
+
+def _seed(study: Study) -> int:
+    return study.config.study.seeds[0]
+
+
+def _budget(study: Study, name: str) -> dict[str, int | str]:
+    """Return what training with the first seed saw; other seeds see as many steps and pairs."""
+    seed = str(_seed(study))
+    plan = study.json("plans", name, f"{seed}.json")
+    found = budget(plan, study.json("training", name, seed, "summary.json"))
+    if study.config.strategies[name].start != "dapt":
+        return found
+    adapted = study.json("adaptation", seed, "summary.json")
+    return found | {f"adaptation_{key}": adapted[key] for key in ("steps", "texts", "tokens")}
+
+
+def _signature(study: Study) -> dict[str, object]:
+    config = study.config
+    validation = study.json("validation.json")["datasets"]
+    notes = sorted({note for dataset in validation.values() for note in dataset["notes"]})
+    searched = config.used_for("evaluate")
+    return {
+        "study": config.study.name,
+        "encoder": config.encoder.name,
+        "trained on": ", ".join(config.used_for("train")),
+        **_adapted(study),
+        "evaluated on": ", ".join(searched),
+        **{f"{name} pool": str(study.pools[name]) for name in searched},
+        **{
+            f"zero-shot for the encoder, {name}": str(zero_shot(config.encoder.name, one.source))
+            for name, one in searched.items()
+        },
+        "ties": "broken by doc_id, descending, as trec_eval does",
+        "seeds": ", ".join(map(str, config.study.seeds)),
+        "polybatch": __version__,
+        "notes on the data": "; ".join(notes) or "none",
+    }
+
+
+def _adapted(study: Study) -> dict[str, object]:
+    """Return what the study adapted on, if it did, and what its summary notes."""
+    settings = study.config.adaptation
+    if settings is None:
+        return {}
+    summary = study.json("adaptation", str(_seed(study)), "summary.json")
+    how = f"{settings.objective} on {', '.join(settings.texts)}"
+    return {"adapted by": "; ".join([how, *summary["notes"]])}

@@ -1,0 +1,198 @@
+"""From scores a query to arms: what each cluster adds to each view, a training at a time.
+
+Only one table of scores is in memory at a time; what stays of it is an arm's means and what the
+clusters add to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from polybatch.errors import InputError
+from polybatch.statistics.breakdowns import Layout, View, lay_out, membership
+from polybatch.statistics.clusters import LEAST, Clusters
+from polybatch.statistics.multi_reader import Arm, Contrast, Float64, arm_of
+
+Views = Callable[[pl.DataFrame, str], Sequence[View]]
+"""From a dataset's lists (breakdowns.LISTS) and a measure to what is to be averaged."""
+
+_KEY = ["setting", "query_lang", "doc_lang", "item_id"]
+
+
+@dataclass(frozen=True)
+class ArmKind:
+    """A row of the tables. `trials`: its score tables, one a seed; of an untrained arm the first.
+
+    `trained`: whether a seed decides anything. `plan`: arms with the same one were trained on the
+    same batches under each seed, and are compared seed by seed; None: on those of no other.
+    """
+
+    trials: tuple[str, ...]
+    trained: bool
+    plan: str | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """All arms of one dataset and measure. `level`: what its clusters are (clusters.Clusters)."""
+
+    dataset: str
+    measure: str
+    level: str
+    views: tuple[View, ...]
+    items: tuple[int, ...]
+    arms: Mapping[str, Arm]
+    kinds: Mapping[str, ArmKind]
+
+    def contrast(self, first: str, second: str | None) -> Contrast:
+        """Return a difference of two arms, paired by seed where they share a plan."""
+        if second is None:
+            return Contrast(first, None)
+        plans = [self.kinds[name].plan for name in (first, second)]
+        return Contrast(first, second, plans[0] is not None and plans[0] == plans[1])
+
+    def seeds(self, first: str, second: str | None = None) -> int | None:
+        """Return the fewest trainings of the trained ones of these arms; None: none is trained."""
+        arms = [self.arms[name] for name in (first, second) if name is not None]
+        return min((arm.seeds for arm in arms if arm.trained), default=None)
+
+    @property
+    def clusters(self) -> Float64:
+        """Clusters that each view has (V,)."""
+        return next(iter(self.arms.values())).groups
+
+    def only(self, chosen: Callable[[View], bool]) -> Scored:
+        """Return the same with the views that are chosen."""
+        kept = [number for number, view in enumerate(self.views) if chosen(view)]
+        arms = {name: _columns(arm, kept) for name, arm in self.arms.items()}
+        views = tuple(self.views[n] for n in kept)
+        items = tuple(self.items[n] for n in kept)
+        return Scored(self.dataset, self.measure, self.level, views, items, arms, self.kinds)
+
+    def testable(self) -> Scored:
+        """Return the same with the views that have enough clusters for an interval."""
+        enough = dict(zip(self.views, self.clusters >= LEAST, strict=True))
+        return self.only(lambda view: bool(enough[view]))
+
+
+def _columns(arm: Arm, kept: list[int]) -> Arm:
+    return Arm(arm.values[:, kept], arm.influence[:, :, kept], arm.trained, arm.groups[kept])
+
+
+class _Design:
+    """What is averaged in one dataset: judged queries, their clusters, and each measure's views."""
+
+    def __init__(self, keys: pl.DataFrame, clusters: Clusters, measures: list[str], views: Views):
+        self.keys, self.level = keys, clusters.level
+        placed = keys.join(clusters.of, on="item_id", how="left", maintain_order="left")
+        if placed["cluster"].null_count():
+            lost = placed.filter(pl.col("cluster").is_null())["item_id"].unique().sort()
+            raise InputError(
+                "scores",
+                f"{len(lost)} items that the dataset has no relevant document for ({lost[0]}, …)",
+                "the items of the dataset",
+                "Run `dvc repro`: scores and dataset are of different runs",
+            )
+        self.layout: Layout = lay_out(placed.with_columns(item_id="cluster"))
+        self.views = {name: tuple(views(self.layout.lists, name)) for name in measures}
+        self.members = {
+            name: membership(self.layout.lists, found) for name, found in self.views.items()
+        }
+        asked = lay_out(keys).counts
+        self.items = {
+            name: tuple(int(n) for n in (asked @ members > 0).sum(axis=0))
+            for name, members in self.members.items()
+        }
+
+
+def read_arms(
+    kinds: Mapping[str, ArmKind],
+    read: Callable[[str], pl.DataFrame],
+    clusters: Mapping[str, Clusters],
+    views: Views,
+) -> list[Scored]:
+    """Return the arms of every dataset and measure of the scores that `read` returns of a trial.
+
+    `read`: from a trial's name to evaluation.SCORES. `clusters`: of each dataset. The first trial
+    says which queries, datasets and measures there are.
+
+    Raises:
+        InputError: another trial lacks some of them, or holds scores that are no numbers.
+    """
+    first = read(next(iter(kinds.values())).trials[0])
+    measures = first["measure"].unique(maintain_order=True).to_list()
+    designs = {
+        name: _Design(_keys(first, name, measures[0]), clusters[name], measures, views)
+        for name in first["dataset"].unique(maintain_order=True)
+    }
+    parts: dict[tuple[str, str, str], list[Arm]] = {}
+    for arm, kind in kinds.items():
+        for trial in kind.trials:
+            frame = read(trial)
+            for dataset, design in designs.items():
+                for measure in measures:
+                    scores = _aligned(frame, trial, dataset, measure, design.keys)
+                    one = arm_of(
+                        [design.layout.sums(scores)],
+                        design.layout.counts,
+                        design.members[measure],
+                        kind.trained,
+                    )
+                    parts.setdefault((dataset, measure, arm), []).append(one)
+    return [
+        Scored(
+            dataset,
+            measure,
+            design.level,
+            design.views[measure],
+            design.items[measure],
+            {arm: _joined(parts[dataset, measure, arm]) for arm in kinds},
+            kinds,
+        )
+        for dataset, design in designs.items()
+        for measure in measures
+    ]
+
+
+def _joined(seeds: list[Arm]) -> Arm:
+    values, influence = (
+        np.concatenate([getattr(one, name) for one in seeds]) for name in ("values", "influence")
+    )
+    return Arm(values, influence, seeds[0].trained, seeds[0].clusters)
+
+
+def _keys(frame: pl.DataFrame, dataset: str, measure: str) -> pl.DataFrame:
+    rows = frame.filter(pl.col("dataset") == dataset, pl.col("measure") == measure)
+    return rows.select(_KEY).sort(_KEY)
+
+
+def _aligned(
+    frame: pl.DataFrame, trial: str, dataset: str, measure: str, keys: pl.DataFrame
+) -> Float64:
+    """Return a trial's scores (J,) in the order of `keys`; refuses gaps and what is no number."""
+    rows = frame.filter(pl.col("dataset") == dataset, pl.col("measure") == measure)
+    if not rows.select(_KEY).equals(keys):
+        rows = rows.sort(_KEY)
+    where = f"{trial}, {dataset}, {measure}"
+    if not rows.select(_KEY).equals(keys):
+        missing = keys.join(rows, on=_KEY, how="anti").height
+        raise InputError(
+            where,
+            f"{rows.height} scores, {missing} of the first strategy's queries missing",
+            f"the first strategy's {keys.height} judged queries, each once",
+            "Evaluate both on the same data: `dvc repro` the older one",
+        )
+    bad = rows.filter(~pl.col("score").is_finite().fill_null(False))
+    if bad.height:
+        shown = "; ".join(" ".join(row) for row in bad.select(_KEY).head(3).rows())
+        raise InputError(
+            where,
+            f"{bad.height} scores that are no numbers ({shown})",
+            "finite scores",
+            "Run this strategy's evaluate stage again",
+        )
+    return rows["score"].to_numpy()

@@ -41,8 +41,8 @@ def compare(config: Config, _: str) -> str:
     baseline = config.study.baseline
     per_query, revisions = _per_query(config)
     by_seed = {
-        name: [_json("metrics", name, f"{seed}.json") for seed in config.study.seeds]
-        for name in config.strategies
+        name: [_json("metrics", f"{trial.path}.json") for trial in config.trials_of(name)]
+        for name in config.arms
     }
     seeds = spread_over_seeds(by_seed, baseline)
     with whole_file(RESULTS / "seeds.csv") as temporary:
@@ -82,7 +82,7 @@ def _per_query(config: Config) -> tuple[dict[str, pl.DataFrame], dict[str, str]]
     refuse_different_queries(scores, first)
     per_query = {
         name: mean_scores([scores[str(trial)] for trial in config.trials_of(name)])
-        for name in config.strategies
+        for name in config.arms
     }
     return per_query, revisions[first]
 
@@ -98,8 +98,8 @@ def _assessed(config: Config, per_query: dict[str, pl.DataFrame]) -> pl.DataFram
 def _sections(config: Config, sure: pl.DataFrame, seeds: pl.DataFrame) -> dict[str, str]:
     headline, baseline = config.evaluation.headline, config.study.baseline
     bias = {
-        name: mean_numbers([_json("bias", name, f"{seed}.json") for seed in config.study.seeds])
-        for name in config.strategies
+        name: mean_numbers([_json("bias", f"{one.path}.json") for one in config.trials_of(name)])
+        for name in config.arms
     }
     seed = config.study.seeds[0]
     plans = {name: _json("plans", name, f"{seed}.json") for name in config.strategies}

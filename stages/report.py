@@ -33,7 +33,7 @@ _HEAT = "AP"  # the measure of results/languages
 
 def report(config: Config, _: str) -> str:
     """Put everything that was found on one page and return its size."""
-    names, study = list(config.strategies), config.study
+    names, study = list(config.arms), config.study
     measure = config.evaluation.headline
     sure = pl.read_csv(RESULTS / "significance.csv", schema=SIGNIFICANCE)
     comparison = pl.read_csv(RESULTS / "compare.csv", schema=COMPARISON)
@@ -56,7 +56,8 @@ def report(config: Config, _: str) -> str:
             "bias": shape.bias_tables(bias),
             "training": [
                 shape.budget_table(
-                    {name: told["budgets"][name] for name in names}, _seconds(config, timing)
+                    {name: told["budgets"].get(name, {}) for name in names},
+                    _seconds(config, timing),
                 )
             ],
             "data": [shape.data_table(validation, _manifests(config))],
@@ -79,10 +80,11 @@ def report(config: Config, _: str) -> str:
 def _plots(
     config: Config, sure: pl.DataFrame, measure: str, bias: dict[str, Any]
 ) -> dict[str, Any]:
-    names, seed = list(config.strategies), str(config.study.seeds[0])
+    names, seed = list(config.arms), str(config.study.seeds[0])
     datasets = list(config.used_for("evaluate"))
     trade_offs = {name: trade_off(sure, measure, name, names) for name in datasets}
-    languages = {name: pl.read_csv(RESULTS / "languages" / name / f"{seed}.csv") for name in names}
+    first = {name: config.trials_of(name)[0].path for name in names}
+    languages = {name: pl.read_csv(RESULTS / "languages" / f"{first[name]}.csv") for name in names}
     losses = {name: _loss(RESULTS / "training" / name / seed) for name in names}
     settings = config.adaptation
     adapted = {settings.objective: _loss(RESULTS / "adaptation" / seed)} if settings else {}
@@ -113,7 +115,7 @@ def _asked(config: Config, measure: str) -> Iterator[Asked]:
     """Yield each evaluation dataset's questions, in the pool where there is one."""
     scores = {
         name: mean_scores([_scores(trial, measure) for trial in config.trials_of(name)])
-        for name in config.strategies
+        for name in config.arms
     }
     for name in config.used_for("evaluate"):
         dataset = read_dataset(VALID / name)
@@ -121,9 +123,7 @@ def _asked(config: Config, measure: str) -> Iterator[Asked]:
         pooled = any((frame["setting"] == "multi").any() for frame in found.values())
         setting = "multi" if pooled else "mono"
         part = {key: frame.filter(setting=setting) for key, frame in found.items()}
-        runs = {
-            key: _run(config.trials_of(key)[0], f"{name}/{setting}") for key in config.strategies
-        }
+        runs = {key: _run(config.trials_of(key)[0], f"{name}/{setting}") for key in config.arms}
         yield Asked(dataset, setting, questions(dataset, part, runs))
 
 
@@ -140,7 +140,7 @@ def _scores(trial: Trial, measure: str) -> pl.DataFrame:
 
 
 def _of_seeds(config: Config, folder: str, name: str) -> Any:
-    return mean_numbers([_json(folder, name, f"{seed}.json") for seed in config.study.seeds])
+    return mean_numbers([_json(folder, f"{one.path}.json") for one in config.trials_of(name)])
 
 
 def _json(*parts: str) -> Any:
@@ -153,7 +153,7 @@ def _timed() -> list[Path]:
 
 def _seconds(config: Config, timing: dict[str, dict[str, float]]) -> dict[str, float]:
     """Return each strategy's seconds of training with the first seed, where they are known."""
-    found = {name: timing.get(f"train-{config.trials_of(name)[0]}") for name in config.strategies}
+    found = {name: timing.get(f"train-{config.trials_of(name)[0]}") for name in config.arms}
     return {name: told["seconds"] for name, told in found.items() if told}
 
 

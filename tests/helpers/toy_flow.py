@@ -80,6 +80,7 @@ def toy_params(strategies: tuple[str, ...]) -> str:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     head, _, tail = text.partition("\nstrategies:\n")
     entries = "".join(f"  {name}:\n    start: base\n    batches: mono\n" for name in strategies)
+    entries += "merges: {}\ncentred: {}\nlexical: {}\nfusions: {}\nexternal: {}\n"
     rest = tail[tail.index("\n# How flows") :]
     text = f"{head}\nstrategies:\n{entries}{rest}"
     for key, value in (

@@ -33,7 +33,7 @@ class Study:
 
     def strategy(self, name: str) -> str:
         """Return the name of a strategy of this study, or refuse another."""
-        return _chosen("strategy", name, list(self.config.strategies))
+        return _chosen("strategy", name, list(self.config.arms))
 
     def dataset_name(self, name: str) -> str:
         """Return the name of an evaluation dataset of this study, or refuse another."""

@@ -26,9 +26,7 @@ PARTS = {
 def _rows(config: Config, sections: Collection[str] = ARM_SECTIONS) -> dict[str, Any]:
     """Return the rows of some sections by name, None for one whose form is refused already."""
     return {
-        name: row
-        for section in sections
-        for name, row in (getattr(config, section) or {}).items()
+        name: row for section in sections for name, row in (getattr(config, section) or {}).items()
     }
 
 
@@ -107,7 +105,12 @@ def _batches(key: str, strategy: Strategy) -> Mistakes:
         do = did_you_mean(kind, BATCH_KINDS, "Choose one")
         yield f"{key}.batches", f"'{kind}'", f"one of {', '.join(BATCH_KINDS)}", do
     elif kind == "hybrid" and ratio is None:
-        yield f"{key}.cross_ratio", "nothing", "the share of cross-lingual batches, 0 to 1", "Add it"
+        yield (
+            f"{key}.cross_ratio",
+            "nothing",
+            "the share of cross-lingual batches, 0 to 1",
+            "Add it",
+        )
     elif kind != "hybrid" and ratio is not None:
         expected = f"no such key: '{kind}' mixes nothing"
         yield f"{key}.cross_ratio", str(ratio), expected, "Remove it"

@@ -113,8 +113,8 @@ def spread_over_seeds(summaries: Mapping[str, Sequence[Summary]], baseline: str)
             difference = noise = None
             if base is not None and name != baseline:
                 difference = mean - statistics.fmean(base)
-                if spread is not None:
-                    noise = math.hypot(spread, statistics.stdev(base))
+                if len(seen) > 1 or len(base) > 1:  # what has one seed has no chance of training
+                    noise = math.hypot(*(statistics.stdev(x) for x in (seen, base) if len(x) > 1))
             rows.append(
                 (
                     *(name, dataset, setting, measure),
@@ -153,7 +153,7 @@ def seeds_section(table: pl.DataFrame, measure: str, baseline: str) -> str:
             escape(row["strategy"]),
             escape(row["dataset"]),
             row["setting"],
-            f"{100 * row['mean']:.1f} ± {100 * row['spread']:.1f}",
+            f"{100 * row['mean']:.1f}" + (f" ± {100 * row['spread']:.1f}" if row["spread"] else ""),
             f"{100 * row['lowest']:.1f} to {100 * row['highest']:.1f}",
             "–" if row["difference"] is None else f"{100 * row['difference']:+.1f}",
             "–" if row["noise"] is None else f"{100 * row['noise']:.1f}",

@@ -54,12 +54,7 @@ def report(config: Config, _: str) -> str:
         plots=_plots(config, sure, measure, bias),
         tables={
             "bias": shape.bias_tables(bias),
-            "training": [
-                shape.budget_table(
-                    {name: told["budgets"].get(name, {}) for name in names},
-                    _seconds(config, timing),
-                )
-            ],
+            "training": [shape.budget_table(told["budgets"], _seconds(config, timing))],
             "data": [shape.data_table(validation, _manifests(config))],
             "environment": shape.timing_table(timing),
         },

@@ -370,12 +370,8 @@ def test_match_budget_gives_strategies_without_adaptation_its_steps(tmp_path: Pa
 def test_a_budget_of_nothing_is_not_matched(tmp_path: Path) -> None:
     text = DEFAULT.replace("match_budget: false", "match_budget: true")
     begin, end = text.index("\ndapt:") + 1, text.index("\nevaluation:") + 1
-    text = (
-        text[:begin]
-        + "dapt: null\n\n"
-        + text[end : text.index("  dapt:\n")]
-        + text[text.index("\n# Rows without a training") :]
-    )
+    rows, after = text.index("  dapt:\n"), text.index("\n# Rows without a training")
+    text = text[:begin] + "dapt: null\n\n" + text[end:rows] + text[after:]
     told = _mistakes(tmp_path, text)
     assert [line for line in told if "batches.match_budget" in line and "dapt: null" in line]
 
@@ -384,11 +380,9 @@ def test_a_strategy_changes_what_it_trains_with_and_nothing_of_the_others(tmp_pa
     own = "batches: cross\n    training: {temperature: 0.1, learning_rate: 1e-4}\n"
     config = load(_at(tmp_path, _edit(("batches: cross\n", own))))
     assert config.training_of("mono") == config.training
-    found = dataclasses.asdict(config.training_of("cross"))
-    assert found == dataclasses.asdict(config.training) | {
-        "temperature": 0.1,
-        "learning_rate": 1e-4,
-    }
+    assert config.training_of("cross") == dataclasses.replace(
+        config.training, temperature=0.1, learning_rate=1e-4
+    )
 
 
 def test_every_training_setting_can_be_changed_within_the_same_range() -> None:
@@ -401,13 +395,11 @@ def test_every_training_setting_can_be_changed_within_the_same_range() -> None:
 
 
 def test_arms_are_all_rows_in_the_order_of_the_file(tmp_path: Path) -> None:
+    fusion = "bm25-merge: {first: bm25, second: merge, constant: 1}"
     text = _edit(
         ("seeds: [0]", "seeds: [3, 5]"),
         ("external: {}", "external: {ours: {folder: inputs/ours, form: runs}}"),
-        (
-            "  bm25-hybrid:",
-            "  bm25-merge: {first: bm25, second: merge, constant: 1}\n  bm25-hybrid:",
-        ),
+        ("  bm25-hybrid:", f"  {fusion}\n  bm25-hybrid:"),
     )
     config = load(_at(tmp_path, text))
     assert list(config.arms)[-8:] == [

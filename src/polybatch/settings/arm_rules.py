@@ -31,7 +31,7 @@ def _rows(config: Config, sections: Collection[str] = ARM_SECTIONS) -> dict[str,
 
 
 def arm_names(config: Config) -> Mistakes:
-    """Names can be held by everything that takes them, and each stands in one section."""
+    """Refuse names that something that takes them could not hold, and names of two sections."""
     known, first = _rows(config), dict[str, str]()
     for section in ARM_SECTIONS:
         for name in getattr(config, section) or ():
@@ -44,7 +44,7 @@ def arm_names(config: Config) -> Mistakes:
 
 
 def compared(config: Config) -> Mistakes:
-    """`study.baseline` and `study.focus` name rows of any section."""
+    """Refuse a `study.baseline` or `study.focus` that is no row of any section."""
     known = _rows(config)
     for key, name in (("baseline", config.study.baseline), ("focus", config.study.focus)):
         if name not in known:
@@ -53,7 +53,7 @@ def compared(config: Config) -> Mistakes:
 
 
 def parts(config: Config) -> Mistakes:
-    """What a row is made of stands in this file, in a section that fits."""
+    """Refuse rows made of what is not in this file, or in a section that does not fit."""
     everything = _rows(config)
     for section, (keys, sections) in PARTS.items():
         fitting = _rows(config, sections)
@@ -72,7 +72,7 @@ def parts(config: Config) -> Mistakes:
 
 
 def two_parts(config: Config) -> Mistakes:
-    """A merge or fusion is of two rows; weights have a mean where they had one start."""
+    """Refuse one row taken twice, and means of weights that had different starts."""
     for section in ("merges", "fusions"):
         for name, row in getattr(config, section).items():
             if row is not None and row.first == row.second:
@@ -93,7 +93,7 @@ def two_parts(config: Config) -> Mistakes:
 
 
 def strategy_batches(config: Config) -> Mistakes:
-    """A strategy has the keys that its batches need, and no others."""
+    """Refuse keys of a strategy that its batches do not need, and the lack of those they need."""
     for name, strategy in config.strategies.items():
         if strategy is not None and strategy.batches is not None:  # else refused for its form
             yield from _batches(f"strategies.{name}", strategy)
@@ -120,7 +120,7 @@ def _batches(key: str, strategy: Strategy) -> Mistakes:
 
 
 def curves(config: Config) -> Mistakes:
-    """A checkpoint is written where the loss is, in every strategy."""
+    """Refuse checkpoints where no loss is written, in every strategy."""
     yield from _curve("training", config.training)
     for name, strategy in config.strategies.items():
         if strategy is not None and strategy.training is not None:

@@ -1,6 +1,6 @@
-"""What is compared: the sections `strategies`, `merges`, `centred`, `lexical`, `fusions`, `external`.
+"""What is compared: `strategies`, `merges`, `centred`, `lexical`, `fusions` and `external`.
 
-Each row of them is an arm, a row of all tables. Names are unique over all sections.
+Each row of these sections is an arm, a row of all tables; its name is in none of the others.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Lexical:
 
 @dataclass(frozen=True, config=EXACT)
 class Fusion:
-    """Two arms' rankings joined by reciprocal ranks (Cormack et al. 2009): 1 / (constant + rank)."""
+    """Two arms' ranks joined (Cormack et al. 2009): the sum of 1 / (constant + rank)."""
 
     first: str
     second: str
@@ -101,8 +101,7 @@ class Arm:
 
     @property
     def seeded(self) -> bool:
-        """Whether there is one of each seed; of the others the first seed of the study stands for
-        all, as nothing in them is left to chance."""
+        """Whether each seed has one of its own: chance takes part in it."""
         return self.section not in _ONE_SEED
 
     @property

@@ -15,7 +15,6 @@ from polybatch.settings.types import (
     in_range,
 )
 
-
 Precision = Literal["fp32", "bf16", "fp16"]
 Temperature = Annotated[float, in_range(1e-4, 10.0)]
 Norm = Annotated[float, in_range(1e-6, 1e6)]

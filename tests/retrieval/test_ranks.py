@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import polybatch.retrieval.ranks
+import polybatch.retrieval.score_rows
 from polybatch.dataset import Dataset
 from polybatch.errors import InputError
 from polybatch.retrieval.ranks import TOP, Ranking, rank_documents
@@ -147,7 +147,7 @@ def test_copies_of_a_vector_tie_wherever_they_stand() -> None:
 def test_blocks_of_one_query_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     world = make_world(3, copies=False)
     whole = rank_documents(*world, depth=3)
-    monkeypatch.setattr(polybatch.retrieval.ranks, "_BLOCK_QUERIES", 1)
+    monkeypatch.setattr(polybatch.retrieval.score_rows, "BLOCK_QUERIES", 1)
     single = rank_documents(*world, depth=3)
     assert by_name(world, whole) == by_name(world, single)
     assert whole.top.equals(single.top)

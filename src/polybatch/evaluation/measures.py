@@ -26,6 +26,9 @@ from polybatch.vectors import Int64
 Float64 = npt.NDArray[np.float64]
 Score = Callable[["Found", float], Float64]
 
+NEVER = 10**12
+"""The rank of a relevant document that was not ranked at all: it counts as not found."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -153,7 +156,7 @@ def score_all(found: Found, names: Sequence[str]) -> dict[str, Float64]:
         {'AP': [1.0], 'R@1': [0.5]}
     """
     parsed = {name: parse(name) for name in names}
-    return {name: measure.score(found, k) for name, (measure, k) in parsed.items()}
+    return {name: measure.score(found, min(k, NEVER - 1)) for name, (measure, k) in parsed.items()}
 
 
 def _discounted(grades: Int64, places: Int64, k: float) -> Float64:

@@ -16,9 +16,10 @@ import polars as pl
 
 from polybatch.dataset import Dataset
 from polybatch.errors import InputError
-from polybatch.evaluation.measures import Float64, Found, parse, score_all
+from polybatch.evaluation.measures import NEVER, Float64, Found, parse, score_all
 from polybatch.languages import POOL
-from polybatch.retrieval.ranks import Ranking, Relevant, rank_documents
+from polybatch.retrieval.ranks import Ranking, Relevant, rank
+from polybatch.retrieval.score_rows import ScoreRows, VectorScores
 from polybatch.vectors import Float32, Int64
 
 SETTINGS = ("mono", "cross", "multi")
@@ -92,9 +93,17 @@ def evaluate(
         >>> scores.summary["toy"]["multi"]
         {'AP': 1.0, 'R@1': 0.5}
     """
+    source = VectorScores.between(dataset, query_vectors, doc_vectors)
+    return evaluate_source(dataset, source, measures, run_depth)
+
+
+def evaluate_source(
+    dataset: Dataset, source: ScoreRows, measures: Sequence[str], run_depth: int = 0
+) -> Scores:
+    """Score any source as `evaluate` scores vectors; a document it did not rank is not found."""
     for name in measures or [""]:
         parse(name)
-    ranking = rank_documents(dataset, query_vectors, doc_vectors, run_depth)
+    ranking = rank(dataset, source, run_depth)
     return _scores(dataset, ranking, list(dict.fromkeys(measures)))
 
 
@@ -153,13 +162,15 @@ def _wide(dataset: Dataset, relevant: Relevant, measures: list[str]) -> pl.DataF
     codes = {lang: code for code, lang in enumerate(doc_langs)}
     code_of = np.array([codes[lang] for lang in dataset.corpus["lang"]], np.int64)
     owner = relevant.query * len(doc_langs) + code_of[relevant.document]
+    in_language = np.where(relevant.in_language_scored, relevant.in_language, NEVER)
     parts = [
-        _group(dataset, owner, relevant, relevant.in_language, measures).with_columns(
+        _group(dataset, owner, relevant, in_language, measures).with_columns(
             doc_lang=pl.Series(doc_langs, dtype=pl.String).gather(np.unique(owner) % len(doc_langs))
         )
     ]
     if len(doc_langs) > 1:
-        pool = _group(dataset, relevant.query, relevant, relevant.in_pool, measures)
+        in_pool = np.where(relevant.in_pool_scored, relevant.in_pool, NEVER)
+        pool = _group(dataset, relevant.query, relevant, in_pool, measures)
         parts.append(pool.with_columns(doc_lang=pl.lit(POOL)))
     return pl.concat(parts).with_columns(setting=_setting())
 

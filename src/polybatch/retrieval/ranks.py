@@ -1,26 +1,25 @@
 """Where every relevant document stands, and the best documents, of all queries in one pass.
 
-No run is kept in dictionaries: scores come in blocks of queries (float64 sums rounded to
-float32), a rank is a count over one row of them. Equal scores are ordered by doc_id,
-descending, as trec_eval does. Identical vectors are scored once, so they tie exactly, and
-blocks are cut from the sorted distinct vectors, so the order of the rows changes nothing.
+No run is kept in dictionaries: scores come in rows, one a query (`score_rows`), and a rank is a
+count over one of them. Equal scores are ordered by doc_id, descending, as trec_eval does.
 
-Letters: Q queries, N documents, U distinct vectors, D dimensions, P (query, relevant document).
+Letters: Q queries, N documents, P (query, relevant document).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from polybatch.dataset import Dataset
-from polybatch.errors import InputError
 from polybatch.languages import POOL
-from polybatch.vectors import Float32, Int64, check_vectors, distinct_rows, inner_products
+from polybatch.retrieval.score_rows import UNSCORED, ScoreRows, VectorScores
+from polybatch.vectors import Float32, Int64
+
+Bools = npt.NDArray[np.bool_]
 
 TOP = pl.Schema(
     {
@@ -36,9 +35,6 @@ TOP = pl.Schema(
 Sorted by doc_lang, query_id, rank.
 """
 
-_BLOCK_QUERIES = 512
-_BLOCK_SCORES = 1 << 25  # 128 MiB of float32, for a corpus so large that 512 rows exceed it
-
 
 @dataclass(frozen=True)
 class Relevant:
@@ -46,6 +42,8 @@ class Relevant:
 
     `query` and `document` are row numbers in the dataset's tables; sorted by them.
     `in_language`: among the documents of the document's own language. `in_pool`: among all.
+    `*_scored`: whether the source ranked the document at all; those it did not rank come after
+    all that it did.
     """
 
     query: Int64
@@ -53,6 +51,8 @@ class Relevant:
     relevance: Int64
     in_language: Int64
     in_pool: Int64
+    in_language_scored: Bools
+    in_pool_scored: Bools
 
 
 @dataclass(frozen=True)
@@ -85,25 +85,35 @@ def rank_documents(
         >>> found.top.filter(pl.col("doc_lang") == "mul")["doc_id"].to_list()
         ['c', 'b']
     """
-    _check(dataset, query_vectors, doc_vectors)
+    return rank(dataset, VectorScores.between(dataset, query_vectors, doc_vectors), depth)
+
+
+def rank(dataset: Dataset, source: ScoreRows, depth: int) -> Ranking:
+    """Rank the corpus for every query by any source of scores, as `rank_documents` by vectors."""
     judged = _judged_pairs(dataset)
-    documents, column_of = distinct_rows(doc_vectors)
-    columns = _Columns.of(dataset, column_of)
+    columns = _Columns.of(dataset, source.columns)
     in_language, in_pool = np.zeros((2, len(judged.query)), np.int64)
+    language_scored, pool_scored = np.zeros((2, len(judged.query)), bool)
     starts = np.searchsorted(judged.query, np.arange(dataset.queries.height + 1))
     languages = dataset.queries["lang"].to_list()
     top = _Top(columns, depth)
-    for query, row in _score_rows(query_vectors, documents):
-        pool, by_language = row.take(columns.pool), row.take(columns.by_language)
+    for query, pool, by_language in source.of(np.arange(dataset.queries.height)):
+        pool, by_language = pool.take(columns.pool), by_language.take(columns.by_language)
         for pair in range(starts[query], starts[query + 1]):
             document = judged.document[pair]
             first, last = columns.block_of[document]
             block = by_language[first:last]
-            in_pool[pair] = _rank(pool, columns.place_in_pool[document])
-            in_language[pair] = _rank(block, columns.place_in_language[document] - first)
+            place, inside = columns.place_in_pool[document], columns.place_in_language[document]
+            in_pool[pair] = _rank(pool, place)
+            in_language[pair] = _rank(block, inside - first)
+            pool_scored[pair] = pool[place] > UNSCORED
+            language_scored[pair] = by_language[inside] > UNSCORED
         top.add(query, languages[query], pool, by_language)
-    relevant = Relevant(judged.query, judged.document, judged.relevance, in_language, in_pool)
-    return Ranking(relevant, top.table(dataset))
+    found = Relevant(
+        *(judged.query, judged.document, judged.relevance),
+        *(in_language, in_pool, language_scored, pool_scored),
+    )
+    return Ranking(found, top.table(dataset))
 
 
 def _rank(scores: Float32, place: int) -> int:
@@ -111,26 +121,6 @@ def _rank(scores: Float32, place: int) -> int:
     mine = scores[place]
     before = np.count_nonzero(scores[:place] >= mine)
     return int(before + np.count_nonzero(scores[place:] > mine)) + 1
-
-
-def _score_rows(query_vectors: Float32, documents: Float32) -> Iterator[tuple[int, Float32]]:
-    """Yield (row number of a query, its scores (U,)), scoring the next block meanwhile."""
-    queries, block_of = distinct_rows(query_vectors)
-    rows = min(_BLOCK_QUERIES, max(1, _BLOCK_SCORES // max(1, len(documents))))
-    order = np.argsort(block_of, kind="stable")
-    bounds = np.searchsorted(block_of[order], np.arange(len(queries) + 1))
-    with ThreadPoolExecutor(1) as worker:
-        starts = range(0, len(queries), rows)
-        # At most one block waits while one is read, so memory stays bounded.
-        waiting = [worker.submit(inner_products, queries[:rows], documents)] if starts else []
-        for start in starts:
-            scores = waiting.pop().result()
-            if start + rows < len(queries):
-                after = queries[start + rows : start + 2 * rows]
-                waiting.append(worker.submit(inner_products, after, documents))
-            for local in range(len(scores)):
-                for place in range(bounds[start + local], bounds[start + local + 1]):
-                    yield int(order[place]), scores[local]
 
 
 @dataclass(frozen=True)
@@ -199,6 +189,7 @@ class _Top:
         if self._depth < len(scores):
             places = np.flatnonzero(scores >= _reached(scores, self._depth))
         places = places[np.argsort(-scores[places], kind="stable")][: self._depth]
+        places = places[scores[places] > UNSCORED]
         return documents[places], scores[places]
 
     def table(self, dataset: Dataset) -> pl.DataFrame:
@@ -254,16 +245,3 @@ def _judged_pairs(dataset: Dataset) -> _Pairs:
 
 def _ints(column: pl.Series) -> Int64:
     return column.cast(pl.Int64).to_numpy()
-
-
-def _check(dataset: Dataset, query_vectors: Float32, doc_vectors: Float32) -> None:
-    name, queries, corpus = dataset.name, dataset.queries, dataset.corpus
-    check_vectors(f"{name}/queries", queries["query_id"].to_list(), query_vectors, unit=False)
-    check_vectors(f"{name}/corpus", corpus["doc_id"].to_list(), doc_vectors, unit=False)
-    if query_vectors.shape[1] != doc_vectors.shape[1]:
-        raise InputError(
-            name,
-            f"query vectors of {query_vectors.shape[1]} dimensions",
-            f"{doc_vectors.shape[1]}, as the documents have",
-            "Encode queries and documents with the same checkpoint",
-        )

@@ -1,0 +1,113 @@
+"""What ranking asks of a source of scores, and the source that most strategies have: vectors.
+
+A source may be an encoder's vectors, BM25, somebody's run or a fusion of two of them.
+
+Letters: Q queries, N documents, U distinct vectors, D dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from polybatch.dataset import Dataset
+from polybatch.errors import InputError
+from polybatch.vectors import Float32, Int64, check_vectors, distinct_rows, inner_products
+
+UNSCORED = np.float32(-np.inf)
+"""The score of a document that a source did not rank: below all others, and never found."""
+
+BLOCK_QUERIES = 512
+BLOCK_SCORES = 1 << 25  # 128 MiB of float32, for a corpus so large that 512 rows exceed it
+
+
+class ScoreRow(NamedTuple):
+    """A query (its row number) and its scores, in the columns of its source.
+
+    `pool`: in the list of all documents. `by_language`: in the list of each document's own
+    language; the same array where the two do not differ.
+    """
+
+    query: int
+    pool: Float32
+    by_language: Float32
+
+
+class ScoreRows(Protocol):
+    """A source of scores for a dataset: the higher the better, UNSCORED if not ranked."""
+
+    @property
+    def columns(self) -> Int64:
+        """The column of a row in which document n's score stands (N,)."""
+
+    def of(self, queries: Int64) -> Iterator[ScoreRow]:
+        """Yield the row of each of these queries (row numbers), once each, in any order."""
+
+
+@dataclass(frozen=True)
+class VectorScores:
+    """Inner products of vectors: float64 sums rounded to float32, one column a distinct vector.
+
+    Identical vectors are scored once, so they tie exactly, and blocks are cut from the sorted
+    distinct vectors, so the order of the rows changes nothing.
+    """
+
+    queries: Float32
+    documents: Float32
+    columns: Int64
+
+    @classmethod
+    def between(
+        cls, dataset: Dataset, query_vectors: Float32, doc_vectors: Float32
+    ) -> VectorScores:
+        """Score vectors of the dataset's queries (Q, D) and corpus (N, D), row by row.
+
+        Refuses vectors that are not finite, not one a row or of two numbers of dimensions.
+        """
+        name, queries, corpus = dataset.name, dataset.queries, dataset.corpus
+        check_vectors(f"{name}/queries", queries["query_id"].to_list(), query_vectors, unit=False)
+        check_vectors(f"{name}/corpus", corpus["doc_id"].to_list(), doc_vectors, unit=False)
+        if query_vectors.shape[1] != doc_vectors.shape[1]:
+            raise InputError(
+                name,
+                f"query vectors of {query_vectors.shape[1]} dimensions",
+                f"{doc_vectors.shape[1]}, as the documents have",
+                "Encode queries and documents with the same checkpoint",
+            )
+        return cls(query_vectors, *distinct_rows(doc_vectors))
+
+    def of(self, queries: Int64) -> Iterator[ScoreRow]:
+        """Yield the scores (U,) of each query, scoring the next block meanwhile."""
+        vectors, block_of = distinct_rows(self.queries[queries])
+        rows = block_rows(len(self.documents))
+        order = np.argsort(block_of, kind="stable")
+        bounds = np.searchsorted(block_of[order], np.arange(len(vectors) + 1))
+        with ThreadPoolExecutor(1) as worker:
+            starts = range(0, len(vectors), rows)
+            # At most one block waits while one is read, so memory stays bounded.
+            waiting = (
+                [worker.submit(inner_products, vectors[:rows], self.documents)] if starts else []
+            )
+            for start in starts:
+                scores = waiting.pop().result()
+                if start + rows < len(vectors):
+                    after = vectors[start + rows : start + 2 * rows]
+                    waiting.append(worker.submit(inner_products, after, self.documents))
+                for local in range(len(scores)):
+                    row = scores[local]
+                    for place in range(bounds[start + local], bounds[start + local + 1]):
+                        yield ScoreRow(int(queries[order[place]]), row, row)
+
+
+def block_rows(columns: int) -> int:
+    """Return how many rows of scores are held at a time.
+
+    Example:
+        >>> block_rows(10_000), block_rows(1 << 24)
+        (512, 2)
+    """
+    return min(BLOCK_QUERIES, max(1, BLOCK_SCORES // max(1, columns)))

@@ -39,7 +39,7 @@ class Strategy:
 class Merge:
     """The weighted mean of two strategies' weights, of the same seed and the same start.
 
-    `weight`: of the second strategy; the first one's is `1 - weight`.
+    `weight`: of the first strategy; the second one's is `1 - weight`.
     """
 
     first: str

@@ -24,7 +24,7 @@ from polybatch.retrieval.score_rows import ScoreRows, VectorScores
 from polybatch.retrieval.tokenization import tokenize, tokenizer_of
 
 _FUSION, _BM25 = "fusion.json", "bm25.json"
-_TOKENS = pl.Schema({"id": pl.String, "tokens": pl.List(pl.String)})
+_TOKENS = pl.Schema([("id", pl.String()), ("tokens", pl.List(pl.String()))])
 _AGAIN = "Run `dvc repro` again: the stage that writes it has to follow the data"
 
 

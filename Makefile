@@ -9,6 +9,7 @@
 # make test-ray               the flow's stages on a real Ray, started here (installs requirements-ray.lock)
 # make test-flows            the flow end to end on a tiny study, parallel against sequential
 # make test-documents        every command of the documents, also those that take minutes
+# make docs                   the site of docs/ in site/, which opens from disk (installs requirements-docs.lock)
 # make clean                 remove what was built (the DVC cache and .venv stay; see clean-all)
 
 PYTHON ?= python3
@@ -22,7 +23,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro versions test lint bench serve register test-recovery test-flows test-ray test-documents fuzz clean clean-all
+.PHONY: repro versions test lint bench serve register test-recovery test-flows test-ray test-documents docs fuzz clean clean-all
 
 repro: $(VENV)/.installed
 ifdef PRESET
@@ -74,8 +75,13 @@ fuzz: $(VENV)/.installed
 test-documents: $(VENV)/.installed
 	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest tests/study/test_documents.py
 
+docs: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.lock
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "polybatch: open site/index.html"
+
 clean:
-	rm -rf data/raw data/valid data/batches data/index models/* build dist
+	rm -rf data/raw data/valid data/batches data/index models/* build dist site
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 clean-all: clean

@@ -1,36 +1,59 @@
-"""Make params.yaml a copy of presets/<name>.yaml, and never lose what a user wrote there.
+"""Make params.yaml the study of a preset, and never lose what a user wrote there.
 
-`python -m flows.preset xquad-r` is what `make repro PRESET=xquad-r` runs first.
+`python -m flows.preset xquad-r` is what `make repro PRESET=xquad-r` runs first; a preset of one's
+own is named by its path. `--show` prints the study in place of writing it.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
-from polybatch.errors import InputError, did_you_mean
+from polybatch.errors import InputError, InputErrorList, did_you_mean
+from polybatch.settings.presets import composed
+from polybatch.utf8 import use_utf8
 
 PARAMS, PRESETS = Path("params.yaml"), Path("presets")
+BASE = PRESETS / "base.yaml"
+MARK = "# Composed of"
+"""How the line begins that tells a composed file from one that somebody edited since."""
+
+
+def study(name: str) -> str:
+    """Return the text of params.yaml for a preset, by its name or the path of a file.
+
+    Raises:
+        InputError, InputErrorList: no such preset; one that gives no study.
+    """
+    there = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    preset = Path(name) if name not in there else PRESETS / f"{name}.yaml"
+    if name not in there and not (preset.suffix in (".yaml", ".yml") and preset.is_file()):
+        do = did_you_mean(name.removesuffix(".yaml"), there, "Choose one")
+        expected = f"one of {', '.join(there)}, or the path of a preset of yours (.yaml)"
+        raise InputError("PRESET", f"'{name}'", expected, do)
+    text = composed(BASE, preset)
+    if preset == BASE:
+        return text
+    first, rest = text.split("\n", 1)
+    mark = f"{MARK} {BASE.as_posix()} and {preset.as_posix()} (as composed: {_digest(rest)})."
+    return f"{first}\n{mark}\n{rest}"
 
 
 def use(name: str) -> str:
-    """Copy the preset over params.yaml and return what to tell the user.
+    """Write the study of a preset to params.yaml and return what to tell the user.
 
-    Text that is a preset or was ever committed is replaced; other text is refused where git keeps
-    params.yaml, and saved beside it where not. Line ends make no difference.
+    Text that was composed, and not edited since, or was ever committed is replaced; other text is
+    refused where git keeps params.yaml, and saved beside it where not. Line ends make no
+    difference.
     """
-    there = sorted(path.stem for path in PRESETS.glob("*.yaml"))
-    if name not in there:
-        do = did_you_mean(name.removesuffix(".yaml"), there, "Choose one")
-        raise InputError("PRESET", f"'{name}'", f"one of {', '.join(there)}", do)
-    preset = PRESETS / f"{name}.yaml"
-    new, old = preset.read_bytes(), PARAMS.read_bytes() if PARAMS.exists() else b""
+    new, old = study(name).encode(), PARAMS.read_bytes() if PARAMS.exists() else b""
     if _lines(old) == _lines(new):
-        return f"{PARAMS} is {preset} already"
+        return f"{PARAMS} is the study of {name} already"
     saved = None
-    if old and _lines(old) not in [_lines(path.read_bytes()) for path in PRESETS.glob("*.yaml")]:
+    if old and not _is_composed(_lines(old).decode(errors="replace")):
         if _git("ls-files", PARAMS.name):
             _refuse_unsaved(old)
         else:
@@ -39,7 +62,18 @@ def use(name: str) -> str:
             _write(saved, old)
     _write(PARAMS, new)
     back = f"cp {saved} {PARAMS}" if saved else f"git checkout {PARAMS}"
-    return f"{PARAMS} is now a copy of {preset}" + f" (back: {back})" * bool(old)
+    return f"{PARAMS} is now the study of {name}" + f" (back: {back})" * bool(old)
+
+
+def _is_composed(text: str) -> bool:
+    """Tell whether nobody wrote anything into this text since it was composed."""
+    _, mark, rest = (*text.split("\n", 2), "", "")[:3]
+    marked = mark.startswith(MARK) and mark.endswith(f"(as composed: {_digest(rest)}).")
+    return marked or text == composed(BASE, BASE)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _refuse_unsaved(text: bytes) -> None:
@@ -48,7 +82,7 @@ def _refuse_unsaved(text: bytes) -> None:
         raise InputError(
             PARAMS,
             "changes of yours that are saved nowhere else",
-            "a file that was committed or is a copy of a preset",
+            "a file that was committed or is as a preset made it",
             f"Commit it, or copy it to {PRESETS}/<name>.yaml, then run the same command again",
         )
 
@@ -73,10 +107,18 @@ def _write(path: Path, text: bytes) -> None:
     temporary.replace(path)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m flows.preset NAME")
+def main() -> None:
+    """Write the study of a preset to params.yaml, or print it."""
+    use_utf8()
+    parser = argparse.ArgumentParser(prog="python -m flows.preset")
+    parser.add_argument("--show", action="store_true", help="print the study, write nothing")
+    parser.add_argument("name", help="of a file in presets/, or the path of a preset of yours")
+    chosen = parser.parse_args()
     try:
-        print(f"polybatch: {use(sys.argv[1])}")
-    except InputError as error:
+        sys.stdout.write(study(chosen.name) if chosen.show else f"polybatch: {use(chosen.name)}\n")
+    except (InputError, InputErrorList) as error:
         sys.exit(f"polybatch: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -321,7 +321,7 @@ def test_text_of_a_source_with_the_same_articles_is_refused(tmp_path: Path) -> N
 
 
 def test_a_strategy_from_dapt_needs_the_section(tmp_path: Path) -> None:
-    text = (ROOT / "presets/mlqa-r.yaml").read_text(encoding="utf-8")
+    text = (ROOT / "tests/golden/presets/mlqa-r.yaml").read_text(encoding="utf-8")
     begin, end = text.index("\ndapt:") + 1, text.index("\nevaluation:") + 1
     text = text[:begin] + "dapt: null\n" + text[end:]
     path = tmp_path / "params.yaml"

@@ -41,7 +41,7 @@ def _edit(*edits: tuple[str, str]) -> str:
 
 @pytest.mark.parametrize(
     "path",
-    [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))],
+    [ROOT / "params.yaml", *sorted((ROOT / "tests/golden/presets").glob("*.yaml"))],
     ids=lambda path: path.name,
 )
 def test_every_study_of_the_repository_is_valid(path: Path) -> None:

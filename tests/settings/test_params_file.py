@@ -17,7 +17,7 @@ from polybatch.errors import InputError, InputErrorList
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.params_file import read_params
-from polybatch.settings.schema import schema_text
+from polybatch.settings.schema import schema_texts
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -202,10 +202,13 @@ def _mutated(chance: random.Random) -> bytes:
     return bytes(data)
 
 
-def test_the_schema_that_editors_read_is_that_of_the_settings() -> None:
-    written = (ROOT / "params.schema.json").read_text(encoding="utf-8")
-    assert written == schema_text(), "python -m polybatch.settings.schema params.schema.json"
+def test_the_schemas_that_editors_read_are_those_of_the_settings() -> None:
+    for name, text in schema_texts().items():
+        written = (ROOT / name).read_text(encoding="utf-8")
+        assert written == text, "python -m polybatch.settings.schema"
+    beside = {"presets/base.yaml": "../params.schema.json"}
     for path in (ROOT / "params.yaml", *(ROOT / "presets").glob("*.yaml")):
         first = path.read_text(encoding="utf-8").partition("\n")[0]
-        assert first == "# yaml-language-server: $schema=params.schema.json"
-        assert path.with_name("params.schema.json").is_file()
+        schema = beside.get(path.relative_to(ROOT).as_posix(), "params.schema.json")
+        assert first == f"# yaml-language-server: $schema={schema}"
+        assert (path.parent / schema).is_file()

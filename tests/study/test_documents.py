@@ -18,12 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from polybatch.dataset import write_dataset
-from polybatch.settings.load import load
-from tests.helpers.documents import ROOT, blocks, commands
-from tests.helpers.small_encoders import minilm
+from tests.helpers.documents import ROOT, commands
 from tests.helpers.toy_flow import ENVIRONMENT, make_toy
 from tests.study.test_cli import _dataset, _folder, _write
 
@@ -36,17 +33,20 @@ HERE = [
     "make register",
     *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("metrics", "plots", "params")),
     *("dvc metrics diff mono hybrid", "dvc exp show --drop 'results/metrics/.*'"),
-    *("polybatch compare mono hybrid", "polybatch compare A B", "polybatch compare A B --json"),
+    *("polybatch compare mono hybrid", "polybatch compare hybrid dapt-hybrid"),
+    *("polybatch compare A B", "polybatch compare A B --json"),
     *("polybatch runs hybrid --out runs --pair 'sw>en'", "polybatch runs STRATEGY"),
     "polybatch runs STRATEGY --out FOLDER [--pair 'sw>en'] [--depth N]",
     "ir_measures sw_en.qrels.gz sw_en.run.gz AP nDCG@10",
-    *("polybatch stage NAME", "make repro PRESET=name", "dvc repro train@hybrid-0"),
+    *("polybatch stage NAME", "make repro PRESET=name", "python -m flows.preset local"),
+    "dvc repro train@hybrid-0",
     *("python -m polybatch.sources.example inputs/faq/example.csv", "mkdir -p inputs/faq"),
     *(*FAQ, "dvc add inputs/faq"),
     "python -m polybatch.sources.catalogue docs/sources.md",
     *(
         "python -m polybatch.validation.expectations",
-        "python -m polybatch.settings.schema params.schema.json",
+        "python -m polybatch.settings.schema",
+        "python -m tests.helpers.presets",
     ),
     *("git init", "git add --all", "git commit -m Begin"),
 ]
@@ -55,7 +55,13 @@ HERE = [
 TOY = [
     "dvc remote add --default store s3://bucket/polybatch",
     "dvc remote add --default store /mnt/share/polybatch",
-    *("dvc repro", "dvc --wait-for-lock repro -s STAGE", "dvc repro -f STAGE", "git diff dvc.lock"),
+    *(
+        "dvc repro",
+        "dvc status",
+        "dvc --wait-for-lock repro -s STAGE",
+        "dvc repro -f STAGE",
+        "git diff dvc.lock",
+    ),
     *("git add dvc.lock results .dvc/config", 'git commit -m "Run the study"'),
     *("git push --follow-tags", "dvc push --run-cache", "dvc push", "git clone", "dvc pull"),
     *("dvc gc --workspace", "dvc gc", "dvc exp run -S", "dvc remote modify --local"),
@@ -86,6 +92,9 @@ SLOWER = {
 NOT_RUN = {
     "make fuzz": "minutes; its short version is tests/sources/test_fuzz.py",
     "python benchmarks/identification.py MIRROR": "measures on a mirror of real data",
+    "make .venv/.installed": "minutes; every other target begins with it",
+    "make docs": "it installs packages; tests/study/test_pages.py builds the site where they are",
+    "make repro PYTHON=python3.12": "of a machine that has it",
     "make repro": "minutes; tests/study/test_pipeline.py runs its stages on a small study",
     "make repro PRESET=local": "minutes; tests/sources/test_local.py runs what it is about",
     "make repro PRESET=mlqa-r": "40 minutes",
@@ -115,6 +124,7 @@ MEANT = {
     **{"polybatch runs STRATEGY": "polybatch runs hybrid --out f1"},
     "polybatch stage NAME": "polybatch stage settings",
     "make repro PRESET=name": "python -m flows.preset local",
+    "polybatch compare hybrid dapt-hybrid": "polybatch compare hybrid mono",  # scored here
     "dvc repro train@hybrid-0": "dvc stage list --name-only | grep -x train@hybrid-0",
     "dvc remote modify --local": "dvc remote modify --local store url /mnt/share/other",
     "git clone": "git clone -q . ../clone",
@@ -262,44 +272,3 @@ def help_of(words: tuple[str, ...]) -> str:
         if done.returncode == 0:
             return done.stdout
     raise AssertionError(f"{shlex.join(words)} knows no --help")
-
-
-def _merged(old: Any, new: Any) -> Any:
-    if not isinstance(new, dict):
-        return new
-    return {**(old or {}), **{name: _merged((old or {}).get(name), new[name]) for name in new}}
-
-
-@pytest.mark.parametrize(
-    "block", [b for b in blocks() if b.language == "yaml"], ids=lambda b: b.file
-)
-def test_params_of_a_document_are_read(block: Any, tmp_path: Path) -> None:
-    yaml = YAML(typ="safe")
-    text = re.sub(r"<commit[^>]*>", "a" * 40, block.text)
-    shown = yaml.load(re.sub(r"^(\s*)# (columns:.*)", r"\1\2", text, flags=re.MULTILINE))
-    params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    if "sources" in shown:
-        params["sources"], params["datasets"] = {}, {}
-        (tmp_path / "inputs/faq").mkdir(parents=True)
-    if block.file == "docs/bring-your-own.md":
-        params["dapt"]["texts"] = list(shown["datasets"])[:1]
-    with (tmp_path / "params.yaml").open("w", encoding="utf-8") as stream:
-        YAML().dump(_merged(params, shown), stream)
-    load(tmp_path / "params.yaml")
-
-
-def test_the_readmes_python_runs_beside_a_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    minilm(tmp_path / "models/hybrid/0")
-    monkeypatch.chdir(tmp_path)
-    programs = [block for block in blocks() if block.language == "python"]
-    assert [block.file for block in programs] == ["README.md"]
-    scope: dict[str, Any] = {}
-    exec(programs[0].text, scope)
-    assert scope["vectors"].shape == (2, 384)
-
-
-def test_every_block_is_of_a_language_that_is_tried() -> None:
-    known = {"", "sh", "python", "yaml", "mermaid", "text"}
-    assert {block.language for block in blocks()} <= known

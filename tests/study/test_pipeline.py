@@ -448,8 +448,8 @@ def test_a_preset_replaces_params_and_loses_nothing(fresh: Workspace) -> None:
     fresh.commit()
     done = fresh.run(sys.executable, "-m", "flows.preset", "xquad-r")
     assert done.returncode == 0, done.stderr
-    preset = (fresh.folder / "presets/xquad-r.yaml").read_bytes()
-    assert (fresh.folder / "params.yaml").read_bytes() == preset
+    whole = (ROOT / "tests/golden/presets/xquad-r.yaml").read_bytes()
+    assert (fresh.folder / "params.yaml").read_bytes() == whole
     unknown = fresh.run(sys.executable, "-m", "flows.preset", "xquad")
     assert unknown.returncode == 1
     assert "xquad-r" in unknown.stderr

@@ -300,7 +300,7 @@ def test_leaks_of_nothing_and_of_texts_without_letters() -> None:
 
 
 def test_every_language_of_the_studies_has_a_script() -> None:
-    for path in (ROOT / "params.yaml", *(ROOT / "presets").glob("*.yaml")):
+    for path in (ROOT / "params.yaml", *(ROOT / "tests/golden/presets").glob("*.yaml")):
         for source in load(path).sources.values():
             assert all(letters_of(lang) for lang in source.languages)
 

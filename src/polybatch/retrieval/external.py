@@ -21,6 +21,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from polybatch.dataset import Dataset
@@ -151,6 +152,6 @@ def _parquet(path: Path, name: str) -> tuple[Float32, list[str], str]:
     return _float32(numbers.to_numpy().reshape(frame.height, -1)), frame[name].to_list(), str(path)
 
 
-def _float32(vectors: np.ndarray) -> Float32:  # type: ignore[type-arg]
+def _float32(vectors: npt.NDArray[np.floating]) -> Float32:
     with np.errstate(over="ignore"):  # becomes infinite, which is refused
         return np.ascontiguousarray(vectors, dtype=np.float32)

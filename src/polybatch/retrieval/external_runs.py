@@ -14,6 +14,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -207,7 +208,7 @@ def _add(where: str, found: _Found, document: int, rank: int, score: float) -> N
 def _check_order(path: Path, found: _Found) -> None:
     """Refuse scores that rise where ranks say that documents get worse."""
     by_rank = sorted(zip(found.ranks.items(), found.scores, strict=True))
-    for ((_, _), better), ((rank, line), score) in zip(by_rank, by_rank[1:], strict=False):
+    for (_, better), ((rank, line), score) in pairwise(by_rank):
         if score > better:
             raise InputError(
                 f"{path}:{line}",

@@ -49,20 +49,20 @@ class FusedScores:
         rows = block_rows(2 * len(self.columns))
         for start in range(0, len(queries), rows):
             block = queries[start : start + rows]
-            first = {row.query: row for row in self._parts(self._sources[0], block)}
-            for query, pool, by_language in self._parts(self._sources[1], block):
-                one = first.pop(query)
-                yield ScoreRow(query, _sum(one.pool, pool), _sum(one.by_language, by_language))
+            first = {query: parts for query, *parts in self._parts(self._sources[0], block)}
+            for query, *parts in self._parts(self._sources[1], block):
+                pool, by_language = map(_sum, first.pop(query), parts)
+                yield ScoreRow(query, pool, by_language)
 
-    def _parts(self, source: ScoreRows, queries: Int64) -> Iterator[ScoreRow]:
-        """Yield what a source adds to each document's score, in the order of documents."""
+    def _parts(self, source: ScoreRows, queries: Int64) -> Iterator[tuple[int, Float64, Float64]]:
+        """Yield each query and what a source adds to its documents' scores, in the two lists."""
         columns = source.columns[self._order.documents]
         for query, pool, by_language in source.of(queries):
             ranked = self._order.ranked(pool[columns])
             in_pool = self._order.parts(ranked, self._constant)
             if by_language is not pool:
                 ranked = self._order.ranked(by_language[columns])
-            yield ScoreRow(query, in_pool, self._order.parts_by_language(ranked, self._constant))
+            yield query, in_pool, self._order.parts_by_language(ranked, self._constant)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class _Order:
         return parts
 
 
-def _sum(one: Float32 | Float64, other: Float32 | Float64) -> Float32:
+def _sum(one: Float64, other: Float64) -> Float32:
     """Return the sums, rounded to float32 as all scores are; UNSCORED where both are 0."""
     total = (one + other).astype(np.float32)
     return np.where(total > 0, total, UNSCORED)

@@ -109,10 +109,8 @@ def rank(dataset: Dataset, source: ScoreRows, depth: int) -> Ranking:
             pool_scored[pair] = pool[place] > UNSCORED
             language_scored[pair] = by_language[inside] > UNSCORED
         top.add(query, languages[query], pool, by_language)
-    found = Relevant(
-        *(judged.query, judged.document, judged.relevance),
-        *(in_language, in_pool, language_scored, pool_scored),
-    )
+    pairs = (judged.query, judged.document, judged.relevance)
+    found = Relevant(*pairs, in_language, in_pool, language_scored, pool_scored)
     return Ranking(found, top.table(dataset))
 
 

@@ -20,12 +20,16 @@ from polybatch.errors import InputError, InputErrorList
 from polybatch.settings import rules
 from polybatch.settings.config import Config
 from polybatch.settings.messages import explained
-from polybatch.settings.params_file import Key, dotted, read_params
+from polybatch.settings.params_file import Key, ParamsFile, dotted, read_params
 
 
 def load(path: Path) -> Config:
     """Read and check a params file; InputErrorList names every mistake with its line."""
-    file = read_params(path)
+    return checked(read_params(path))
+
+
+def checked(file: ParamsFile) -> Config:
+    """Return the study of a params file; InputErrorList names every mistake with its line."""
     found = list(file.refused.items())
     try:
         config = _adapter().validate_json(to_json(file.value), strict=True)
@@ -41,7 +45,7 @@ def load(path: Path) -> Config:
     if found:
         found.sort(key=lambda one: file.line(one[0]))
         errors = {str(error): error for _, error in found}  # two wrong words of a list: one error
-        raise InputErrorList(f"{path} cannot be used", list(errors.values()))
+        raise InputErrorList(f"{file.path} cannot be used", list(errors.values()))
     return config
 
 

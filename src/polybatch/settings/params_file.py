@@ -81,7 +81,11 @@ def shown(value: object) -> str:
 
 def read_params(path: Path) -> ParamsFile:
     """Read a YAML 1.2 file, merges (`<<`) and aliases written out; InputError for all others."""
-    text = _text(path)
+    return values_of(_text(path), path)
+
+
+def values_of(text: str, path: Path) -> ParamsFile:
+    """Read the text of such a file; messages name `path`."""
     if bad := _CONTROL.search(text):
         line = text.count("\n", 0, bad.start()) + 1
         found = f"the control character U+{ord(bad.group()):04X}"
@@ -101,7 +105,8 @@ def read_params(path: Path) -> ParamsFile:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{path}:{mark.line + 1}" if mark else path
-        found = (error.problem or "something that YAML does not know").removeprefix("but found ")
+        found = error.problem or "something that YAML does not know"
+        found = found.removeprefix("but ").removeprefix("found ")
         raise InputError(place, found, "valid YAML", "Correct the line") from error
     except YAMLError as error:
         found = str(error).partition("\n")[0]

@@ -1,26 +1,42 @@
-"""params.schema.json, by which editors complete and check params.yaml.
+"""The JSON Schemas by which editors complete and check params.yaml and presets.
 
-Written from the settings: `python -m polybatch.settings.schema params.schema.json`.
+Written from the settings: `python -m polybatch.settings.schema`, in the repository's root.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from polybatch.settings.load import schema
+from polybatch.settings.presets import WHOLE
 
 
-def schema_text() -> str:
-    """Return params.schema.json.
+def schema_texts() -> dict[str, str]:
+    """Return the schema files by path: of params.yaml, and of presets, which may lack keys.
 
     Example:
-        >>> json.loads(schema_text())["$defs"]["BatchSettings"]["properties"]["steps"]["minimum"]
-        1
+        >>> whole, part = map(json.loads, schema_texts().values())
+        >>> "batches" in whole["required"], "required" in part
+        (True, False)
+        >>> "steps" in whole["$defs"]["BatchSettings"]["required"]
+        True
     """
-    return json.dumps(_without_titles(schema()), indent=1, ensure_ascii=False) + "\n"
+    found = {"params.schema.json": schema(), "presets/params.schema.json": _of_presets(schema())}
+    return {
+        path: json.dumps(_without_titles(part), indent=1, ensure_ascii=False) + "\n"
+        for path, part in found.items()
+    }
+
+
+def _of_presets(whole: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a file that replaces some sections and changes keys of others."""
+    del whole["required"]
+    for name, section in whole["properties"].items():
+        if name not in WHOLE and "$ref" in section:
+            whole["$defs"][section["$ref"].rpartition("/")[2]].pop("required", None)
+    return whole
 
 
 def _without_titles(part: Any) -> Any:
@@ -33,6 +49,5 @@ def _without_titles(part: Any) -> Any:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m polybatch.settings.schema PATH")
-    Path(sys.argv[1]).write_text(schema_text(), encoding="utf-8")
+    for name, text in schema_texts().items():
+        Path(name).write_text(text, encoding="utf-8")

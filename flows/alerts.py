@@ -63,7 +63,7 @@ def raise_alerts(root: Path, config: Config, stale: list[str]) -> Alerts:
     `stale`: stages that failed or did not run; their strategies' metrics are old ones and are
     left out, and then nothing becomes the last good result.
     """
-    old = {strategy_of(at.partition("@")[2], config.strategies) for at in stale}
+    old = {strategy_of(at.partition("@")[2], config.arms) for at in stale}
     now = {name: scores for name, scores in read_scores(root, config).items() if name not in old}
     good = _last_good(root, config.notify.measure)
     drops = compare(good, now, config.notify.drop)
@@ -96,7 +96,7 @@ def webhook_of(config: Config) -> str | None:
 def read_scores(root: Path, config: Config) -> Scores:
     """Return the main measure of every strategy that has metrics, by dataset and setting."""
     found: Scores = {}
-    for name in config.strategies:
+    for name in config.arms:
         with contextlib.suppress(InputError):  # not evaluated yet
             found[name] = main_scores(metrics_of(root, config, name), config.notify.measure)
     return found

@@ -35,8 +35,8 @@ class Box:
 
     @property
     def stage(self) -> str:
-        """Return the stage's name in dvc.yaml, `train`."""
-        return self.address.partition("@")[0]
+        """Return the stage's program, `evaluate` also of `evaluate-lexical@bm25-0`."""
+        return self.address.partition("@")[0].partition("-")[0]
 
     @property
     def key(self) -> str:
@@ -91,7 +91,7 @@ def choose(graph: Graph, strategies: Iterable[str]) -> Graph:
             "--strategy",
             ", ".join(unknown),
             f"names that dvc.yaml runs stages for ({', '.join(keys)})",
-            "Add it under strategies in params.yaml, or choose one of these",
+            "Add it to params.yaml, or choose one of these",
         )
     if not names:
         return graph

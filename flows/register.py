@@ -52,14 +52,14 @@ def register(root: Path, names: Sequence[str] = ()) -> str:
     check(root)
     head = _head(root)
     config = load(root / PARAMS)
-    if unknown := [name for name in names if name not in config.strategies]:
+    if unknown := [name for name in names if name not in config.arms]:
         raise InputError(
             "--strategy",
             ", ".join(unknown),
-            f"a strategy of {PARAMS} ({', '.join(config.strategies)})",
+            f"a strategy of {PARAMS} ({', '.join(config.arms)})",
             "Choose one",
         )
-    chosen = list(names) or list(config.strategies)
+    chosen = list(names) or list(config.arms)
     metrics = {name: _json(metrics_of(root, config, name)) for name in chosen}
     whole = _whole(root)
     for name in chosen:
@@ -95,7 +95,7 @@ def _tag_files(root: Path, config: Config, name: str, metrics: bytes) -> Files:
 
     Metrics are means over seeds, plots are of the first one.
     """
-    files = {METRICS: metrics, PARAMS: _own_params(root, name)}
+    files = {METRICS: metrics, PARAMS: _own_params(root, config, name)}
     files |= {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted((root / ".dvc").glob("plots/**/*.json"))
@@ -122,10 +122,11 @@ def _config_without_secrets(root: Path) -> bytes:
     return (root / ".dvc" / "config").read_bytes()  # secrets stand in config.local
 
 
-def _own_params(root: Path, name: str) -> bytes:
+def _own_params(root: Path, config: Config, name: str) -> bytes:
     """Return the params that made one strategy, under keys that are the same for every one."""
     params = _read_params(root)
-    own = {"strategy": {"name": name, **params["strategies"][name]}}
+    section = config.arms[name].section
+    own = {"strategy": {"name": name, "section": section, **params[section][name]}}
     own["study"] = {key: params["study"][key] for key in ("name", "seeds", "threads")}
     return _yaml(own | {key: params[key] for key in _SHARED})
 
@@ -154,7 +155,7 @@ def _webhook_in(params: str) -> str | None:
 def _whole(root: Path) -> Files:
     """Return dvc.lock and the small results that DVC leaves to git, as they are now."""
     paths = [root / LOCK] if (root / LOCK).is_file() else []
-    small = ("metrics", "plans", "training", "languages")
+    small = ("metrics", "plans", "training", "curves", "languages")
     for folder in small:
         paths += [path for path in (root / "results" / folder).rglob("*") if path.is_file()]
     paths += [

@@ -11,6 +11,7 @@ from typing import Any
 
 from polybatch.errors import InputError
 from polybatch.settings.config import Config
+from polybatch.settings.study import Trial
 
 
 def strategy_of(key: str, strategies: Collection[str]) -> str | None:
@@ -32,7 +33,9 @@ def metrics_of(root: Path, config: Config, strategy: str) -> Any:
     Raises:
         InputError: a seed has none yet, or its file is broken.
     """
-    found = [_metrics(root, strategy, trial.seed) for trial in config.trials_of(strategy)]
+    section = config.arms[strategy].section
+    stage = "evaluate" if section == "strategies" else f"evaluate-{section}"
+    found = [_metrics(root, trial, f"{stage}@{trial}") for trial in config.trials_of(strategy)]
     return found[0] if len(found) == 1 else _mean(found)
 
 
@@ -45,23 +48,23 @@ def contrast_rows(root: Path) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(stream) if row["kind"] == "setting"]
 
 
-def _metrics(root: Path, strategy: str, seed: int) -> Any:
-    path = root / "results" / "metrics" / strategy / f"{seed}.json"
+def _metrics(root: Path, trial: Trial, address: str) -> Any:
+    path = root / "results" / "metrics" / f"{trial.path}.json"
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(
             path,
             "no such file",
-            f"the metrics of '{strategy}', seed {seed}",
-            f"Run `dvc repro evaluate@{strategy}-{seed}`, or `git checkout -- results && dvc pull`",
+            f"the metrics of '{trial.strategy}', seed {trial.seed}",
+            f"Run `dvc repro {address}`, or `git checkout -- results && dvc pull`",
         ) from error
     except ValueError as error:
         raise InputError(
             path,
             "no JSON",
             "what evaluate wrote",
-            f"Run `dvc repro -f -s evaluate@{strategy}-{seed}`",
+            f"Run `dvc repro -f -s {address}`",
         ) from error
 
 

@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from polybatch.errors import InputError, InputErrorList
@@ -50,10 +50,15 @@ def run(name: str, stage: Callable[[Config, str], str], argument: str | None = N
     _work(f"{name} {key}".rstrip(), lambda config: stage(config, key))
 
 
-def run_trial(name: str, stage: Callable[[Config, Trial], str]) -> None:
+def run_trial(
+    name: str,
+    stage: Callable[[Config, Trial], str],
+    sections: tuple[str, ...] = ("strategies",),
+) -> None:
     """Run a stage of one strategy and seed as a program, as `run` does.
 
-    Without `--seed`, the seed is the first one of params.yaml.
+    `sections`: of params.yaml, whose rows the stage takes. Without `--seed`, the seed is the first
+    one that the row has.
     """
     use_utf8()
     parser = argparse.ArgumentParser(prog=f"polybatch stage {name}")
@@ -62,9 +67,11 @@ def run_trial(name: str, stage: Callable[[Config, Trial], str]) -> None:
     given = parser.parse_args()
 
     def work(config: Config) -> str:
-        seed = config.study.seeds[0] if given.seed is None else given.seed
-        known(dict(config.strategies), given.strategy, "strategy")
-        known(dict.fromkeys(map(str, config.study.seeds)), str(seed), "seed")
+        names = [name for section in sections for name in getattr(config, section)]
+        known(names, given.strategy, "strategy")
+        seeds = [trial.seed for trial in config.trials_of(given.strategy)]
+        seed = seeds[0] if given.seed is None else given.seed
+        known(list(map(str, seeds)), str(seed), "seed")
         return stage(config, Trial(given.strategy, seed))
 
     seed = "" if given.seed is None else f"-{given.seed}"
@@ -134,7 +141,7 @@ def _of_the_machine(error: OSError) -> InputError:
     return storage_error(where, error.strerror or str(error))
 
 
-def known(table: dict[str, object], key: str, what: str) -> None:
+def known(table: Collection[str], key: str, what: str) -> None:
     """Refuse a key that params.yaml does not define."""
     if key not in table:
         raise InputError(

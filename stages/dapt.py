@@ -23,7 +23,7 @@ _NOTE = "No strategy of this study starts from adapted weights.\n"
 
 def dapt(config: Config, seed: str) -> str:
     """Adapt as params.yaml says and write checkpoint, loss curve and budget."""
-    known(dict.fromkeys(map(str, config.study.seeds)), seed, "seed")
+    known(list(map(str, config.study.seeds)), seed, "seed")
     settings = config.adaptation
     if settings is None:
         with whole_folder(START / "dapt" / seed) as folder:

@@ -16,7 +16,7 @@ from .common import RAW, known, run
 
 def download(config: Config, key: str) -> str:
     """Fetch the source `key` and return what was fetched."""
-    known(dict(config.sources), key, "source")
+    known(config.sources, key, "source")
     settings = config.sources[key]
     source = source_of(key, settings.languages, settings.splits).of(settings)
     if settings.folder not in (None, NO_FOLDER):

@@ -7,14 +7,15 @@ from pathlib import Path
 import polars as pl
 
 from polybatch.dataset import Dataset, read_dataset, revision_of, write_table
-from polybatch.errors import InputError
 from polybatch.evaluation.alignment import alignment_and_uniformity, distinct_queries
 from polybatch.evaluation.language_bias import TOP_DOCUMENTS, language_bias
-from polybatch.evaluation.scores import Scores, evaluate, refuse_missing
+from polybatch.evaluation.scores import Scores, evaluate_source, refuse_missing
 from polybatch.files import whole_together, write_json
-from polybatch.retrieval.index import EncodedQueries, load_index, load_queries
+from polybatch.retrieval.arm_folders import open_queries, open_source
+from polybatch.retrieval.index import EncodedQueries
 from polybatch.retrieval.trec import write_runs
 from polybatch.settings.config import Config
+from polybatch.settings.strategies import ARM_SECTIONS
 from polybatch.settings.study import Trial
 
 from .common import INDEX, RESULTS, VALID, log, run_trial
@@ -32,13 +33,13 @@ def evaluate_strategy(config: Config, trial: Trial) -> str:
         folder = place(runs)
         for name in config.used_for("evaluate"):
             dataset = read_dataset(VALID / name)
-            scores, queries = _score(config, trial, dataset)
+            scores = _score(config, trial, dataset)
             refuse_missing(dataset, scores.per_query)
             (folder / name).mkdir(parents=True)
             shown = scores.runs.filter(pl.col("rank") <= config.evaluation.run_depth)
             write_runs(dataset, shown, folder / name, str(trial))
             scored.append(scores)
-            bias[name] = _bias(dataset, scores, queries)
+            bias[name] = _bias(dataset, scores, open_queries(INDEX / trial.path, dataset))
             revisions[name] = revision_of(dataset)
             log.info("%s: judged and left-out queries %s", name, scores.counts[name])
         per_query = pl.concat([scores.per_query for scores in scored])
@@ -51,31 +52,20 @@ def evaluate_strategy(config: Config, trial: Trial) -> str:
     return f"{per_query.height} scores"
 
 
-def _score(config: Config, trial: Trial, dataset: Dataset) -> tuple[Scores, EncodedQueries]:
-    folder = INDEX / trial.path / dataset.name
-    index, queries = load_index(folder), load_queries(folder)
-    _refuse_other(folder, list(index.doc_ids), dataset.corpus["doc_id"].to_list())
-    _refuse_other(folder, list(queries.query_ids), dataset.queries["query_id"].to_list())
+def _score(config: Config, trial: Trial, dataset: Dataset) -> Scores:
+    source = open_source(INDEX / trial.path, dataset)
     settings = config.evaluation
     depth = max(settings.run_depth, TOP_DOCUMENTS)  # the bias panel needs these whatever is kept
-    return evaluate(dataset, queries.vectors, index.vectors, settings.measures, depth), queries
+    return evaluate_source(dataset, source, settings.measures, depth)
 
 
-def _bias(dataset: Dataset, scores: Scores, queries: EncodedQueries) -> dict[str, object]:
+def _bias(dataset: Dataset, scores: Scores, queries: EncodedQueries | None) -> dict[str, object]:
     bias = language_bias(dataset, scores.relevant, scores.runs)
+    if queries is None:
+        return bias.as_json() if bias else {}
     vectors = alignment_and_uniformity(dataset, queries.vectors)
     texts = {"distinct_queries": distinct_queries(dataset, queries.vectors)}
     return (bias.as_json() if bias else {}) | {"vectors": vectors} | texts
-
-
-def _refuse_other(folder: object, encoded: list[str], there: list[str]) -> None:
-    if encoded != there:
-        raise InputError(
-            folder,
-            f"vectors of {len(encoded)} ids that are not the dataset's",
-            f"{len(there)} ids in the dataset's order",
-            "Run `dvc repro` for this strategy's index",
-        )
 
 
 def _write_heatmap(heatmap: pl.DataFrame, path: Path) -> None:
@@ -85,4 +75,4 @@ def _write_heatmap(heatmap: pl.DataFrame, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_trial("evaluate", evaluate_strategy)
+    run_trial("evaluate", evaluate_strategy, ARM_SECTIONS)

@@ -61,4 +61,4 @@ def _encode(
 
 
 if __name__ == "__main__":
-    run_trial("index", index)
+    run_trial("index", index, ("strategies", "merges"))

@@ -5,7 +5,7 @@ file, takes half a second, and other stages depend on the small files that conce
 
 - `adaptation.json`: what decides the adaptation, null where no strategy starts from it
 - `transductive.json`: whether domain text may be what evaluation searches
-- `budgets.json`: the numbers of steps that strategies of this study may have
+- `batches/<strategy>.json`, `training/<strategy>.json`: what decides its plan, and its training
 - `train.json`, `evaluate.json`: the names of the datasets of that use
 - `sources/<name>.json`: the version of the source's `download` in versions.yaml
 """
@@ -16,7 +16,9 @@ from dataclasses import asdict
 from typing import Any
 
 from polybatch.files import whole_folder, write_json
+from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
+from polybatch.settings.training import TrainingSettings
 from polybatch.versions.record import VERSIONS, read_versions
 
 from .common import SETTINGS, run
@@ -28,23 +30,30 @@ def settings(config: Config, _: str) -> str:
     """Write the files and return how many there are."""
     versions = read_versions(VERSIONS)
     found: dict[str, Any] = {
-        "adaptation": _adaptation(config),
+        "adaptation": _deciding(config.adaptation) if config.adaptation else None,
         "transductive": bool(config.dapt and config.dapt.transductive),
-        "budgets": list(config.budgets),
         "train": list(config.used_for("train")),
         "evaluate": list(config.used_for("evaluate")),
     }
     found |= {f"sources/{name}": versions.of_source(name) for name in config.sources}
+    for name in config.strategies:
+        found[f"batches/{name}"] = _batches(config, name)
+        found[f"training/{name}"] = _deciding(config.training_of(name))
     with whole_folder(SETTINGS) as folder:
         for name, value in found.items():
             write_json(folder / f"{name}.json", value)
     return f"{len(found)} files"
 
 
-def _adaptation(config: Config) -> dict[str, Any] | None:
-    if config.adaptation is None:
-        return None
-    return {k: v for k, v in asdict(config.adaptation).items() if k not in _NO_RESULT}
+def _batches(config: Config, name: str) -> dict[str, Any]:
+    strategy, settings = config.strategies[name], asdict(config.batches_of(name))
+    del settings["match_budget"]  # `steps` and `budgets` are what it decides
+    own = {"kind": strategy.batches, "cross_ratio": strategy.cross_ratio}
+    return settings | own | {"budgets": list(config.budgets)}
+
+
+def _deciding(settings: AdaptationSettings | TrainingSettings) -> dict[str, Any]:
+    return {key: value for key, value in asdict(settings).items() if key not in _NO_RESULT}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from .common import START, STARTS, known, run
 
 def start(config: Config, strategy: str) -> str:
     """Write where each seed of the strategy starts and return from what."""
-    known(dict(config.strategies), strategy, "strategy")
+    known(config.strategies, strategy, "strategy")
     kind = config.strategies[strategy].start
     digests: dict[Path, str] = {}
     with whole_folder(STARTS / strategy) as folder:

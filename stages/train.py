@@ -43,7 +43,8 @@ def train_strategy(config: Config, trial: Trial) -> str:
     plan = Plan(trial.strategy, texts, config.batches.batch_pairs)
     resume = MODELS / ".resume" / str(trial)
     log_folder = RESULTS / "training" / trial.path
-    summary = train(encoder, plan, config.training, config.encoder, trial.seed, resume, log_folder)
+    settings = config.training_of(trial.strategy)
+    summary = train(encoder, plan, settings, config.encoder, trial.seed, resume, log_folder)
     if is_first_process():
         write_json(log_folder / "summary.json", asdict(summary))
         with whole_folder(MODELS / trial.path) as folder:

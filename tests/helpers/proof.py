@@ -32,9 +32,11 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 RECORD, STUDY = GOLDEN / "outputs.json", GOLDEN / "study.yaml"
-VALUES = ("base", "dapt", "train", "index")
+VALUES = ("base", "dapt", "train", "merge", "index", "centre")
 TOLERANCE = 0.01  # of a tensor's or curve's own size
-TRIALS = [f"--strategy {name} --seed 0" for name in ("zero-shot", "x-y", "hybrid", "dapt-mono")]
+STRATEGIES = ("zero-shot", "x-y", "hybrid", "dapt-mono")
+TRIALS = [f"--strategy {name} --seed 0" for name in STRATEGIES]
+ARMS = (*STRATEGIES, "merge", "hybrid-centred", "bm25", "bm25-hybrid", "ours")
 STAGES: dict[str, list[str]] = {
     "settings": [""],
     "download": ["--source cldr"],
@@ -44,8 +46,14 @@ STAGES: dict[str, list[str]] = {
     "start": [trial.removesuffix(" --seed 0") for trial in TRIALS],
     "batches": TRIALS,
     "train": TRIALS,
-    "index": TRIALS,
-    "evaluate": TRIALS,
+    "merge": ["--strategy merge"],
+    "index": [*TRIALS, "--strategy merge --seed 0"],
+    "centre": ["--strategy hybrid-centred"],
+    "lexical": ["--strategy bm25"],
+    "external": ["--strategy ours"],
+    "fuse": ["--strategy bm25-hybrid"],
+    "evaluate": [f"--strategy {name} --seed 0" for name in ARMS],
+    "curves": [""],
     "compare": [""],
     "report": [""],
 }
@@ -57,9 +65,15 @@ OUTPUTS = {
     "dapt": ["models/start/dapt", "results/adaptation"],
     "start": ["data/starts/*/*"],
     "batches": ["data/batches", "results/plans"],
-    "train": ["models/*/0", "results/training"],
-    "index": ["data/index"],
+    "train": [*(f"models/{name}/0" for name in STRATEGIES), "results/training"],
+    "merge": ["models/merge"],
+    "index": [f"data/index/{name}" for name in (*STRATEGIES, "merge")],
+    "centre": ["data/index/hybrid-centred"],
+    "lexical": ["data/index/bm25"],
+    "external": ["data/index/ours"],
+    "fuse": ["data/index/bm25-hybrid"],
     "evaluate": [f"results/{name}" for name in ("scores", "runs", "bias", "metrics", "languages")],
+    "curves": ["results/curves"],
     "compare": [f"results/{name}" for name in ("compare.*", "seeds.csv", "significance.csv")],
     "report": ["results/report.html"],
 }
@@ -85,8 +99,10 @@ def run(folder: Path, stage: str, keys: list[str] | None = None) -> Outputs:
     found = outputs(folder, stage)
     if stage in ("dapt", "train"):
         _exact_losses(folder)
-    if stage == "index":
+    if stage in ("index", "centre"):
         _exact_vectors(folder)
+    if stage == "validate":
+        _external_run(folder)
     return found
 
 
@@ -140,8 +156,6 @@ def outputs(folder: Path, stage: str) -> Outputs:
         for file in ([path] if path.is_file() else path.rglob("*"))
         if file.is_file() and not any(part.startswith(".") for part in file.parts[-6:])
     )
-    if stage == "train":
-        files = [file for file in files if "start" not in file.relative_to(folder).parts]
     found: Outputs = {}
     for file in files:
         value = _values(file) if stage in VALUES else _digest(file)
@@ -211,8 +225,9 @@ def _exact_vectors(folder: Path) -> None:
 
     dataset = read_dataset(folder / "data" / "valid" / "cldr-test")
     item = dict(dataset.qrels.select("doc_id", "item_id").rows())
-    for place in folder.glob("data/index/*/0/cldr-test"):
-        noise = len(place.parts[-3])
+    for path in folder.glob("data/index/*/0/cldr-test/documents.faiss"):
+        place = path.parent
+        noise = min(len(place.parts[-3]), 10)
         ids = dataset.corpus["doc_id"].to_list()
         vectors = [_signs(item.get(one, one), one, noise) for one in ids]
         save_index(build_index(ids, np.array(vectors, np.float32)), place)
@@ -223,13 +238,39 @@ def _exact_vectors(folder: Path) -> None:
 
 
 def _signs(shared: str, own: str, noise: int) -> np.ndarray[Any, Any]:
-    """Return 256 numbers of +-1/16; of what `shared` decides, `noise` of 16 are drawn by `own`."""
+    """Return 256 numbers of +-1/16 and, for the encoder's dimensions, as many zeros.
+
+    Of what `shared` decides, `noise` of 16 are drawn by `own`.
+    """
     one, other, which = (
         np.frombuffer(b"".join(hashlib.blake2b(f"{text}{i}".encode()).digest() for i in range(4)),
                       np.uint8)
         for text in (shared, own, f"{own}/which")
     )  # fmt: skip
-    return np.where(np.where(which % 16 < noise, other, one) % 2 == 0, 1, -1) / 16
+    signs = np.where(np.where(which % 16 < noise, other, one) % 2 == 0, 1, -1) / 16
+    return np.pad(signs, (0, len(signs)))
+
+
+def _external_run(folder: Path) -> None:
+    """Write a run of somebody else's: a few documents a query, those of its item among them."""
+    from polybatch.dataset import read_dataset
+
+    dataset = read_dataset(folder / "data" / "valid" / "cldr-test")
+    item = dict(dataset.qrels.select("doc_id", "item_id").rows())
+    lines = []
+    for query, own in dataset.queries.select("query_id", "item_id").rows():
+        digests = {doc: _digest_of(f"{query} {doc}") for doc in dataset.corpus["doc_id"]}
+        near = [doc for doc in sorted(digests, key=digests.__getitem__) if item.get(doc) == own]
+        far = [doc for doc, value in digests.items() if value < "04"]
+        for rank, doc in enumerate(sorted(dict.fromkeys([*near, *far]), key=digests.get), 1):
+            lines.append(f"{query} Q0 {doc} {rank} {1 / rank} ours\n")
+    path = folder / "inputs" / "ours" / "cldr-test" / "multi.run"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def _digest_of(text: str) -> str:
+    return hashlib.blake2b(text.encode()).hexdigest()
 
 
 def differences(before: Outputs, now: Outputs) -> list[str]:

@@ -84,6 +84,7 @@ def toy_params(strategies: tuple[str, ...]) -> str:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     head, _, tail = text.partition("\nstrategies:\n")
     entries = "".join(f"  {name}:\n    start: base\n    batches: mono\n" for name in strategies)
+    entries += "merges: {}\ncentred: {}\nlexical: {}\nfusions: {}\nexternal: {}\n"
     rest = tail[tail.index("\n# How flows") :]
     head = re.sub(r"(contrasts:) .*\n(    - .*\n)+", r"\1 []\n", head)
     text = f"{head}\nstrategies:\n{entries}{rest}"

@@ -19,6 +19,7 @@ from polybatch.settings import (
     training,
 )
 from polybatch.settings.load import load
+from polybatch.settings.load import schema as load_schema
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -47,7 +48,7 @@ def _edit(*edits: tuple[str, str]) -> str:
 )
 def test_every_study_of_the_repository_is_valid(path: Path) -> None:
     config = load(path)
-    assert config.study.baseline in config.strategies
+    assert config.study.baseline in config.arms
     assert all(dataclasses.is_dataclass(strategy) for strategy in config.strategies.values())
 
 
@@ -163,6 +164,76 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("threads: 2", "threads: 2.0", "study.threads", "a whole number"),
         ("threads: 2", "threads: true", "study.threads", "a whole number"),
         ("threads: 2", "threads:", "study.threads", "a whole number"),
+        ("  bm25: {", "  mono: {", "lexical.mono", "which strategies has too"),
+        ("  bm25: {", "  BM25: {", "lexical.BM25", "Write 'bm25'"),
+        ("  merge: {", "  start: {", "merges.start", "Write 'start-strategy'"),
+        ("{first: mono,", "{first: mno,", "merges.merge.first", "Did you mean 'mono'"),
+        ("{first: mono,", "{first: bm25,", "merges.merge.first", "of another section"),
+        ("{first: mono,", "{first: cross,", "merges.merge.second", "two different rows"),
+        ("{first: mono,", "{first: dapt-mono,", "merges.merge", "the same start"),
+        ("weight: 0.5}", "weight: 1.5}", "merges.merge.weight", "between 0.0 and 1.0"),
+        ("{of: hybrid,", "{of: bm25,", "centred.hybrid-centred.of", "strategies or merges"),
+        ("{of: hybrid,", "{of: hybird,", "centred.hybrid-centred.of", "Did you mean 'hybrid'"),
+        (
+            "hybrid, means: global",
+            "hybrid, means: all",
+            "centred.hybrid-centred.means",
+            "one of global, language",
+        ),
+        ("k1: 0.9", "k1: -1", "lexical.bm25.k1", "between 0.0"),
+        ("b: 0.4", "b: 2", "lexical.bm25.b", "between 0.0 and 1.0"),
+        (", second: hybrid, c", ", second: bm25, c", "fusions.bm25-hybrid.second", "two different"),
+        (", second: hybrid, c", ", second: bm2, c", "fusions.bm25-hybrid.second", "mean 'bm25'"),
+        (
+            ", second: hybrid, c",
+            ", second: bm25-hybrid, c",
+            "fusions.bm25-hybrid.second",
+            "of another section",
+        ),
+        (", constant: 60}", "}", "fusions.bm25-hybrid.constant", "nothing"),
+        (
+            "external: {}",
+            "external: {ours: {folder: ../ours, form: runs}}",
+            "external.ours.folder",
+            "below inputs/",
+        ),
+        (
+            "external: {}",
+            "external: {ours: {folder: inputs/none, form: runs}}",
+            "external.ours.folder",
+            "below inputs/",
+        ),
+        (
+            "external: {}",
+            "external: {ours: {folder: inputs/ours, form: run}}",
+            "external.ours.form",
+            "Did you mean 'runs'",
+        ),
+        ("external: {}", "external: []", "external", "or {} for none"),
+        (
+            "batches: cross\n",
+            "batches: cross\n    training: {temperatur: 0.1}\n",
+            "strategies.cross.training.temperatur",
+            "Did you mean 'temperature'",
+        ),
+        (
+            "batches: cross\n",
+            "batches: cross\n    training: {temperature: 0}\n",
+            "strategies.cross.training.temperature",
+            "between 0.0001",
+        ),
+        (
+            "batches: cross\n",
+            "batches: cross\n    training: {log_every: 30}\n",
+            "strategies.cross.training.checkpoint_every",
+            "multiple of log_every (30)",
+        ),
+        (
+            "batches: none\n",
+            "batches: none\n    training: {temperature: 0.1}\n",
+            "strategies.zero-shot.training",
+            "not trained",
+        ),
         ("drop: null", "drop: much", "notify.drop", "a number, or null"),
         ("webhook: null", "webhook: ftp://a.org/x", "notify.webhook", "of scheme 'ftp'"),
         ("webhook: null", "webhook: https:///x", "notify.webhook", "without a host"),
@@ -196,7 +267,7 @@ def test_a_folder_that_dvc_does_not_watch_is_refused(tmp_path: Path, folder: str
 
 def _without_adaptation(section: str) -> str:
     begin, end = DEFAULT.index("\ndapt:") + 1, DEFAULT.index("\nevaluation:") + 1
-    rows, after = DEFAULT.index("  dapt:\n"), DEFAULT.index("\n# How flows run")
+    rows, after = DEFAULT.index("  dapt:\n"), DEFAULT.index("\n# Rows without a training")
     text = DEFAULT[:begin] + section + DEFAULT[end:rows] + DEFAULT[after:]
     return re.sub(r"    - dapt.* - .*\n", "", text)
 
@@ -326,6 +397,56 @@ def test_match_budget_gives_strategies_without_adaptation_its_steps(tmp_path: Pa
 def test_a_budget_of_nothing_is_not_matched(tmp_path: Path) -> None:
     text = DEFAULT.replace("match_budget: false", "match_budget: true")
     begin, end = text.index("\ndapt:") + 1, text.index("\nevaluation:") + 1
-    text = text[:begin] + "dapt: null\n\n" + text[end : text.index("  dapt:\n")]
+    rows, after = text.index("  dapt:\n"), text.index("\n# Rows without a training")
+    text = text[:begin] + "dapt: null\n\n" + text[end:rows] + text[after:]
     told = _mistakes(tmp_path, text)
     assert [line for line in told if "batches.match_budget" in line and "dapt: null" in line]
+
+
+def test_a_strategy_changes_what_it_trains_with_and_nothing_of_the_others(tmp_path: Path) -> None:
+    own = "batches: cross\n    training: {temperature: 0.1, learning_rate: 1e-4}\n"
+    config = load(_at(tmp_path, _edit(("batches: cross\n", own))))
+    assert config.training_of("mono") == config.training
+    assert config.training_of("cross") == dataclasses.replace(
+        config.training, temperature=0.1, learning_rate=1e-4
+    )
+
+
+def test_every_training_setting_can_be_changed_within_the_same_range() -> None:
+    known = load_schema()["$defs"]
+    whole, changes = (known[name]["properties"] for name in ("TrainingSettings", "TrainingChanges"))
+    assert list(whole) == list(changes)
+    for name, value in whole.items():
+        own = {k: v for k, v in changes[name].items() if k not in ("anyOf", "default", "title")}
+        assert {k: v for k, v in value.items() if k != "title"} == own | changes[name]["anyOf"][0]
+
+
+def test_arms_are_all_rows_in_the_order_of_the_file(tmp_path: Path) -> None:
+    fusion = "bm25-merge: {first: bm25, second: merge, constant: 1}"
+    text = _edit(
+        ("seeds: [0]", "seeds: [3, 5]"),
+        ("external: {}", "external: {ours: {folder: inputs/ours, form: runs}}"),
+        ("  bm25-hybrid:", f"  {fusion}\n  bm25-hybrid:"),
+    )
+    config = load(_at(tmp_path, text))
+    assert list(config.arms)[-8:] == [
+        *("dapt-hybrid", "merge", "zero-shot-centred", "hybrid-centred", "bm25"),
+        *("bm25-merge", "bm25-hybrid", "ours"),
+    ]
+    seeds = {name: [trial.seed for trial in config.trials_of(name)] for name in config.arms}
+    assert {name for name, found in seeds.items() if found == [3]} == {"bm25", "ours"}
+    assert seeds["bm25-merge"] == [3, 5]
+    fused = config.trials_of("bm25-merge")[1]
+    assert [str(part) for part in config.parts_of(fused)] == ["bm25-3", "merge-5"]
+
+
+@pytest.mark.parametrize("name", ["bm25", "bm25-hybrid", "merge", "hybrid-centred"])
+def test_the_baseline_and_the_focus_may_be_any_row(tmp_path: Path, name: str) -> None:
+    text = _edit(("baseline: mono", f"baseline: {name}"), ("focus: hybrid", f"focus: {name}"))
+    assert load(_at(tmp_path, text)).study.focus == name
+
+
+def test_a_section_of_rows_has_to_stand_in_the_file_as_dvc_reads_it(tmp_path: Path) -> None:
+    for section in ("merges", "centred", "lexical", "fusions", "external"):
+        text = DEFAULT.replace(f"\n{section}:", f"\n# {section}:")
+        assert any(f" {section}: found nothing" in one for one in _mistakes(tmp_path, text))

@@ -24,15 +24,17 @@ from ruamel.yaml import YAML
 from polybatch.errors import InputErrorList
 from polybatch.settings.load import checked
 from polybatch.settings.params_file import ParamsFile
+from polybatch.settings.strategies import ARM_SECTIONS
 
 ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PARAMS = YAML(typ="safe").load((ROOT / "tests/golden/study.yaml").read_text(encoding="utf-8"))
+PARAMS["strategies"]["hybrid"]["training"] = dict(PARAMS["training"])
 ADAPTED = "dapt compare report"
 EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "study.name": "compare report",
-    "study.seeds": "start compare report",
-    "study.threads": "dapt train index",
+    "study.seeds": "start merge centre fuse curves compare report",
+    "study.threads": "dapt train index centre",
     "study.workers": "",
     "study.baseline": "compare report",
     "study.focus": "compare report",
@@ -42,8 +44,8 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "encoder.name": "base dapt compare",
     "encoder.revision": "base dapt",
     "encoder.pooling": "base",
-    "encoder.*_prompt": "base dapt train index",
-    "encoder.*_length": "base dapt train index",
+    "encoder.*_prompt": "base dapt train index centre",
+    "encoder.*_length": "base dapt train index centre",
     "encoder.batch_texts": "",
     "encoder.folder": "base",
     "batches.batch_pairs": "batches train",
@@ -58,9 +60,16 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "evaluation.measures": "evaluate compare report",
     "evaluation.run_depth": "evaluate",
     "statistics.*": "compare",
-    "strategies.dapt-mono.start": "start batches dapt compare report",  # the only one from dapt
-    "strategies.*.start": "start batches compare report",
-    "strategies.*.*": "batches compare report",
+    "strategies.dapt-mono.start": f"start {ADAPTED} curves",  # the only one from dapt
+    "strategies.*.start": "start curves compare report",
+    "strategies.hybrid.training.*_every": "curves compare report",
+    "strategies.hybrid.training.*": "train curves compare report",
+    "strategies.*.*": "batches curves compare report",
+    "merges.*.*": "merge compare report",
+    "centred.*.*": "centre compare report",
+    "lexical.*.*": "lexical compare report",
+    "fusions.*.*": "fuse compare report",
+    "external.*.*": "external compare report",
     "flow.*": "",
     "schedule.*": "",
     "notify.*": "",
@@ -68,6 +77,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
 WORDS = ("bf16", "fp32", "mean", "report", "remove", "train", "all", "heldout", "evaluate", "text",
          "mono", "crop", "tsdae", "mlm", "equal", "pairs", "item", "skip", "wait", "UTC", "hybrid",
          "AP", "nDCG@10", "base", "dapt", "1 2 3 4 5", "x", "inputs/faq", "use-multilingual",
+         "vectors", "global", "bm25",
          "xquad-r", "local", "https://example.org/a",
          "zero-shot", "x-y", "ray", "Africa/Lagos")  # fmt: skip
 
@@ -99,16 +109,23 @@ def _others(value: Any) -> Iterator[Any]:
         yield from (*WORDS, 0.5)
 
 
+def _keys(body: Any) -> list[str]:
+    """Return the keys of params.yaml that a stage of dvc.yaml lists."""
+    listed = [each for each in body["params"] if isinstance(each, str)]
+    files = [each for each in body["params"] if not isinstance(each, str)]
+    return listed + [key for each in files for key in each.get("params.yaml", ())]
+
+
 def _listed(key: str) -> set[str]:
     """Return the stages whose `params` or templated `deps` in dvc.yaml have this key."""
     found = set()
     for name, stage in STAGES.items():
         body = stage.get("do", stage)
-        listed = [each for each in body["params"] if isinstance(each, str)]
+        listed = _keys(body)
         listed += re.findall(r"\$\{(encoder\.\w+)\}", " ".join(body.get("deps", [])))
         forms = [re.sub(r"\$\{[^}]*\}", "*", each) for each in listed]
         if any(fnmatchcase(key, form) or fnmatchcase(key, f"{form}.*") for form in forms):
-            found.add(name)
+            found.add(name.partition("-")[0])  # index, of index-merges
     return found
 
 
@@ -127,7 +144,7 @@ def _reading(files: set[str]) -> set[str]:
     for name, stage in STAGES.items():
         deps = [re.sub(r"\$\{[^}]*\}", "*", each) for each in stage.get("do", stage)["deps"]]
         if any(fnmatchcase(file, dep) for file in files for dep in deps if dep != "*"):
-            found.add(name)
+            found.add(name.partition("-")[0])  # index, of index-merges
     return found
 
 
@@ -144,13 +161,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_params_and_the_table_have_the_same_keys() -> None:
     """So that the table covers what a study may say, whatever the small study here is."""
     whole = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    named = ("sources", "datasets", "strategies")
+    named = ("sources", "datasets", *ARM_SECTIONS)
 
     def keys(params: Any) -> set[str]:
-        leaves = (each.split(".") for each in _leaves(params))
-        return {".".join(each[::2] if each[0] in named else each) for each in leaves}
+        leaves = [each.split(".") for each in _leaves(params)]
+        return {".".join([each[0], *each[2:]] if each[0] in named else each) for each in leaves}
 
-    assert keys(whole) == keys(PARAMS)
+    assert keys(PARAMS) - keys(whole) == OPTIONAL
+    assert keys(whole) <= keys(PARAMS)
     for key in _leaves(whole):
         assert any(fnmatchcase(key, form) for form in EXPECTED), key
 
@@ -189,11 +207,18 @@ def _is_study(params: Any) -> bool:
     return True
 
 
+OPTIONAL = {
+    *("external.folder", "external.form"),
+    *(f"strategies.training.{key}" for key in PARAMS["training"]),
+}
+"""Keys that the default study does without."""
+
 UNTRIED = {
     *("dapt.log_every", "dapt.texts", "encoder.pooling", "encoder.revision"),
     *(f"datasets.cldr-{use}.{key}" for use in ("train", "test") for key in ("source", "splits")),
     *("datasets.cldr-train.use", "datasets.cldr-test.use", "strategies.hybrid.batches"),
     *("sources.cldr.languages", "sources.cldr.splits"),
+    *("strategies.hybrid.start", "strategies.x-y.start"),  # of one merge
 }
 """Keys that have to agree with others: one edit alone makes no study."""
 
@@ -201,9 +226,14 @@ UNTRIED = {
 @pytest.mark.parametrize(
     ("section", "name", "like", "stages"),
     [
-        ("strategies", "x-y-2", "x-y", {"compare", "report"}),
+        ("strategies", "x-y-2", "x-y", {"curves", "compare", "report"}),
+        ("merges", "another", "merge", {"compare", "report"}),
+        ("centred", "another", "hybrid-centred", {"compare", "report"}),
+        ("lexical", "another", "bm25", {"compare", "report"}),
+        ("fusions", "another", "bm25-hybrid", {"compare", "report"}),
+        ("external", "another", "ours", {"compare", "report"}),
         ("sources", "xquad-r", "cldr", {"validate"}),
-        ("datasets", "more", "cldr-train", {"validate", "compare", "batches"}),
+        ("datasets", "more", "cldr-train", {"validate", "compare", "batches", "centre"}),
     ],
 )
 def test_a_new_row_retrains_nothing_that_is_there(
@@ -215,11 +245,7 @@ def test_a_new_row_retrains_nothing_that_is_there(
     if section == "sources":
         params[section][name] = {"languages": ["de", "en"], "splits": ["test"]}
     after = _settings(here, params)
-    whole = {
-        stage
-        for stage, body in STAGES.items()
-        if section in [each for each in body.get("do", body)["params"] if isinstance(each, str)]
-    }
+    whole = {stage for stage, body in STAGES.items() if section in _keys(body.get("do", body))}
     assert whole | _reading({file for file in before if before[file] != after[file]}) == stages
 
 

@@ -120,6 +120,8 @@ def test_comments_of_the_base_stay_unless_the_preset_has_its_own(folder: Path) -
         "        start: dapt  # adapted\n"
         "        batches: mono\n"
         "study:   {focus: mono}\n"
+        "merges: {}\n"
+        "centred: {}\n"
         "statistics: {contrasts: [hybrid - mono]}\n",
     )
     text = composed(Path("presets/base.yaml"), Path("mine.yaml"))
@@ -132,7 +134,7 @@ def test_comments_of_the_base_stay_unless_the_preset_has_its_own(folder: Path) -
     assert "  match_budget: true      # true: strategies that start from base get" in text
     assert (
         "\n\nstrategies:\n  mono: {start: base, batches: mono}\n"
-        "  hybrid:\n      start: dapt  # adapted\n      batches: mono\n\n# How flows"
+        "  hybrid:\n      start: dapt  # adapted\n      batches: mono\n\n# Rows without"
     ) in text
 
 
@@ -141,11 +143,12 @@ def test_comments_of_the_base_stay_unless_the_preset_has_its_own(folder: Path) -
     [
         "study: {name: a,\n  focus: mono}\n",
         "{study: {name: a}, batches: {steps: 5}, strategies: {mono: {start: base, batches: mono},"
-        "\n  hybrid: {start: dapt, batches: mono}}, statistics: {contrasts: []}}",
+        "\n  hybrid: {start: dapt, batches: mono}}, merges: {}, centred: {},"
+        " statistics: {contrasts: []}}",
         "validation:\n    min_rows:\n        train: 8\n        evaluate: 3\n",
         "validation: {min_rows: {train: 8, evaluate: 3}}",
         "dapt: null\nstrategies:\n  mono: {start: base, batches: mono}\nstudy: {focus: mono}\n"
-        "statistics: {contrasts: []}\n",
+        "merges: {}\ncentred: {}\nfusions: {}\nstatistics: {contrasts: []}\n",
         "training:\r\n  learning_rate: 1e-4\r\n\r\n",
         "\ufeffschedule:\n  cron: '1 2 * * *' # at two\n",
         'encoder:\n  query_prompt: "a: # b"\n  "document_prompt": ": #"\n',

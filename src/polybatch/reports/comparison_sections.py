@@ -137,7 +137,7 @@ def bias_section(bias: Mapping[str, Mapping[str, object]]) -> str:
         for strategy, datasets in bias.items():
             entry = datasets[dataset]
             assert isinstance(entry, Mapping)
-            found[strategy] = {**entry.get("panel", {}), **entry["vectors"]}
+            found[strategy] = {**entry.get("panel", {}), **entry.get("vectors", {})}
         names = [name for name in names if any(name in row for row in found.values())]
         frame = pl.DataFrame(
             {

@@ -18,6 +18,7 @@ from polybatch.reports.comparison import refuse_different_queries, refuse_differ
 from polybatch.retrieval.index import EncodedQueries, Index, load_index, load_queries
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
+from polybatch.settings.strategies import Strategy
 from polybatch.settings.study import Trial
 from polybatch.statistics.arms import ArmKind
 from polybatch.statistics.clusters import Clusters, Pool, clusters_of, pool_of
@@ -39,7 +40,7 @@ class Study:
 
     def strategy(self, name: str) -> str:
         """Return the name of a strategy of this study, or refuse another."""
-        return _chosen("strategy", name, list(self.config.strategies))
+        return _chosen("strategy", name, list(self.config.arms))
 
     def dataset_name(self, name: str) -> str:
         """Return the name of an evaluation dataset of this study, or refuse another."""
@@ -54,15 +55,22 @@ class Study:
     @cached_property
     def kinds(self) -> dict[str, ArmKind]:
         """The rows of the tables, in their order."""
-        return {name: self._kind(name) for name in self.config.strategies}
+        return {name: self._kind(name) for name in self.config.arms}
 
     def _kind(self, name: str) -> ArmKind:
-        strategy = self.config.strategies[name]
-        follows = strategy.batches != "none"
-        trained = follows or strategy.start != "base"
+        """Return what chance and which plan are in a row, by the strategies it is made of."""
+        made_of = self._strategies(name)
+        plans = {f"{one.batches} {one.cross_ratio}" for one in made_of if one.batches != "none"}
+        trained = any(one.batches != "none" or one.start != "base" for one in made_of)
         trials = [str(trial.path) for trial in self.config.trials_of(name)]
-        plan = f"{strategy.batches} {strategy.cross_ratio}" if follows else None
+        plan = plans.pop() if len(plans) == 1 else None
         return ArmKind(tuple(trials if trained else trials[:1]), trained, plan)
+
+    def _strategies(self, name: str) -> list[Strategy]:
+        arm = self.config.arms[name]
+        if isinstance(arm.settings, Strategy):
+            return [arm.settings]
+        return [one for part in arm.parts for one in self._strategies(part)]
 
     @property
     def trained_languages(self) -> set[str]:

@@ -102,7 +102,7 @@ def _tested(
     known, kind = known_languages(config.encoder.name), ENCODER
     if known is None:
         there = {lang for found in bias.values() for one in found.values()
-                 for lang in one["distinct_queries"]}  # fmt: skip
+                 for lang in one.get("distinct_queries", ())}  # fmt: skip
         known, kind = frozenset(there - collapsed(bias)), MEASURED
     views = study_views(headline, study.trained_languages, known, kind)
     scored = read_arms(study.kinds, study.trial_scores, study.clusters, views)

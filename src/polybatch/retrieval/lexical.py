@@ -92,10 +92,24 @@ class Bm25Scores:
             >>> row.pool.round(3)
             array([0.   , 0.365], dtype=float32)
         """
+        known = {*dataset.corpus["lang"], *dataset.queries["lang"]}
+        for lang in sorted(known):
+            tokenizer_of(lang)
+        return cls.of_tokens(dataset, _tokens(dataset.queries), _tokens(dataset.corpus), k1, b)
+
+    @classmethod
+    def of_tokens(
+        cls,
+        dataset: Dataset,
+        queries: list[list[str]],
+        documents: list[list[str]],
+        k1: float,
+        b: float,
+    ) -> Bm25Scores:
+        """Index the tokens of a dataset's documents, one list a row, as those of its queries."""
         langs = dataset.corpus["lang"].to_numpy()
         known = {*dataset.corpus["lang"], *dataset.queries["lang"]}
         tokenizers = {lang: tokenizer_of(lang) for lang in sorted(known)}
-        documents = _tokens(dataset.corpus)
         everything = np.arange(len(documents))
         pool = _List.of(everything, documents, k1, b)
         languages = []
@@ -104,7 +118,7 @@ class Bm25Scores:
                 rows = np.flatnonzero(langs == lang)
                 languages.append(_List.of(rows, [documents[row] for row in rows], k1, b))
         size = sum(each.bytes for each in (pool, *languages))
-        return cls(everything, tokenizers, size, _tokens(dataset.queries), pool, languages)
+        return cls(everything, tokenizers, size, queries, pool, languages)
 
     def of(self, queries: Int64) -> Iterator[ScoreRow]:
         """Yield the scores of each query, in the order given."""

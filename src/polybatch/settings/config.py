@@ -15,7 +15,16 @@ from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.evaluation import EvaluationSettings
 from polybatch.settings.flow import FlowSettings, NotifySettings, ScheduleSettings
 from polybatch.settings.statistics import StatisticsSettings
-from polybatch.settings.strategies import Strategy
+from polybatch.settings.strategies import (
+    ARM_SECTIONS,
+    Arm,
+    Centred,
+    External,
+    Fusion,
+    Lexical,
+    Merge,
+    Strategy,
+)
 from polybatch.settings.study import StudySettings, Trial
 from polybatch.settings.training import TrainingSettings
 
@@ -36,6 +45,11 @@ class Config:
     evaluation: EvaluationSettings
     statistics: StatisticsSettings
     strategies: Annotated[dict[str, Strategy], _ROWS]
+    merges: dict[str, Merge]
+    centred: dict[str, Centred]
+    lexical: dict[str, Lexical]
+    fusions: dict[str, Fusion]
+    external: dict[str, External]
     flow: FlowSettings
     schedule: ScheduleSettings
     notify: NotifySettings
@@ -46,13 +60,34 @@ class Config:
         return {name: dataset for name, dataset in self.datasets.items() if dataset.use == use}
 
     @property
-    def trials(self) -> list[Trial]:
-        """Every strategy with every seed, in the order of the file."""
-        return [trial for name in self.strategies for trial in self.trials_of(name)]
+    def arms(self) -> dict[str, Arm]:
+        """All rows of the tables, by name: strategies, merges, ... in the order of the file."""
+        return {
+            name: Arm(section, settings)
+            for section in ARM_SECTIONS
+            for name, settings in getattr(self, section).items()
+        }
 
-    def trials_of(self, strategy: str) -> list[Trial]:
-        """Return one strategy with every seed."""
-        return [Trial(strategy, seed) for seed in self.study.seeds]
+    @property
+    def trials(self) -> list[Trial]:
+        """Every arm with each of its seeds, in the order of `arms`."""
+        return [trial for name in self.arms for trial in self.trials_of(name)]
+
+    def trials_of(self, arm: str) -> list[Trial]:
+        """Return one arm with each of its seeds; of one that has none, with the study's first."""
+        seeds = self.study.seeds if self.arms[arm].seeded else self.study.seeds[:1]
+        return [Trial(arm, seed) for seed in seeds]
+
+    def parts_of(self, trial: Trial) -> tuple[Trial, ...]:
+        """Return what a trial is made of: its arm's parts, with its seed if they have seeds."""
+        found = [self.trials_of(part) for part in self.arms[trial.strategy].parts]
+        return tuple(
+            next((one for one in trials if one.seed == trial.seed), trials[0]) for trials in found
+        )
+
+    def training_of(self, strategy: str) -> TrainingSettings:
+        """Return the training settings of a strategy: the section's, and its own changes."""
+        return self.training.changed(self.strategies[strategy].training)
 
     @property
     def adaptation(self) -> AdaptationSettings | None:

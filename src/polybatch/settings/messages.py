@@ -35,6 +35,8 @@ _OBJECTS = {
     False: ("at least one named entry", "Add one"),
 }
 
+_NO_ENTRIES = ("named entries, or {} for none", "Write {}")
+
 
 def explained(
     error: ValidationError, schema: Part, file: ParamsFile
@@ -112,7 +114,8 @@ def _expected(part: Part, value: object) -> tuple[str, str]:
     if kind == "array":
         return _LISTS[part["items"]["type"]]
     if kind == "object":
-        return _OBJECTS["properties" in part]
+        possibly_none = "properties" not in part and "minProperties" not in part
+        return _NO_ENTRIES if possibly_none else _OBJECTS["properties" in part]
     numbers = (int, float) if kind == "number" else (int,) if kind == "integer" else ()
     fits = isinstance(value, numbers) and not isinstance(value, bool)
     expected = f"between {part.get('minimum')} and {part.get('maximum')}" if fits else _KINDS[kind]

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 from polybatch.errors import InputError, did_you_mean
 from polybatch.languages import canonical, language_mistake
 from polybatch.names import name_mistake
-from polybatch.settings import adaptation_rules
-from polybatch.settings.data import DatasetSettings, SourceSettings
+from polybatch.settings import adaptation_rules, arm_rules
+from polybatch.settings.data import NO_FOLDER, DatasetSettings, SourceSettings
 from polybatch.settings.encoder_rules import encoder_mistakes
 from polybatch.settings.evaluation import MEASURES
 from polybatch.settings.overlaps import overlap
 from polybatch.settings.statistics import contrast_mistakes
-from polybatch.settings.strategies import BATCH_KINDS
 from polybatch.settings.webhooks import check_webhook
 
 if TYPE_CHECKING:
@@ -43,23 +42,11 @@ def mistakes(config: Config, incomplete: bool) -> Mistakes:
 
 
 def _names(config: Config) -> Mistakes:
-    for kind, section in (
-        ("source", "sources"),
-        ("dataset", "datasets"),
-        ("strategy", "strategies"),
-    ):
+    for kind, section in (("source", "sources"), ("dataset", "datasets")):
         rows = getattr(config, section)
         for name in rows or ():
             if mistake := name_mistake(kind, name, rows):
                 yield f"{section}.{name}", *mistake
-
-
-def _study_names(config: Config) -> Mistakes:
-    names = ", ".join(config.strategies)
-    for key, name in (("baseline", config.study.baseline), ("focus", config.study.focus)):
-        if name not in config.strategies:
-            do = did_you_mean(name, config.strategies, "Choose one")
-            yield f"study.{key}", f"'{name}'", f"a strategy of this file ({names})", do
 
 
 def _dataset_sources(config: Config) -> Mistakes:
@@ -103,22 +90,6 @@ def _languages(config: Config) -> Mistakes:
                     found = f"'{seen[usual]}' and '{code}', codes of one language"
                     yield key, found, "each language once", "Remove one of them"
                 seen[usual] = code
-
-
-def _strategy_kinds(config: Config) -> Mistakes:
-    for name, strategy in config.strategies.items():
-        if strategy is None or strategy.batches is None:
-            continue  # already refused for its form
-        key, kind, ratio = f"strategies.{name}", strategy.batches, strategy.cross_ratio
-        if kind not in BATCH_KINDS:
-            do = did_you_mean(kind, BATCH_KINDS, "Choose one")
-            yield f"{key}.batches", f"'{kind}'", f"one of {', '.join(BATCH_KINDS)}", do
-        elif kind == "hybrid" and ratio is None:
-            expected = "the share of cross-lingual batches, 0 to 1"
-            yield f"{key}.cross_ratio", "nothing", expected, "Add it"
-        elif kind != "hybrid" and ratio is not None:
-            expected = f"no such key: '{kind}' mixes nothing"
-            yield f"{key}.cross_ratio", str(ratio), expected, "Remove it"
 
 
 def _uses(config: Config) -> Mistakes:
@@ -178,19 +149,8 @@ def _measures(config: Config) -> Mistakes:
 
 
 def _contrasts(config: Config) -> Mistakes:
-    for mistake in contrast_mistakes(config.statistics.contrasts, config.strategies):
+    for mistake in contrast_mistakes(config.statistics.contrasts, config.arms):
         yield "statistics.contrasts", *mistake
-
-
-def _curves(config: Config) -> Mistakes:
-    if config.training.checkpoint_every % config.training.log_every:
-        yield (
-            "training.checkpoint_every",
-            str(config.training.checkpoint_every),
-            f"a multiple of log_every ({config.training.log_every}), or a resumed training would"
-            " log another mean",
-            "Change one of them",
-        )
 
 
 def _matched(config: Config) -> Mistakes:
@@ -214,17 +174,19 @@ def _encoder(config: Config) -> Mistakes:
 
 def _own_folders(config: Config) -> Mistakes:
     """Refuse a folder outside `inputs/`: it would change without DVC seeing it."""
-    for name, source in config.sources.items():
-        if source is None or source.folder is None:
-            continue
-        parts = PurePosixPath(source.folder).parts
-        if parts[:1] != ("inputs",) or ".." in parts:
-            yield (
-                f"sources.{name}.folder",
-                f"'{source.folder}'",
-                "a folder below inputs/, whose changes DVC sees",
-                "Put the files there, for example inputs/faq",
-            )
+    for section, none in (("sources", ()), ("external", (NO_FOLDER,))):
+        for name, row in getattr(config, section).items():
+            folder = None if row is None else row.folder
+            if folder is None:
+                continue
+            parts = PurePosixPath(folder).parts
+            if parts[:1] != ("inputs",) or ".." in parts or folder in none:
+                yield (
+                    f"{section}.{name}.folder",
+                    f"'{folder}'",
+                    "a folder below inputs/, whose changes DVC sees",
+                    "Put the files there, for example inputs/faq",
+                )
 
 
 def _alerts(config: Config) -> Mistakes:
@@ -287,15 +249,18 @@ def _cron_mistake(cron: str) -> str:
 
 RULES: tuple[Callable[[Config], Mistakes], ...] = (
     _names,
-    _study_names,
+    arm_rules.arm_names,
+    arm_rules.compared,
+    arm_rules.parts,
+    arm_rules.two_parts,
     _dataset_sources,
     _languages,
-    _strategy_kinds,
+    arm_rules.strategy_batches,
     _uses,
     _shared_data,
     _measures,
     _contrasts,
-    _curves,
+    arm_rules.curves,
     _matched,
     _adaptation,
     _encoder,

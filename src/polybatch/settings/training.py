@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Literal
 
 from pydantic.dataclasses import dataclass
@@ -14,6 +15,11 @@ from polybatch.settings.types import (
     in_range,
 )
 
+Precision = Literal["fp32", "bf16", "fp16"]
+Temperature = Annotated[float, in_range(1e-4, 10.0)]
+Norm = Annotated[float, in_range(1e-6, 1e6)]
+CachedPairs = Annotated[int, in_range(0, 65536)]
+
 
 @dataclass(frozen=True, config=EXACT)
 class TrainingSettings:
@@ -23,12 +29,33 @@ class TrainingSettings:
     would not fit; the gradient is the same. `fp16` needs a GPU.
     """
 
-    precision: Literal["fp32", "bf16", "fp16"]
+    precision: Precision
     learning_rate: Rate
     rows_learning_rate: Rate
-    temperature: Annotated[float, in_range(1e-4, 10.0)]
+    temperature: Temperature
     warmup_share: Share
-    max_grad_norm: Annotated[float, in_range(1e-6, 1e6)]
+    max_grad_norm: Norm
     checkpoint_every: Count
     log_every: Count
-    cached_pairs: Annotated[int, in_range(0, 65536)]
+    cached_pairs: CachedPairs
+
+    def changed(self, changes: TrainingChanges | None) -> TrainingSettings:
+        """Return these settings with those of `changes` that say something."""
+        found = dataclasses.asdict(changes) if changes else {}
+        said = {key: value for key, value in found.items() if value is not None}
+        return dataclasses.replace(self, **said)
+
+
+@dataclass(frozen=True, config=EXACT)
+class TrainingChanges:
+    """Settings of one strategy in place of those of the section `training`."""
+
+    precision: Precision | None = None
+    learning_rate: Rate | None = None
+    rows_learning_rate: Rate | None = None
+    temperature: Temperature | None = None
+    warmup_share: Share | None = None
+    max_grad_norm: Norm | None = None
+    checkpoint_every: Count | None = None
+    log_every: Count | None = None
+    cached_pairs: CachedPairs | None = None

@@ -1,0 +1,121 @@
+"""What stands in data/index/<name>/<seed>, whatever made it, opened as a source of scores.
+
+Of each dataset a folder: an index and query vectors (`index`), tokens (`lexical`), or somebody's
+runs or vectors (`external`). A fusion holds `fusion.json` alone: where the two rows are that it
+joins, and what they held.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from polybatch.dataset import Dataset, read_table, write_table
+from polybatch.errors import InputError
+from polybatch.files import sha256_of_folder, write_json
+from polybatch.retrieval.external import read_external
+from polybatch.retrieval.fusion import FusedScores
+from polybatch.retrieval.index import EncodedQueries, load_index, load_queries
+from polybatch.retrieval.lexical import Bm25Scores
+from polybatch.retrieval.score_rows import ScoreRows, VectorScores
+from polybatch.retrieval.tokenization import tokenize, tokenizer_of
+
+_FUSION, _BM25 = "fusion.json", "bm25.json"
+_TOKENS = pl.Schema([("id", pl.String()), ("tokens", pl.List(pl.String()))])
+_AGAIN = "Run `dvc repro` again: the stage that writes it has to follow the data"
+
+
+def open_source(folder: Path, dataset: Dataset) -> ScoreRows:
+    """Return the scores of a dataset; `folder`: data/index/<name>/<seed>.
+
+    Raises:
+        InputError: nothing there of the dataset, or of other queries or documents.
+    """
+    if (folder / _FUSION).is_file():
+        fusion = json.loads((folder / _FUSION).read_text(encoding="utf-8"))
+        parts = [folder.parents[1] / fusion[key]["folder"] for key in ("first", "second")]
+        one, other = (open_source(part, dataset) for part in parts)
+        return FusedScores.of_sources(dataset, one, other, fusion["constant"])
+    place = folder / dataset.name
+    if (place / _BM25).is_file():
+        return _open_tokens(place, dataset)
+    if queries := open_queries(folder, dataset):
+        index = load_index(place)
+        _refuse_other(place, index.doc_ids, dataset.corpus["doc_id"])
+        return VectorScores.between(dataset, queries.vectors, index.vectors)
+    if not place.is_dir():
+        raise InputError(place, "no such folder", "what is scored of this dataset", _AGAIN)
+    return read_external(folder, dataset)
+
+
+def open_external(key: str, folder: Path, dataset: Dataset, form: str) -> ScoreRows:
+    """Return somebody's scores; InputError unless they are of the form that `key` says."""
+    source = read_external(folder, dataset)
+    found = "vectors" if isinstance(source, VectorScores) else "runs"
+    if found != form:
+        raise InputError(
+            f"{key}.form", form, f"{found}, as {folder / dataset.name} holds", f"Write '{found}'"
+        )
+    return source
+
+
+def open_queries(folder: Path, dataset: Dataset) -> EncodedQueries | None:
+    """Return the queries' vectors where our own encoder made some, None elsewhere."""
+    place = folder / dataset.name
+    if not (place / "documents.faiss").is_file():
+        return None
+    queries = load_queries(place)
+    _refuse_other(place, queries.query_ids, dataset.queries["query_id"])
+    return queries
+
+
+def save_tokens(folder: Path, dataset: Dataset, k1: float, b: float) -> dict[str, str]:
+    """Write what BM25 counts of a dataset; return {language: how its texts are cut}.
+
+    Raises:
+        InputError: a language without tokenisation.
+    """
+    sides = {"documents": (dataset.corpus, "doc_id"), "queries": (dataset.queries, "query_id")}
+    languages = sorted({lang for table, _ in sides.values() for lang in table["lang"]})
+    tokenizers = {lang: tokenizer_of(lang) for lang in languages}
+    for side, (table, name) in sides.items():
+        rows = table.select("text", "lang").iter_rows()
+        tokens = {"id": table[name], "tokens": [tokenize(text, lang) for text, lang in rows]}
+        path = folder / dataset.name / f"{side}.parquet"
+        write_table(pl.DataFrame(tokens, schema=_TOKENS), path)
+    write_json(folder / dataset.name / _BM25, {"k1": k1, "b": b, "tokenizers": tokenizers})
+    return tokenizers
+
+
+def _open_tokens(place: Path, dataset: Dataset) -> ScoreRows:
+    settings = json.loads((place / _BM25).read_text(encoding="utf-8"))
+    documents, queries = (
+        read_table(place / f"{side}.parquet", _TOKENS) for side in ("documents", "queries")
+    )
+    _refuse_other(place, documents["id"].to_list(), dataset.corpus["doc_id"])
+    _refuse_other(place, queries["id"].to_list(), dataset.queries["query_id"])
+    tokens = queries["tokens"].to_list(), documents["tokens"].to_list()
+    return Bm25Scores.of_tokens(dataset, *tokens, settings["k1"], settings["b"])
+
+
+def save_fusion(folder: Path, first: Path, second: Path, constant: int) -> None:
+    """Write which two folders (<name>/<seed>) are joined, with a digest of what they hold."""
+    index = folder.parents[1]
+    parts = {
+        key: {"folder": part.as_posix(), "sha256": sha256_of_folder(index / part)}
+        for key, part in (("first", first), ("second", second))
+    }
+    write_json(folder / _FUSION, parts | {"constant": constant})
+
+
+def _refuse_other(folder: Path, encoded: Sequence[str], there: pl.Series) -> None:
+    if list(encoded) != there.to_list():
+        raise InputError(
+            folder,
+            f"{len(encoded)} ids that are not the dataset's",
+            f"{len(there)} ids in the dataset's order",
+            _AGAIN,
+        )

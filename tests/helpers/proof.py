@@ -74,7 +74,10 @@ OUTPUTS = {
     "fuse": ["data/index/bm25-hybrid"],
     "evaluate": [f"results/{name}" for name in ("scores", "runs", "bias", "metrics", "languages")],
     "curves": ["results/curves"],
-    "compare": [f"results/{name}" for name in ("compare.*", "seeds.csv", "significance.csv")],
+    "compare": [
+        f"results/{name}"
+        for name in ("compare.*", "seeds.csv", "significance.csv", "contrasts.csv")
+    ],
     "report": ["results/report.html"],
 }
 LIBRARIES = {"pytorch": "2.13.0+cpu", "sentence_transformers": "6.2.0", "transformers": "5.23.0"}

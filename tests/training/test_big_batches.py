@@ -25,8 +25,9 @@ from polybatch.encoders.tokens import features_of
 from polybatch.errors import InputError
 from polybatch.files import write_json
 from polybatch.training import machine
-from polybatch.training.contrastive import Plan, _loss, train
+from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import make_deterministic
+from polybatch.training.plan_trainer import _loss
 from tests.helpers.small_encoders import settings_for, xlm_roberta
 from tests.training.test_training import PAIRS, SETTINGS, plan
 

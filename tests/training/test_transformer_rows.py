@@ -16,8 +16,9 @@ from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.row_table import RowTable, trained_rows
 from polybatch.encoders.tokens import features_of
-from polybatch.training.contrastive import _optimizer, train
+from polybatch.training.contrastive import train
 from polybatch.training.machine import make_deterministic
+from polybatch.training.plan_trainer import _optimizer
 from polybatch.training.resume import state_of
 from polybatch.training.row_adam import RowAdam
 from tests.helpers.small_encoders import settings_for, xlm_roberta

@@ -38,6 +38,7 @@ HERE = [
     *("dvc metrics diff mono hybrid", "dvc exp show --drop 'results/metrics/.*'"),
     *("polybatch compare mono hybrid", "polybatch compare hybrid dapt-hybrid"),
     *("polybatch compare A B", "polybatch compare A B --json"),
+    "polybatch plan-study --difference 1.0",
     *("polybatch runs hybrid --out runs --pair 'sw>en'", "polybatch runs STRATEGY"),
     "polybatch runs STRATEGY --out FOLDER [--pair 'sw>en'] [--depth N]",
     "ir_measures sw_en.qrels.gz sw_en.run.gz AP nDCG@10",

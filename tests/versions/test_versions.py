@@ -22,8 +22,8 @@ from tests.helpers import proof, proof_fixtures
 ROOT = Path(__file__).parents[2]
 
 EDITS = {  # in this order: each stage is run again on what the stages before it wrote
-    "report": ("reports.html.shape", "round(100 * value, 2)", "round(99 * value, 2)"),
-    "compare": ("reports.comparison", "round(100 * value, 1)", "round(99 * value, 1)"),
+    "report": ("reports.html.shape", "round(100 * value, 6)", "round(99 * value, 6)"),
+    "compare": ("markdown", "round(100 * value, 1)", "round(99 * value, 1)"),
     "evaluate": (
         "evaluation.measures",
         "found.number / found.rank",

@@ -39,7 +39,7 @@ EDITS = {  # in this order: each stage is run again on what the stages before it
     ),
     "index": ("encoders.encode", "token_limit(encoder, max_tokens)", "token_limit(encoder, 4)"),
     "merge": ("encoders.merging", "weight * one.float()", "one.float()"),
-    "train": ("training.contrastive", "1 / training.temperature", "2 / training.temperature"),
+    "train": ("training.plan_trainer", "1 / training.temperature", "2 / training.temperature"),
     "batches": ("randomness", '(digest, "big")', '(digest, "little")'),
     "start": ("files", "{sha256_of(path)}\\n", "{sha256_of(path)} \\n"),
     "dapt": ("adaptation.noise", "chance.uniform(low, high)", "chance.uniform(low / 2, high)"),
@@ -119,7 +119,7 @@ FIXTURE_EDITS = {  # a fixture, and an edit of what it alone runs
     "adaptation mlm": ("adaptation.noise", "draw < 0.8]", "draw < 0.5]"),
     "adaptation tsdae": ("adaptation.noise", "len(found) - round(share * len(found))", "1"),
     "adaptation mlm, resumed": ("training.resume", "strict=False", "strict=False, assign=True"),
-    "training GradCache": ("training.contrastive", "1 / training.temperature", "2.0"),
+    "training GradCache": ("training.plan_trainer", "1 / training.temperature", "2.0"),
     "vectors xlm-roberta": ("encoders.encode", "prompt=prompt", 'prompt=""'),
 }
 

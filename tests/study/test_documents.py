@@ -129,6 +129,8 @@ MEANT = {
     **{"polybatch compare A B": "polybatch compare mono hybrid"},
     **{"polybatch runs STRATEGY": "polybatch runs hybrid --out f1"},
     "polybatch stage NAME": "polybatch stage settings",
+    # the default study has one seed, so how far trainings are apart is assumed
+    "polybatch plan-study --difference 1.0": "polybatch plan-study --difference 1.0 --seed-ratio 1",
     "make repro PRESET=name": "python -m flows.preset local",
     "python -m flows.preset --show NAME": "python -m flows.preset --show medical",
     "polybatch compare hybrid dapt-hybrid": "polybatch compare hybrid mono",  # scored here

@@ -108,7 +108,8 @@ def test_messages_of_troubleshooting_are_the_programs() -> None:
 def test_the_picture_has_the_stages_of_the_graph() -> None:
     picture = (ROOT / "docs/img/pipeline.svg").read_text(encoding="utf-8")
     graph = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-    assert set(re.findall(r'class="name"[^>]*>(\w+)<', picture)) == set(graph["stages"])
+    drawn = set(re.findall(r'class="name"[^>]*>(\w+)<', picture))
+    assert drawn == {name.partition("-")[0] for name in graph["stages"]}  # evaluate-merges, ...
 
 
 def test_the_pictures_are_small() -> None:

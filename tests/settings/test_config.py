@@ -140,7 +140,7 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
         ("- hybrid - mono", "- hybrid-mono", "statistics.contrasts", "Write 'hybrid - mono'"),
         ("- hybrid - mono", "- cross - hybrid", "statistics.contrasts", "each contrast once"),
         ("- hybrid - mono", "- hybrid - cross", "statistics.contrasts", "no word twice"),
-        ("- hybrid - mono", "- bm25 - mono", "statistics.contrasts", "Remove the contrast"),
+        ("- hybrid - mono", "- tfidf - mono", "statistics.contrasts", "Remove the contrast"),
         ("difference: 0.5", "difference: -1", "statistics.smallest_difference", "between 0"),
         (
             "run_depth: 100",

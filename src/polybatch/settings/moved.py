@@ -30,6 +30,11 @@ ADDED = {
     "encoder.folder": Added(NO_FOLDER, "where the files of an encoder of your own are: as name"),
     "statistics.contrasts": Added("[]", "no claim: write `- hybrid - mono` below it for one"),
     "statistics.smallest_difference": Added("0.5", "points; less does not matter"),
+    "merges": Added("{}", "means of two strategies' weights"),
+    "centred": Added("{}", "vectors without their means"),
+    "lexical": Added("{}", "BM25"),
+    "fusions": Added("{}", "two rankings as one"),
+    "external": Added("{}", "results of other programs"),
     "batches.exposure": Added("pairs", "as version 0.1 drew languages; or equal, item"),
 }
 """By key; `*` stands for every row of a section."""

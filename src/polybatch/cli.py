@@ -120,13 +120,11 @@ def _runs(chosen: argparse.Namespace) -> str:
     count = 0
     for name in [study.dataset_name(chosen.dataset)] if chosen.dataset else names:
         dataset = study.dataset(name)
-        queries, index = study.vectors(strategy, name)
+        source = study.source(strategy, dataset)
         asked, held = (sorted(set(frame["lang"])) for frame in (dataset.queries, dataset.corpus))
         for pair in [only] if only else [LanguagePair(a, b) for a in asked for b in held]:
             depth = chosen.depth or dataset.corpus.height
-            found = write_pair(
-                dataset, (queries.vectors, index.vectors), pair, depth, chosen.out / name, strategy
-            )
+            found = write_pair(dataset, source, pair, depth, chosen.out / name, strategy)
             count += len(found)
     return f"{count} files in {chosen.out}"
 

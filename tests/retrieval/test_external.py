@@ -21,6 +21,7 @@ from polybatch.evaluation.scores import evaluate, evaluate_source
 from polybatch.languages import LanguagePair
 from polybatch.retrieval.external import read_external
 from polybatch.retrieval.external_runs import RunScores
+from polybatch.retrieval.score_rows import VectorScores
 from polybatch.retrieval.trec import write_pair, write_runs
 from polybatch.vectors import Float32
 from tests.retrieval.test_ranks import World, make_world
@@ -115,7 +116,7 @@ def test_whole_runs_give_back_every_score(world: World, tmp_path: Path) -> None:
     write_runs(dataset, scores.runs, folder, "t")
     langs = ("en", "sw", "th")
     for pair in (LanguagePair(a, b) for a in langs for b in langs if a != b):
-        write_pair(dataset, world[1:], pair, 25, folder, "t")
+        write_pair(dataset, VectorScores.between(*world), pair, 25, folder, "t")
     source = read_external(tmp_path, dataset)
     assert isinstance(source, RunScores)
     assert source.from_pool == ()

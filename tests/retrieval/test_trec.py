@@ -17,6 +17,8 @@ from polybatch.errors import InputError
 from polybatch.evaluation.scores import Scores, evaluate
 from polybatch.files import sha256_of
 from polybatch.languages import LanguagePair
+from polybatch.retrieval.fusion import FusedScores
+from polybatch.retrieval.score_rows import VectorScores
 from polybatch.retrieval.trec import pair_run, write_pair, write_runs
 from polybatch.vectors import Float32
 
@@ -131,7 +133,7 @@ def test_one_language_has_no_pool_files(tmp_path: Path) -> None:
 def test_the_run_of_a_pair_agrees_with_the_scores() -> None:
     world = _world()
     ap = evaluate(*world, ["RR@20"]).per_query.filter(query_lang="sw", doc_lang="en")
-    run = pair_run(*world, LanguagePair("sw", "en"), 20)
+    run = pair_run(world[0], VectorScores.between(*world), LanguagePair("sw", "en"), 20)
     assert set(run["doc_lang"]) == {"en"}
     assert run.height == 20 * 20
     for item, score in ap.select("item_id", "score").rows():
@@ -155,9 +157,9 @@ def test_ir_measures_prints_our_numbers_in_every_setting(tmp_path: Path) -> None
         files = (tmp_path / f"{setting}.{kind}.gz" for kind in ("qrels", "run"))
         found = _ir_measures(*files, "AP", "nDCG@10")
         assert found == pytest.approx(scores.summary["toy"][setting], abs=1e-12)
-    pairs = []
+    pairs, source = [], VectorScores.between(dataset, queries, documents)
     for pair in (LanguagePair("en", "sw"), LanguagePair("sw", "en")):
-        run, qrels = write_pair(dataset, (queries, documents), pair, 40, tmp_path, "t")
+        run, qrels = write_pair(dataset, source, pair, 40, tmp_path, "t")
         assert run.name == f"{pair.query}_{pair.document}.run.gz"
         pairs.append(_ir_measures(qrels, run, "AP", "nDCG@10"))
     for measure, value in scores.summary["toy"]["cross"].items():
@@ -168,9 +170,10 @@ def test_a_pair_without_a_judged_query_is_refused(tmp_path: Path) -> None:
     dataset, queries, documents = _world()
     qrels = dataset.qrels.filter(pl.col("doc_id").str.ends_with("-en"))
     part = Dataset("toy", dataset.queries, dataset.corpus, qrels)
+    source = VectorScores.between(part, queries, documents)
     with pytest.raises(InputError, match="toy en>sw: found 20 queries, 20 documents, none"):
-        write_pair(part, (queries, documents), LanguagePair("en", "sw"), 40, tmp_path, "t")
-    write_pair(part, (queries, documents), LanguagePair("sw", "en"), 40, tmp_path, "t")
+        write_pair(part, source, LanguagePair("en", "sw"), 40, tmp_path, "t")
+    write_pair(part, source, LanguagePair("sw", "en"), 40, tmp_path, "t")
 
 
 def test_ids_with_white_space_are_refused(tmp_path: Path) -> None:
@@ -181,3 +184,13 @@ def test_ids_with_white_space_are_refused(tmp_path: Path) -> None:
         write_runs(Dataset("toy", dataset.queries, spaced, dataset.qrels), runs, tmp_path, "t")
     with pytest.raises(InputError, match="run tag"):
         write_runs(dataset, runs, tmp_path, "my run")
+
+
+def test_the_run_of_a_pair_is_the_same_whatever_the_source_is() -> None:
+    """Fusing a source with itself changes no order."""
+    world, pair = _world(), LanguagePair("sw", "en")
+    source = VectorScores.between(*world)
+    fused = FusedScores.of_sources(world[0], source, source)
+    shown = ["query_id", "rank", "doc_id"]
+    one, other = (pair_run(world[0], each, pair, 20).select(shown) for each in (source, fused))
+    assert one.equals(other)

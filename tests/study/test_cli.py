@@ -19,8 +19,10 @@ from polybatch.dataset import (
     write_dataset,
     write_table,
 )
-from polybatch.evaluation.scores import evaluate
+from polybatch.evaluation.scores import evaluate, evaluate_source
+from polybatch.retrieval.arm_folders import open_source, save_fusion, save_tokens
 from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
+from polybatch.retrieval.trec import read_run
 from polybatch.statistics.contrasts import CONTRASTS
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +61,7 @@ def study(tmp_path: Path) -> Path:
     write_dataset(_dataset(), _folder(tmp_path / "data/valid/cldr-test"))
     for strategy, noise in (("mono", 1.0), ("hybrid", 0.6)):
         _write(tmp_path, strategy, noise, _dataset())
+    _write_others(tmp_path, _dataset())
     return tmp_path
 
 
@@ -82,6 +85,19 @@ def _write(folder: Path, strategy: str, noise: float, dataset: Dataset) -> None:
     scores = evaluate(dataset, queries, documents, ["AP", "R@1"]).per_query
     revisions = {dataset.name: revision_of(dataset)}
     write_table(scores, _folder(folder / "results/scores" / strategy) / "0.parquet", revisions)
+
+
+def _write_others(folder: Path, dataset: Dataset) -> None:
+    """Write rows that have no vectors, as the stages `lexical` and `fuse` do."""
+    index = folder / "data/index"
+    _folder(index / "bm25/0/cldr-test")
+    save_tokens(index / "bm25/0", dataset, 0.9, 0.4)
+    save_fusion(_folder(index / "bm25-hybrid/0"), Path("bm25/0"), Path("hybrid/0"), 60)
+    for name in ("bm25", "bm25-hybrid"):
+        source = open_source(index / name / "0", dataset)
+        scores = evaluate_source(dataset, source, ["AP", "R@1"]).per_query
+        path = _folder(folder / "results/scores" / name) / "0.parquet"
+        write_table(scores, path, {dataset.name: revision_of(dataset)})
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -264,3 +280,23 @@ def test_runs_of_a_pair_and_of_all(
     code, _, said = _run(capsys, "runs", "mono", "--pair", "sw", "--folder", study, "--out", out)
     assert "--pair" in said
     assert code == 1
+
+
+def test_rows_without_vectors_are_compared_and_written_like_any_other(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """BM25 finds the number that query and document share, in every language."""
+    code, out, told = _run(capsys, "compare", "hybrid", "bm25", "--json", "--folder", study)
+    assert code == 0, told
+    answers = [one["second_answers"][0] for one in json.loads(out)["changed"]]
+    assert answers
+    assert all(answer["relevant"] for answer in answers)
+    out = tmp_path / "runs"
+    for name in ("bm25", "bm25-hybrid"):
+        given = ("runs", name, "--pair", "sw>en", "--depth", 3, "--folder", study)
+        code, _, told = _run(capsys, *given, "--out", out / name)
+        assert code == 0, told
+        run = read_run(out / name / "cldr-test/sw_en.run.gz")
+        assert run.height == 30 * 3
+    first = read_run(out / "bm25/cldr-test/sw_en.run.gz").filter(rank=1)
+    assert all(q[1:-2] == d[1:-2] for q, d in first.select("query_id", "doc_id").rows())

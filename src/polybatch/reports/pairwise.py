@@ -19,7 +19,8 @@ from polybatch.reports.comparison import refuse_different_queries
 from polybatch.reports.comparison_sections import study_views
 from polybatch.reports.contrasts import headlines
 from polybatch.reports.results_folder import Study
-from polybatch.retrieval.ranks import rank_documents
+from polybatch.retrieval.ranks import rank
+from polybatch.retrieval.score_rows import PartScores
 from polybatch.statistics.arms import read_arms
 from polybatch.statistics.decisions import Rule, decide
 from polybatch.statistics.significance import assess, difference_in
@@ -240,7 +241,7 @@ def _answers(
     study: Study, strategy: str, dataset: Dataset, rows: pl.DataFrame, count: int
 ) -> list[tuple[Answer, ...]]:
     """Return the best documents of each row's query among those it is held against."""
-    queries, index = study.vectors(strategy, dataset.name)
+    source = study.source(strategy, dataset)
     numbered = dataset.queries.select("item_id", query_lang="lang").with_row_index("query")
     places = rows.join(numbered, on=["item_id", "query_lang"], maintain_order="left")["query"]
     langs = dataset.corpus["lang"]
@@ -252,7 +253,9 @@ def _answers(
         part = Dataset(
             dataset.name, dataset.queries[asked], dataset.corpus.filter(held), dataset.qrels.clear()
         )
-        top = rank_documents(part, queries.vectors[asked], index.vectors[held], count).top
+        columns = np.flatnonzero(held)
+        scores = PartScores.of_source(source, asked, columns, pool=doc_lang == POOL)
+        top = rank(part, scores, count).top
         shown = _described(top.filter(doc_lang=POOL), dataset)
         for n, query_id in zip(wanted, part.queries["query_id"], strict=True):
             found[n] = tuple(shown.get(query_id, ()))

@@ -15,11 +15,11 @@ from polybatch.dataset import Dataset, read_dataset, read_notes, read_table
 from polybatch.errors import InputError
 from polybatch.evaluation.scores import SCORES
 from polybatch.reports.comparison import refuse_different_queries, refuse_different_revisions
-from polybatch.retrieval.index import EncodedQueries, Index, load_index, load_queries
+from polybatch.retrieval.arm_folders import open_source
+from polybatch.retrieval.score_rows import ScoreRows
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.strategies import Strategy
-from polybatch.settings.study import Trial
 from polybatch.statistics.arms import ArmKind
 from polybatch.statistics.clusters import Clusters, Pool, clusters_of, pool_of
 from polybatch.statistics.contrasts import CONTRASTS
@@ -132,16 +132,10 @@ class Study:
         """Return an evaluation dataset with its texts."""
         return read_dataset(self.folder / "data" / "valid" / name)
 
-    def vectors(
-        self, strategy: str, dataset: str, seed: int | None = None
-    ) -> tuple[EncodedQueries, Index]:
-        """Return the vectors of a dataset's queries and documents under a strategy.
-
-        Of several seeds, the first one's unless `seed` names another.
-        """
-        trial = Trial(strategy, self.config.study.seeds[0] if seed is None else seed)
-        folder = self.folder / "data" / "index" / trial.path / dataset
-        return load_queries(folder), load_index(folder)
+    def source(self, strategy: str, dataset: Dataset) -> ScoreRows:
+        """Return the scores of a dataset in any row, of the first of its seeds."""
+        trial = self.config.trials_of(strategy)[0]
+        return open_source(self.folder / "data" / "index" / trial.path, dataset)
 
     def _scores(self, trial: str) -> Path:
         return self.folder / "results" / "scores" / f"{trial}.parquet"

@@ -103,6 +103,37 @@ class VectorScores:
                         yield ScoreRow(int(queries[order[place]]), row, row)
 
 
+@dataclass(frozen=True)
+class PartScores:
+    """Some queries of a source against some documents, numbered anew, as a list of their own.
+
+    `columns`: (M,), of the documents. `_queries`: the source's row numbers of the queries.
+    `_pool`: the scores are those of the pool, else of the list of the documents' language.
+    """
+
+    columns: Int64
+    _source: ScoreRows
+    _queries: Int64
+    _pool: bool
+
+    @classmethod
+    def of_source(
+        cls, source: ScoreRows, queries: Int64, documents: Int64, pool: bool = False
+    ) -> ScoreRows:
+        """Return the part of `source` with these queries and documents (row numbers)."""
+        if not isinstance(source, VectorScores):
+            return cls(source.columns[documents], source, queries, pool)
+        used, columns = np.unique(source.columns[documents], return_inverse=True)
+        return VectorScores(source.queries[queries], source.documents[used], columns)
+
+    def of(self, queries: Int64) -> Iterator[ScoreRow]:
+        """Yield the row of each of these queries, in one list whatever the languages are."""
+        number = {int(self._queries[query]): int(query) for query in queries}
+        for row in self._source.of(self._queries[queries]):
+            scores = row.pool if self._pool else row.by_language
+            yield ScoreRow(number[row.query], scores, scores)
+
+
 def block_rows(columns: int) -> int:
     """Return how many rows of scores are held at a time.
 

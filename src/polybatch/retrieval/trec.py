@@ -15,14 +15,15 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from polybatch.dataset import Dataset
 from polybatch.errors import InputError
 from polybatch.files import whole_file
 from polybatch.languages import POOL, LanguagePair
-from polybatch.retrieval.ranks import rank_documents
-from polybatch.vectors import Float32
+from polybatch.retrieval.ranks import rank
+from polybatch.retrieval.score_rows import PartScores, ScoreRows
 
 _LEVEL = 3  # of gzip: XQuAD-R's two runs in 2 s; level 9 saves a tenth and takes ten times as long
 
@@ -79,9 +80,7 @@ def read_run(path: Path) -> pl.DataFrame:
     return pl.read_csv(lines, separator=" ", has_header=False, schema=RUN, quote_char=None)
 
 
-def pair_run(
-    dataset: Dataset, query_vectors: Float32, doc_vectors: Float32, pair: LanguagePair, depth: int
-) -> pl.DataFrame:
+def pair_run(dataset: Dataset, source: ScoreRows, pair: LanguagePair, depth: int) -> pl.DataFrame:
     """Return the runs (ranks.TOP) of the queries in one language against documents in another."""
     asked = (dataset.queries["lang"] == pair.query).to_numpy()
     held = (dataset.corpus["lang"] == pair.document).to_numpy()
@@ -91,13 +90,14 @@ def pair_run(
         dataset.corpus.filter(held),
         dataset.qrels,
     )
-    top = rank_documents(part, query_vectors[asked], doc_vectors[held], depth).top
+    scores = PartScores.of_source(source, np.flatnonzero(asked), np.flatnonzero(held))
+    top = rank(part, scores, depth).top
     return top.filter(doc_lang=POOL).with_columns(doc_lang=pl.lit(pair.document))
 
 
 def write_pair(
     dataset: Dataset,
-    vectors: tuple[Float32, Float32],
+    source: ScoreRows,
     pair: LanguagePair,
     depth: int,
     folder: Path,
@@ -105,8 +105,8 @@ def write_pair(
 ) -> list[Path]:
     """Write `<query>_<document>.{run,qrels}.gz` of one pair of languages, mono or cross.
 
-    `vectors`: of the dataset's queries and documents, row by row. Refuses a pair without a judged
-    query, and ids with white space.
+    `source`: of the dataset's scores. Refuses a pair without a judged query, and ids with white
+    space.
     """
     _refuse_spaces(dataset, tag)
     held = dataset.corpus.filter(lang=pair.document).select("doc_id")
@@ -119,7 +119,7 @@ def write_pair(
             "at least one query with a relevant document",
             "Choose another pair",
         )
-    runs = pair_run(dataset, *vectors, pair, depth).join(judged, on="query_id", how="semi")
+    runs = pair_run(dataset, source, pair, depth).join(judged, on="query_id", how="semi")
     name = f"{pair.query}_{pair.document}"
     files = [folder / f"{name}.run.gz", folder / f"{name}.qrels.gz"]
     _write_gzip(run_lines(runs, tag), files[0])

@@ -152,9 +152,12 @@ def test_texts_are_cut_by_their_scripts(lang: str, text: str, tokens: list[str])
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.text(st.characters(max_codepoint=0x0DFF), max_size=40))
+@given(st.text(st.characters(max_codepoint=0x0DFF, exclude_characters="\u02ea\u02eb"), max_size=40))
 def test_a_text_of_words_keeps_all_its_word_characters(text: str) -> None:
-    """Another way to the same: take away all that is no word character. Thai begins at 0E00."""
+    """Another way to the same: take away all that is no word character. Thai begins at 0E00.
+
+    Two tone marks below are Bopomofo and no word characters: they are cut as that script is.
+    """
     lower = unicodedata.normalize("NFKC", text).lower()
     assert "".join(tokenize(text, "en")) == regex.sub(r"\W+", "", lower)
 

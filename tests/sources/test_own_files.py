@@ -46,6 +46,8 @@ def workspace(tmp_path: Path) -> Workspace:
     made.params["strategies"] = {"zero-shot": {"start": "base", "batches": "none"}}
     made.params["study"] |= {"focus": "zero-shot", "baseline": "zero-shot"}
     made.params["validation"] |= {"min_rows": 4, "min_identified": 0.0, "max_untranslated": 1.0}
+    made.params["statistics"] |= {"contrasts": []}
+    made.params |= {section: {} for section in ("merges", "centred", "lexical", "fusions")}
     del made.params["dapt"]
     for name in ("faq", "docs"):
         (made.folder / "inputs" / name).mkdir()

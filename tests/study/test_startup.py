@@ -24,7 +24,10 @@ ALLOWED = {
     "base": {"torch"},
     "train": {"torch"},
     "index": {"torch", "faiss"},
-    "evaluate": {"faiss"},
+    "merge": {"torch"},
+    "centre": {"torch", "faiss"},
+    **{name: {"faiss", "scipy"} for name in ("evaluate", "lexical", "fuse", "external")},  # bm25s
+    **{name: {"faiss", "scipy"} for name in ("compare", "report")},  # intervals
     "validate": {"great_expectations", "scipy", "pandas", "pyarrow"},  # the last three are its own
 }
 """Stage -> what it may import of those; every other stage none."""

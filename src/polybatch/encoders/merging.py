@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from polybatch.encoders.allowed import full_name
@@ -19,6 +19,9 @@ from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.inspection import inspect_folder
 from polybatch.errors import InputError
 from polybatch.files import sha256_of
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 _OTHER_START = "Merge strategies of one study, which start from the same encoder"
 _WEIGHTS = (".safetensors", ".md")

@@ -109,6 +109,7 @@ def _runs_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _runs(chosen: argparse.Namespace) -> str:
     from polybatch.reports.results_folder import Study
+    from polybatch.retrieval.arm_folders import open_source
     from polybatch.retrieval.trec import write_pair
 
     study = Study(chosen.folder)
@@ -120,7 +121,7 @@ def _runs(chosen: argparse.Namespace) -> str:
     count = 0
     for name in [study.dataset_name(chosen.dataset)] if chosen.dataset else names:
         dataset = study.dataset(name)
-        source = study.source(strategy, dataset)
+        source = open_source(study.index(strategy), dataset)
         asked, held = (sorted(set(frame["lang"])) for frame in (dataset.queries, dataset.corpus))
         for pair in [only] if only else [LanguagePair(a, b) for a in asked for b in held]:
             depth = chosen.depth or dataset.corpus.height

@@ -19,6 +19,7 @@ from polybatch.reports.comparison import refuse_different_queries
 from polybatch.reports.comparison_sections import study_views
 from polybatch.reports.contrasts import headlines
 from polybatch.reports.results_folder import Study
+from polybatch.retrieval.arm_folders import open_source
 from polybatch.retrieval.ranks import rank
 from polybatch.retrieval.score_rows import PartScores
 from polybatch.statistics.arms import read_arms
@@ -241,7 +242,7 @@ def _answers(
     study: Study, strategy: str, dataset: Dataset, rows: pl.DataFrame, count: int
 ) -> list[tuple[Answer, ...]]:
     """Return the best documents of each row's query among those it is held against."""
-    source = study.source(strategy, dataset)
+    source = open_source(study.index(strategy), dataset)
     numbered = dataset.queries.select("item_id", query_lang="lang").with_row_index("query")
     places = rows.join(numbered, on=["item_id", "query_lang"], maintain_order="left")["query"]
     langs = dataset.corpus["lang"]

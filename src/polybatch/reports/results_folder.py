@@ -15,8 +15,6 @@ from polybatch.dataset import Dataset, read_dataset, read_notes, read_table
 from polybatch.errors import InputError
 from polybatch.evaluation.scores import SCORES
 from polybatch.reports.comparison import refuse_different_queries, refuse_different_revisions
-from polybatch.retrieval.arm_folders import open_source
-from polybatch.retrieval.score_rows import ScoreRows
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.strategies import Strategy
@@ -132,10 +130,9 @@ class Study:
         """Return an evaluation dataset with its texts."""
         return read_dataset(self.folder / "data" / "valid" / name)
 
-    def source(self, strategy: str, dataset: Dataset) -> ScoreRows:
-        """Return the scores of a dataset in any row, of the first of its seeds."""
-        trial = self.config.trials_of(strategy)[0]
-        return open_source(self.folder / "data" / "index" / trial.path, dataset)
+    def index(self, strategy: str) -> Path:
+        """Return the folder that a row is scored from, of the first of its seeds."""
+        return self.folder / "data" / "index" / self.config.trials_of(strategy)[0].path
 
     def _scores(self, trial: str) -> Path:
         return self.folder / "results" / "scores" / f"{trial}.parquet"

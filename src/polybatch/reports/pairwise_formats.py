@@ -71,8 +71,8 @@ def as_markdown(found: SideBySide) -> str:
         f"# {second} against {first}",
         *(escape(line) for line in found.headlines),
         f"{escape(found.measure)} in percent, differences in points with "
-        f"{100 * found.rule.confidence:g}% intervals over questions and trainings. "
-        + (_DECLARED if found.declared else _NOT_DECLARED),
+        f"{100 * found.rule.confidence:g}% intervals over questions, and over trainings "
+        "where there are several. " + (_DECLARED if found.declared else _NOT_DECLARED),
     ]
     for title, table in tables(found).items():
         parts += [f"## {escape(title)}", markdown(_escaped(table, escape))]

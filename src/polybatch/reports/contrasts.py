@@ -111,9 +111,10 @@ def contrast_section(contrasts: pl.DataFrame, rule: Rule) -> str:
             f"{escape(rows['measure'][0])} in points, as `statistics.contrasts` "
             f"declares, with {100 * rule.confidence:g}% intervals over questions, and over "
             "trainings where there are several (docs/measures.md). p is corrected over all rows of "
-            "this table, by max-|t| (which decides) and by Holm. *detectable*: the smallest difference that "
-            "these questions and trainings find with 80% power, after correction; *margin*: half "
-            f"of the interval. Less than {100 * rule.smallest:g} points does not matter here "
+            "this table, by max-|t| (which decides) and by Holm. *detectable*: the smallest "
+            "difference that these questions and trainings find with 80% power, after "
+            "correction; *margin*: half of the interval. Less than "
+            f"{100 * rule.smallest:g} points does not matter here "
             "(`statistics.smallest_difference`).",
             markdown(pl.DataFrame(cells, names, orient="row")),
             *_remarks(rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -289,7 +290,8 @@ def test_an_unknown_preset_is_refused_with_those_there(folder: Path, name: str) 
 
 def test_a_study_is_shown_without_being_written(folder: Path) -> None:
     command = [sys.executable, "-m", "flows.preset", "--show", "first"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=here).stdout
     assert Path("params.yaml").read_text(encoding="utf-8") == DEFAULT
     use("first")
     assert Path("params.yaml").read_text(encoding="utf-8") == shown

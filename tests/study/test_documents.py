@@ -37,7 +37,7 @@ HERE = [
     *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("metrics", "plots", "params")),
     *("dvc metrics diff mono hybrid", "dvc exp show --drop 'results/metrics/.*'"),
     *("polybatch compare mono hybrid", "polybatch compare hybrid dapt-hybrid"),
-    *("polybatch compare A B", "polybatch compare A B --json"),
+    *("polybatch compare A B", "polybatch compare A B --json", "polybatch compare bm25 hybrid"),
     "polybatch plan-study --difference 1.0",
     *("polybatch runs hybrid --out runs --pair 'sw>en'", "polybatch runs STRATEGY"),
     "polybatch runs STRATEGY --out FOLDER [--pair 'sw>en'] [--depth N]",
@@ -134,6 +134,7 @@ MEANT = {
     "make repro PRESET=name": "python -m flows.preset local",
     "python -m flows.preset --show NAME": "python -m flows.preset --show medical",
     "polybatch compare hybrid dapt-hybrid": "polybatch compare hybrid mono",  # scored here
+    "polybatch compare bm25 hybrid": "polybatch compare mono hybrid",  # scored here
     "dvc repro train@hybrid-0": "dvc stage list --name-only | grep -x train@hybrid-0",
     "dvc remote modify --local": "dvc remote modify --local store url /mnt/share/other",
     "git clone": "git clone -q . ../clone",

@@ -84,6 +84,10 @@ def _stage(given: list[str]) -> int:
 
 COMMANDS: dict[str, Command] = {
     "compare": Command("Two strategies side by side", "compare mono hybrid --dataset cldr-test"),
+    "export": Command(
+        "A strategy as a folder that sentence-transformers loads, with its card",
+        "export hybrid exported --dtype fp16",
+    ),
     "plan-study": Command(
         "Trainings and questions that find a difference", "plan-study --difference 1.0"
     ),

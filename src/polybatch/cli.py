@@ -94,6 +94,11 @@ COMMANDS: dict[str, Command] = {
     "runs": Command(
         "TREC runs and qrels, a file a pair of languages", "runs hybrid --out runs --pair 'sw>en'"
     ),
+    "search": Command(
+        "Documents for a question in any language",
+        "search 'What is the capital of France?' --strategy hybrid --lang sw",
+    ),
+    "serve": Command("The search as a service, with a page", "serve --port 8000"),
     "upgrade": Command("Rewrite params.yaml of an earlier version, comments kept", "upgrade"),
 }
 """Name -> its row; `plan-study` is the module `polybatch.commands.plan_study`."""

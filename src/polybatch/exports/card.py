@@ -102,9 +102,10 @@ def _about(study: Study, trial: Trial, dtype: str) -> str:
         if seeds > 1
         else ""
     )
+    how = "trained" if study.kinds[trial.strategy].trained else "as it comes, not trained,"
     return (
-        f"A multilingual retriever: texts in, unit vectors out, compared by their inner product. "
-        f"`{encoder}` {'trained' if study.kinds[trial.strategy].trained else 'as it comes, not trained,'} by the strategy `{trial.strategy}` of the study "
+        "A multilingual retriever: texts in, unit vectors out, compared by their inner product. "
+        f"`{encoder}` {how} by the strategy `{trial.strategy}` of the study "
         f"`{study.config.study.name}` (seed {trial.seed}, {dtype}), with polybatch {__version__}."
         + chosen
     )

@@ -57,18 +57,19 @@ class Study:
 
     def _kind(self, name: str) -> ArmKind:
         """Return what chance and which plan are in a row, by the strategies it is made of."""
-        made_of = self._strategies(name)
+        made_of = self.made_of(name).values()
         plans = {f"{one.batches} {one.cross_ratio}" for one in made_of if one.batches != "none"}
         trained = any(one.batches != "none" or one.start != "base" for one in made_of)
         trials = [str(trial.path) for trial in self.config.trials_of(name)]
         plan = plans.pop() if len(plans) == 1 else None
         return ArmKind(tuple(trials if trained else trials[:1]), trained, plan)
 
-    def _strategies(self, name: str) -> list[Strategy]:
+    def made_of(self, name: str) -> dict[str, Strategy]:
+        """Return the strategies that a row is made of, itself if it is one."""
         arm = self.config.arms[name]
         if isinstance(arm.settings, Strategy):
-            return [arm.settings]
-        return [one for part in arm.parts for one in self._strategies(part)]
+            return {name: arm.settings}
+        return {key: one for part in arm.parts for key, one in self.made_of(part).items()}
 
     @property
     def trained_languages(self) -> set[str]:

@@ -23,6 +23,8 @@ from polybatch.retrieval.lexical import Bm25Scores
 from polybatch.retrieval.score_rows import ScoreRows, VectorScores
 from polybatch.retrieval.tokenization import tokenize, tokenizer_of
 
+TOKENS = "tokens.json"
+"""Beside an encoder's index: how it reads each language (TokenCounts.by_language)."""
 _FUSION, _BM25 = "fusion.json", "bm25.json"
 _TOKENS = pl.Schema([("id", pl.String()), ("tokens", pl.List(pl.String()))])
 _AGAIN = "Run `dvc repro` again: the stage that writes it has to follow the data"
@@ -60,6 +62,18 @@ def open_external(key: str, folder: Path, dataset: Dataset, form: str) -> ScoreR
             f"{key}.form", form, f"{found}, as {folder / dataset.name} holds", f"Write '{found}'"
         )
     return source
+
+
+def index_bytes(source: ScoreRows) -> int | None:
+    """Return the size of what a source searches, all lists together; None for finished runs."""
+    if isinstance(source, VectorScores):
+        return len(source.columns) * source.documents.shape[1] * source.documents.itemsize
+    if isinstance(source, Bm25Scores):
+        return source.index_bytes
+    if isinstance(source, FusedScores):
+        sizes = [index_bytes(part) for part in source.sources]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+    return None
 
 
 def open_queries(folder: Path, dataset: Dataset) -> EncodedQueries | None:

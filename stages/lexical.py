@@ -33,8 +33,11 @@ def _write_latency(trial: Trial, datasets: list[Dataset]) -> None:
     dataset = max(datasets, key=lambda one: one.corpus.height)
     source = open_source(INDEX / trial.path, dataset)
     assert isinstance(source, Bm25Scores)
-    questions = dataset.queries.select("text", "lang").rows()
-    write_latency(trial, lambda asked: source.best(*asked, FOUND), questions)
+    write_latency(
+        trial,
+        lambda asked: source.best(asked[0], asked[1], FOUND),
+        dataset.queries.select("text", "lang").rows(),
+    )
 
 
 if __name__ == "__main__":

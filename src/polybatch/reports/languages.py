@@ -68,7 +68,7 @@ def readings(bias: Mapping[str, Mapping[str, Any]]) -> list[Reading]:
         False
     """
     best: dict[tuple[str, str], tuple[int, int]] = {}
-    tokens: dict[tuple[str, str], Mapping[str, float | None]] = {}
+    tokens: dict[tuple[str, str], Mapping[str, Any]] = {}
     for datasets in bias.values():
         for dataset, found in datasets.items():
             for lang, (texts, vectors) in found.get("distinct_queries", {}).items():

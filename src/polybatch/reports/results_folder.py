@@ -102,7 +102,10 @@ class Study:
     def contrasts(self) -> pl.DataFrame:
         """What compare wrote of the declared contrasts (CONTRASTS), empty before it ran."""
         path = self.folder / "results" / "contrasts.csv"
-        return pl.read_csv(path, schema=CONTRASTS) if path.is_file() else CONTRASTS.to_frame()
+        if not path.is_file():
+            return CONTRASTS.to_frame()
+        found = pl.read_csv(path, schema_overrides=CONTRASTS)  # an earlier one may lack columns
+        return found.match_to_schema(CONTRASTS, missing_columns="insert")
 
     def trial_scores(self, trial: str) -> pl.DataFrame:
         """Return the scores (evaluation.SCORES) of a trial, such as `hybrid/0`."""

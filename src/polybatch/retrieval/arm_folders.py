@@ -67,7 +67,7 @@ def open_external(key: str, folder: Path, dataset: Dataset, form: str) -> ScoreR
 def index_bytes(source: ScoreRows) -> int | None:
     """Return the size of what a source searches, all lists together; None for finished runs."""
     if isinstance(source, VectorScores):
-        return len(source.columns) * source.documents.shape[1] * source.documents.itemsize
+        return len(source.columns) * int(source.documents[:1].nbytes)
     if isinstance(source, Bm25Scores):
         return source.index_bytes
     if isinstance(source, FusedScores):

@@ -74,7 +74,7 @@ def spaced(langs: Iterable[str]) -> set[str]:
         >>> sorted(spaced(["sw", "zh", "th", "ko"]))
         ['sw']
     """
-    return {lang for lang in langs if _TOKENIZERS.get(script_of(lang)) == WORDS}
+    return {lang for lang in langs if _TOKENIZERS.get(script_of(lang) or "") == WORDS}
 
 
 def tokenize(text: str, lang: str) -> list[str]:

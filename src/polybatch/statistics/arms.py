@@ -7,7 +7,7 @@ clusters add to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -80,7 +80,8 @@ class Scored:
 
 
 def _columns(arm: Arm, kept: list[int]) -> Arm:
-    return Arm(arm.values[:, kept], arm.influence[:, :, kept], arm.trained, arm.groups[kept])
+    values, influence = arm.values[:, kept], arm.influence[:, :, kept]
+    return replace(arm, values=values, influence=influence, clusters=arm.groups[kept])
 
 
 class _Design:
@@ -97,6 +98,8 @@ class _Design:
                 "the items of the dataset",
                 "Run `dvc repro`: scores and dataset are of different runs",
             )
+        there = placed["cluster"].unique().sort().to_numpy()
+        self.crossed = None if clusters.crossed is None else clusters.crossed[:, there]
         self.layout: Layout = lay_out(placed.with_columns(item_id="cluster"))
         self.views = {name: tuple(views(self.layout.lists, name)) for name in measures}
         self.members = {
@@ -141,6 +144,7 @@ def read_arms(
                         design.layout.counts,
                         design.members[measure],
                         kind.trained,
+                        design.crossed,
                     )
                     parts.setdefault((dataset, measure, arm), []).append(one)
     return [
@@ -162,7 +166,7 @@ def _joined(seeds: list[Arm]) -> Arm:
     values, influence = (
         np.concatenate([getattr(one, name) for one in seeds]) for name in ("values", "influence")
     )
-    return Arm(values, influence, seeds[0].trained, seeds[0].clusters)
+    return replace(seeds[0], values=values, influence=influence)
 
 
 def _keys(frame: pl.DataFrame, dataset: str, measure: str) -> pl.DataFrame:

@@ -30,10 +30,9 @@ from ruamel.yaml.error import YAMLError
 from flows.graph import LOCK
 from flows.repository import check, git
 from flows.scores import metrics_of
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
-from polybatch.utf8 import use_utf8
 
 TAG, WHO = "strategy/", "polybatch"
 PARAMS, METRICS = "params.yaml", "results/metrics.json"

@@ -11,6 +11,7 @@ from polybatch.reports.html.page import page
 from polybatch.reports.html.study_page import study_page
 from polybatch.reports.results_folder import Study
 from polybatch.settings.config import Config
+from polybatch.sources.manifest import Manifest
 
 from .common import RAW, RESULTS, TIMING, run
 
@@ -21,10 +22,7 @@ def report(config: Config, _: str) -> str:
     Times and this machine's facts go into results/timing, which neither git nor DVC watches: the
     page has the same bytes wherever it is made.
     """
-    manifests = {
-        name: json.loads((RAW / name / "manifest.json").read_text(encoding="utf-8"))
-        for name in config.sources
-    }
+    manifests = {name: Manifest.read(RAW / name) for name in config.sources}
     made = study_page(Study(Path()), manifests)
     text = page(made)
     write_text(RESULTS / "report.html", text)

@@ -11,6 +11,7 @@ from polybatch.evaluation.language_bias import PANEL
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
 from polybatch.reports.html.page import Cell, Table
+from polybatch.sources.manifest import Manifest
 
 _ROW = ["strategy", "dataset", "setting", "measure"]
 
@@ -154,7 +155,7 @@ def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def data_table(
-    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Mapping[str, Any]]
+    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Manifest]
 ) -> Table:
     """Return one row a dataset: sizes, what was rejected, and where it is from.
 
@@ -162,7 +163,7 @@ def data_table(
     """
     rows: list[Sequence[Cell]] = []
     for name, told in validation.items():
-        manifest = manifests.get(told["source"], {})
+        manifest = manifests[told["source"]]
         rows.append(
             [
                 name,
@@ -174,8 +175,8 @@ def data_table(
                 told.get("leaks", 0),
                 "yes" if told.get("holds") else "no",
                 told["source"],
-                manifest.get("revision") or "–",
-                manifest.get("licence") or "–",
+                manifest.revision or "–",
+                manifest.licence or "–",
             ]
         )
     columns = ["dataset", "use", "queries", "documents", "languages", "rejected", "leaks removed"]

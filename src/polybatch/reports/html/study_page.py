@@ -16,6 +16,7 @@ from polybatch.reports.html.explorer import TOP, Asked, explorer, questions
 from polybatch.reports.html.page import Report
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.trec import read_run
+from polybatch.sources.manifest import Manifest
 from polybatch.statistics.seeds import mean_numbers, mean_scores
 from polybatch.statistics.significance import SIGNIFICANCE
 
@@ -23,7 +24,7 @@ _MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 
 _HEAT = "AP"  # the measure of results/languages
 
 
-def study_page(study: Study, manifests: Mapping[str, Any]) -> Report:
+def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
     """Return what the page shows. `manifests`: of each source."""
     config, results = study.config, study.folder / "results"
     names, measure = list(study.kinds), config.evaluation.headline
@@ -50,9 +51,7 @@ def study_page(study: Study, manifests: Mapping[str, Any]) -> Report:
             "data": [shape.data_table(validation, manifests)],
         },
         facts={
-            "data": [
-                (name, each["citation"]) for name, each in manifests.items() if each.get("citation")
-            ],
+            "data": [(name, each.citation) for name, each in manifests.items() if each.citation],
             "made": [(name, str(value)) for name, value in compared["made"].items()],
         },
         explorer=data,

@@ -139,12 +139,11 @@ def _latency(config: Config, name: str, latency: Timing) -> float | None:
     return None if None in found else sum(one or 0 for one in found)
 
 
-def cost_page(costs: pl.DataFrame, machine: Mapping[str, str]) -> str:
-    """Return results/timing/costs.md. `costs`: COSTS; `machine`: where they were measured."""
+def cost_page(costs: pl.DataFrame) -> str:
+    """Return results/timing/costs.md. `costs`: COSTS."""
     cells = {
         unit: [MISSING if value is None else f"{value:,.{decimals}f}" for value in costs[column]]
         for (unit, decimals), column in zip(_UNITS.items(), costs.columns[1:], strict=True)
     }
     table = pl.DataFrame({"strategy": [escape(name) for name in costs["strategy"]]} | cells)
-    facts = "\n".join(f"- **{escape(key)}**: {escape(value)}" for key, value in machine.items())
-    return "\n\n".join(["# What each row costs here", HOW, markdown(table), facts]) + "\n"
+    return "\n\n".join(["# What each row costs on this machine", HOW, markdown(table)]) + "\n"

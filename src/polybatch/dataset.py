@@ -28,8 +28,13 @@ CORPUS = pl.Schema(
         "text": pl.String,
         "title": pl.String,
         "group_id": pl.String,
+        "document_id": pl.String,
+        "template_id": pl.String,
     }
 )
+"""What a text comes from, null where its source does not say: `group_id` (a passage, an article),
+`document_id` (an article, a book), `template_id` (the sentence that facts were put into).
+"""
 QRELS = pl.Schema({"item_id": pl.String, "doc_id": pl.String, "relevance": pl.Int64})
 ANSWERS = pl.Schema({"item_id": pl.String, "doc_id": pl.String, "text": pl.String})
 REJECTED = pl.Schema(

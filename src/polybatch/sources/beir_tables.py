@@ -52,7 +52,9 @@ class BeirTables:
             title = _title(fields)
             if self._sound(file, row, lang, fields):
                 text = text if text.strip() else title
-                self._corpus.add(f"{lang}:{name}", lang, text, title or None, None, file, row)
+                self._corpus.add(
+                    f"{lang}:{name}", lang, text, title or None, *[None] * 3, file, row
+                )
 
     def parsed(self) -> Parsed:
         """Return what holds together; InputError if a language has no query or no document."""

@@ -21,6 +21,7 @@ import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
+from polybatch.reports.environment import environment
 from polybatch.versions.record import write_versions
 from tests.helpers.browser import visit
 from tests.helpers.warm import program_folder
@@ -575,6 +576,23 @@ def test_the_report_of_a_study_opens_in_a_browser_without_a_network(studied: Wor
         assert "dapt-mono" in found.page.inner_text("#score-table")
         assert found.page.locator("svg").count() >= 4
         assert found.page.locator("#q-list > li").count() == 20
+
+
+def test_the_report_of_another_machine_has_the_same_bytes(again: Workspace) -> None:
+    page, timing = again.folder / "results/report.html", again.folder / "results/timing"
+    before, took = page.read_bytes(), timing / "train-hybrid-0.json"
+    for fact in ("system", "processor", "memory"):
+        assert environment()[fact].encode() not in before
+    took.write_text(json.dumps({"seconds": 98765.4}))
+    done = again.run("polybatch", "stage", "report")
+    assert done.returncode == 0, done.stderr
+    assert page.read_bytes() == before
+    assert "| train-hybrid-0 | 98765.4 |" in (timing / "machine.md").read_text(encoding="utf-8")
+    shutil.rmtree(timing)
+    done = again.run("polybatch", "stage", "report")
+    assert done.returncode == 0, done.stderr
+    assert page.read_bytes() == before
+    assert again.run("dvc", "status", "--json", "report").stdout.strip() == "{}"
 
 
 def test_the_plots_of_dvc_open_without_a_network(studied: Workspace) -> None:

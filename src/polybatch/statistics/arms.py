@@ -135,10 +135,11 @@ def read_arms(
     parts: dict[tuple[str, str, str], list[Arm]] = {}
     for arm, kind in kinds.items():
         for trial in kind.trials:
-            frame = read(trial)
+            tables = _tables(read(trial))
             for dataset, design in designs.items():
                 for measure in measures:
-                    scores = _aligned(frame, trial, dataset, measure, design.keys)
+                    where = f"{trial}, {dataset}, {measure}"
+                    scores = _aligned(tables.get((dataset, measure)), where, design.keys)
                     one = arm_of(
                         [design.layout.sums(scores)],
                         design.layout.counts,
@@ -174,23 +175,20 @@ def _keys(frame: pl.DataFrame, dataset: str, measure: str) -> pl.DataFrame:
     return rows.select(_KEY).sort(_KEY)
 
 
-def _aligned(
-    frame: pl.DataFrame, trial: str, dataset: str, measure: str, keys: pl.DataFrame
-) -> Float64:
+def _tables(frame: pl.DataFrame) -> dict[tuple[object, ...], pl.DataFrame]:
+    """Return a trial's scores by dataset and measure, in one pass over them."""
+    return frame.partition_by("dataset", "measure", as_dict=True, include_key=False)
+
+
+def _aligned(rows: pl.DataFrame | None, where: str, keys: pl.DataFrame) -> Float64:
     """Return a trial's scores (J,) in the order of `keys`; refuses gaps and what is no number."""
-    rows = frame.filter(pl.col("dataset") == dataset, pl.col("measure") == measure)
+    if rows is None:
+        rows = keys.clear().with_columns(score=pl.lit(None, pl.Float64))
     if not rows.select(_KEY).equals(keys):
         rows = rows.sort(_KEY)
-    where = f"{trial}, {dataset}, {measure}"
-    if not rows.select(_KEY).equals(keys):
-        missing = keys.join(rows, on=_KEY, how="anti").height
-        raise InputError(
-            where,
-            f"{rows.height} scores, {missing} of the first strategy's queries missing",
-            f"the first strategy's {keys.height} judged queries, each once",
-            "Evaluate both on the same data: `dvc repro` the older one",
-        )
-    bad = rows.filter(~pl.col("score").is_finite().fill_null(False))
+        _refuse_other(rows, where, keys)
+    scores = rows["score"].to_numpy()
+    bad = rows.filter(~np.isfinite(scores))
     if bad.height:
         shown = "; ".join(" ".join(row) for row in bad.select(_KEY).head(3).rows())
         raise InputError(
@@ -199,4 +197,16 @@ def _aligned(
             "finite scores",
             "Run this strategy's evaluate stage again",
         )
-    return rows["score"].to_numpy()
+    return scores
+
+
+def _refuse_other(rows: pl.DataFrame, where: str, keys: pl.DataFrame) -> None:
+    if rows.select(_KEY).equals(keys):
+        return
+    missing = keys.join(rows, on=_KEY, how="anti").height
+    raise InputError(
+        where,
+        f"{rows.height} scores, {missing} of the first strategy's queries missing",
+        f"the first strategy's {keys.height} judged queries, each once",
+        "Evaluate both on the same data: `dvc repro` the older one",
+    )

@@ -132,14 +132,14 @@ def read_arms(
         name: _Design(_keys(first, name, measures[0]), clusters[name], measures, views)
         for name in first["dataset"].unique(maintain_order=True)
     }
+    reader = _Reader(first)
     parts: dict[tuple[str, str, str], list[Arm]] = {}
     for arm, kind in kinds.items():
         for trial in kind.trials:
-            tables = _tables(read(trial))
+            one_of = reader.open(read(trial), trial)
             for dataset, design in designs.items():
                 for measure in measures:
-                    where = f"{trial}, {dataset}, {measure}"
-                    scores = _aligned(tables.get((dataset, measure)), where, design.keys)
+                    scores = one_of(dataset, measure, design.keys)
                     one = arm_of(
                         [design.layout.sums(scores)],
                         design.layout.counts,
@@ -163,6 +163,25 @@ def read_arms(
     ]
 
 
+class _Reader:
+    """Scores of trials in the order of keys, quicker where a table has the rows of the `first`."""
+
+    def __init__(self, first: pl.DataFrame) -> None:
+        self.keys = first.drop("score")
+        numbered = first.select("dataset", "measure", *_KEY).with_row_index("row")
+        self.rows = {
+            key: part.sort(_KEY)["row"].to_numpy()
+            for key, part in numbered.partition_by("dataset", "measure", as_dict=True).items()
+        }
+
+    def open(self, frame: pl.DataFrame, trial: str) -> Callable[[str, str, pl.DataFrame], Float64]:
+        """Return what gives scores (J,) of a dataset and measure, in the order of its keys."""
+        scores = frame["score"].to_numpy() if frame.drop("score").equals(self.keys) else None
+        if scores is not None and np.isfinite(scores).all():
+            return lambda dataset, measure, _: scores[self.rows[dataset, measure]]
+        return lambda dataset, measure, keys: _aligned(frame, trial, dataset, measure, keys)
+
+
 def _joined(seeds: list[Arm]) -> Arm:
     values, influence = (
         np.concatenate([getattr(one, name) for one in seeds]) for name in ("values", "influence")
@@ -175,20 +194,23 @@ def _keys(frame: pl.DataFrame, dataset: str, measure: str) -> pl.DataFrame:
     return rows.select(_KEY).sort(_KEY)
 
 
-def _tables(frame: pl.DataFrame) -> dict[tuple[object, ...], pl.DataFrame]:
-    """Return a trial's scores by dataset and measure, in one pass over them."""
-    return frame.partition_by("dataset", "measure", as_dict=True, include_key=False)
-
-
-def _aligned(rows: pl.DataFrame | None, where: str, keys: pl.DataFrame) -> Float64:
+def _aligned(
+    frame: pl.DataFrame, trial: str, dataset: str, measure: str, keys: pl.DataFrame
+) -> Float64:
     """Return a trial's scores (J,) in the order of `keys`; refuses gaps and what is no number."""
-    if rows is None:
-        rows = keys.clear().with_columns(score=pl.lit(None, pl.Float64))
+    rows = frame.filter(pl.col("dataset") == dataset, pl.col("measure") == measure)
     if not rows.select(_KEY).equals(keys):
         rows = rows.sort(_KEY)
-        _refuse_other(rows, where, keys)
-    scores = rows["score"].to_numpy()
-    bad = rows.filter(~np.isfinite(scores))
+    where = f"{trial}, {dataset}, {measure}"
+    if not rows.select(_KEY).equals(keys):
+        missing = keys.join(rows, on=_KEY, how="anti").height
+        raise InputError(
+            where,
+            f"{rows.height} scores, {missing} of the first strategy's queries missing",
+            f"the first strategy's {keys.height} judged queries, each once",
+            "Evaluate both on the same data: `dvc repro` the older one",
+        )
+    bad = rows.filter(~pl.col("score").is_finite().fill_null(False))
     if bad.height:
         shown = "; ".join(" ".join(row) for row in bad.select(_KEY).head(3).rows())
         raise InputError(
@@ -197,16 +219,4 @@ def _aligned(rows: pl.DataFrame | None, where: str, keys: pl.DataFrame) -> Float
             "finite scores",
             "Run this strategy's evaluate stage again",
         )
-    return scores
-
-
-def _refuse_other(rows: pl.DataFrame, where: str, keys: pl.DataFrame) -> None:
-    if rows.select(_KEY).equals(keys):
-        return
-    missing = keys.join(rows, on=_KEY, how="anti").height
-    raise InputError(
-        where,
-        f"{rows.height} scores, {missing} of the first strategy's queries missing",
-        f"the first strategy's {keys.height} judged queries, each once",
-        "Evaluate both on the same data: `dvc repro` the older one",
-    )
+    return rows["score"].to_numpy()

@@ -12,8 +12,8 @@ from polybatch.evaluation.alignment import alignment_and_uniformity, distinct_qu
 from polybatch.evaluation.language_bias import TOP_DOCUMENTS, language_bias
 from polybatch.evaluation.scores import Scores, evaluate_source, refuse_missing
 from polybatch.files import whole_together, write_json
-from polybatch.retrieval.arm_folders import TOKENS, index_bytes, open_queries, open_source
-from polybatch.retrieval.index import EncodedQueries
+from polybatch.retrieval.arm_folders import index_bytes, open_queries, open_source
+from polybatch.retrieval.index import TOKENS, EncodedQueries
 from polybatch.retrieval.score_rows import ScoreRows
 from polybatch.retrieval.trec import write_runs
 from polybatch.settings.config import Config

@@ -12,8 +12,8 @@ from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.tokens import TokenCounts, count_tokens
 from polybatch.files import whole_folder, write_json
-from polybatch.retrieval.arm_folders import TOKENS
 from polybatch.retrieval.index import (
+    TOKENS,
     EncodedQueries,
     build_index,
     load_index,

@@ -23,8 +23,6 @@ from polybatch.retrieval.lexical import Bm25Scores
 from polybatch.retrieval.score_rows import ScoreRows, VectorScores
 from polybatch.retrieval.tokenization import tokenize, tokenizer_of
 
-TOKENS = "tokens.json"
-"""Beside an encoder's index: how it reads each language (TokenCounts.by_language)."""
 _FUSION, _BM25 = "fusion.json", "bm25.json"
 _TOKENS = pl.Schema([("id", pl.String()), ("tokens", pl.List(pl.String()))])
 _AGAIN = "Run `dvc repro` again: the stage that writes it has to follow the data"

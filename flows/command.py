@@ -23,6 +23,7 @@ MARK = "POLYBATCH_STUDY"
 
 _GRACE = 10.0  # seconds that a stage has to end after it was asked to
 _ADVICE = ("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`")
+_ADVICE += ("Data and pipelines are up to date",)  # of one stage of many
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 

@@ -24,9 +24,8 @@ from flows.graph import ready, sort_lock
 from flows.plan import Plan, look, too_many
 from flows.repository import check
 from flows.workspace import Busy, alone, mend
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
-from polybatch.utf8 import use_utf8
 
 
 def repro(root: Path, config: Config, workers: int, lock: int) -> int:

@@ -16,8 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from polybatch import __version__
-from polybatch.errors import InputError, InputErrorList
-from polybatch.utf8 import use_utf8
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.versions.code_digest import STAGES, stage_names
 
 

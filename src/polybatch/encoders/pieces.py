@@ -18,6 +18,8 @@ _UNKNOWN, _BEGIN, _END = 0, 1, 2  # piece ids
 class Pieces:
     """A SentencePiece vocabulary, with its begin and end pieces."""
 
+    unk_token_id = _UNKNOWN
+
     def __init__(self, model: Path) -> None:
         self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(model))
 

@@ -13,12 +13,11 @@ import polars as pl
 from huggingface_hub import EvalResult, ModelCardData
 
 from polybatch import __version__
-from polybatch.encoders.pretraining_data import known_languages
 from polybatch.exports.headline import headline
 from polybatch.exports.mteb import metric_of
 from polybatch.markdown import escape, markdown, number, span
 from polybatch.reports.comparison_sections import study_views
-from polybatch.reports.languages import collapse_notes
+from polybatch.reports.languages import collapse_notes, known_by, readings
 from polybatch.reports.results_folder import Study
 from polybatch.settings.study import Trial
 from polybatch.sources.source import Source
@@ -134,9 +133,9 @@ def _loading(study: Study) -> str:
 
 def _measures(study: Study, trial: Trial) -> str:
     name = trial.strategy
-    views = study_views(
-        headline(study), study.trained_languages, known_languages(study.config.encoder.name)
-    )
+    bias = study.json("bias", f"{trial.path.as_posix()}.json")
+    known, kind = known_by(study.config.encoder.name, readings({name: bias}))
+    views = study_views(headline(study), study.trained_languages, known, kind)
     scored = read_arms({name: study.kinds[name]}, study.trial_scores, study.clusters, views)
     found = assess(scored, name, study.rule).filter(measure=headline(study))
     rows = [
@@ -171,7 +170,7 @@ def _limits(study: Study, trial: Trial) -> str:
     for dataset, found in bias.items():
         for name, value in (found.get("panel") or {}).items():
             lines.append(f"{dataset}, {name}: {value:.3f} (language bias in the pool of all)")
-    lines += collapse_notes({trial.strategy: bias})
+    lines += collapse_notes(readings({trial.strategy: bias}))
     return "\n".join(f"- {escape(line)}" for line in lines)
 
 

@@ -10,7 +10,10 @@ import polars as pl
 from polybatch.evaluation.language_bias import PANEL
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
+from polybatch.reports.costs import cost_cell
 from polybatch.reports.html.page import Cell, Table
+from polybatch.reports.languages import mark
+from polybatch.sources.manifest import Manifest
 
 _ROW = ["strategy", "dataset", "setting", "measure"]
 
@@ -91,10 +94,13 @@ def contrast_tables(contrasts: pl.DataFrame) -> list[Table]:
     return tables
 
 
-def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str, Any]:
+def heat_cells(
+    languages: Mapping[str, pl.DataFrame], measure: str, flagged: Collection[str] = ()
+) -> dict[str, Any]:
     """Return {dataset: {strategy: [[query language, document language, percent]]}}.
 
     `languages`: of each strategy (dataset, query_lang, doc_lang, and the measure's column).
+    `flagged`: languages that are marked (languages.MEANING).
     """
     found: dict[str, Any] = {}
     for name, frame in languages.items():
@@ -102,25 +108,32 @@ def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str,
             "dataset", "query_lang", "doc_lang", measure
         ).rows():
             if value is not None:
-                row = [query, document, round(100 * value, 6)]
+                row = [*_marked((query, document), flagged), round(100 * value, 6)]
                 found.setdefault(dataset, {}).setdefault(name, []).append(row)
     return found
 
 
-def retrieved_cells(bias: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def retrieved_cells(
+    bias: Mapping[str, Mapping[str, Any]], flagged: Collection[str] = ()
+) -> dict[str, Any]:
     """Return {dataset: {strategy: [[query language, language found, percent of the ten best]]}}.
 
-    `bias`: {strategy: what results/bias holds of it}.
+    `bias`: {strategy: what results/bias holds of it}; `flagged`: as in `heat_cells`.
     """
     found: dict[str, Any] = {}
     for name, datasets in bias.items():
         for dataset, told in datasets.items():
+            matrix = told.get("matrix") or {}
             found.setdefault(dataset, {})[name] = [
-                [query, document, round(100 * share, 6)]
-                for query, shares in (told.get("matrix") or {}).items()
+                [*_marked((query, document), flagged), round(100 * share, 6)]
+                for query, shares in matrix.items()
                 for document, share in shares.items()
             ]
     return found
+
+
+def _marked(langs: tuple[str, str], flagged: Collection[str]) -> list[str]:
+    return [mark(lang, lang in flagged) for lang in langs]
 
 
 def bias_tables(bias: Mapping[str, Mapping[str, Any]]) -> list[Table]:
@@ -140,29 +153,33 @@ def bias_tables(bias: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     return tables
 
 
-def budget_table(budgets: Mapping[str, Mapping[str, Any]], seconds: Mapping[str, float]) -> Table:
-    """Return what each strategy was trained on. `seconds`: of training, where they are known."""
+def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return what each strategy was trained on.
+
+    Example:
+        >>> budget_table({"mono": {"steps": 9}, "x-y": {"steps": 9, "pairs": 72}}).rows
+        [['mono', 9, None], ['x-y', 9, 72]]
+    """
     columns = list(dict.fromkeys(key for row in budgets.values() for key in row))
-    rows: list[Sequence[Cell]] = [
-        [name, *(row.get(key) for key in columns), *_known(seconds, name)]
-        for name, row in budgets.items()
-    ]
+    rows = [[name, *(row.get(key) for key in columns)] for name, row in budgets.items()]
     names = ["strategy", *(column.replace("_", " ") for column in columns)]
-    return Table(
-        "What each strategy was trained on",
-        [*names, *(["seconds"] if seconds else [])],
-        rows,
-        "seconds are of the machine that made this page" if seconds else "",
-        decimals=0,
-    )
+    return Table("What each strategy was trained on", names, rows, decimals=0)
 
 
-def _known(seconds: Mapping[str, float], name: str) -> list[Cell]:
-    return [seconds.get(name)] if seconds else []
+def cost_table(costs: Mapping[str, Mapping[str, int | None]]) -> Table:
+    """Return what each row costs on any machine. `costs`: costs.fixed_costs."""
+    columns = list(next(iter(costs.values())))
+    sizes = [name if name == columns[0] else f"{name} (MB)" for name in columns]
+    rows = [
+        [name, *(cost_cell(column, row.get(column)) for column in columns)]
+        for name, row in costs.items()
+    ]
+    note = "tokens with those of adaptation, of all strategies that a row is made of"
+    return Table("What each row costs", ["strategy", *sizes], rows, note)
 
 
 def data_table(
-    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Mapping[str, Any]]
+    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Manifest]
 ) -> Table:
     """Return one row a dataset: sizes, what was rejected, and where it is from.
 
@@ -170,7 +187,7 @@ def data_table(
     """
     rows: list[Sequence[Cell]] = []
     for name, told in validation.items():
-        manifest = manifests.get(told["source"], {})
+        manifest = manifests[told["source"]]
         rows.append(
             [
                 name,
@@ -182,8 +199,8 @@ def data_table(
                 told.get("leaks", 0),
                 "yes" if told.get("holds") else "no",
                 told["source"],
-                manifest.get("revision") or "–",
-                manifest.get("licence") or "–",
+                manifest.revision or "–",
+                manifest.licence or "–",
             ]
         )
     columns = ["dataset", "use", "queries", "documents", "languages", "rejected", "leaks removed"]
@@ -194,19 +211,3 @@ def data_table(
         "details: results/validation.md and results/expectations/",
         decimals=0,
     )
-
-
-def timing_table(timing: Mapping[str, Mapping[str, float]]) -> list[Table]:
-    """Return seconds and memory of every stage, if this machine ran them.
-
-    Example:
-        >>> timing_table({"base": {"seconds": 2.2, "cpu_seconds": 7.8, "peak_gib": 1.3}})[0].rows
-        [['base', 2.2, 7.8, 1.3, None]]
-    """
-    if not timing:
-        return []
-    keys = ("seconds", "cpu_seconds", "peak_gib", "joules")
-    rows = [[name, *(told.get(key) for key in keys)] for name, told in timing.items()]
-    columns = ["stage", "seconds", "processor seconds", "peak memory (GiB)", "energy (J)"]
-    note = "energy is of the whole processor, where the system tells it"
-    return [Table("What the stages took on this machine", columns, rows, note, decimals=1)]

@@ -14,22 +14,19 @@ from polybatch.reports.html import shape
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.html.explorer import TOP, Asked, explorer, questions
 from polybatch.reports.html.page import Report
+from polybatch.reports.languages import MEANING
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.trec import read_run
+from polybatch.sources.manifest import Manifest
 from polybatch.statistics.seeds import mean_numbers, mean_scores
 from polybatch.statistics.significance import SIGNIFICANCE
 
 _MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 5 MB
 _HEAT = "AP"  # the measure of results/languages
 
-Timing = Mapping[str, Mapping[str, float]]
-"""Of each stage that ran on this machine, what it took."""
 
-
-def study_page(
-    study: Study, manifests: Mapping[str, Any], machine: Mapping[str, str], timing: Timing
-) -> Report:
-    """Return what the page shows. `manifests`: of each source; `machine`: what it is made on."""
+def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
+    """Return what the page shows. `manifests`: of each source."""
     config, results = study.config, study.folder / "results"
     names, measure = list(study.kinds), config.evaluation.headline
     focus, baseline = config.study.focus, config.study.baseline
@@ -47,29 +44,26 @@ def study_page(
         baseline=baseline,
         headlines=compared["headlines"],
         scores=shape.score_rows(comparison, sure, measure, (focus, baseline), bold),
-        plots=_plots(study, sure, measure, bias),
+        plots=_plots(study, sure, measure, bias, compared["flagged"]),
         tables={
             "contrasts": shape.contrast_tables(study.contrasts),
             "bias": shape.bias_tables(bias),
-            "training": [shape.budget_table(budgets, _seconds(study, timing))],
+            "training": [shape.cost_table(compared["costs"]), shape.budget_table(budgets)],
             "data": [shape.data_table(validation, manifests)],
-            "environment": shape.timing_table(timing),
         },
         facts={
-            "data": [
-                (name, each["citation"]) for name, each in manifests.items() if each.get("citation")
-            ],
+            "data": [(name, each.citation) for name, each in manifests.items() if each.citation],
             "made": [(name, str(value)) for name, value in compared["made"].items()],
-            "environment": list(machine.items()),
         },
         explorer=data,
         shown=shown,
         notes=[*compared["notes"], *_important(validation)],
+        languages_note=MEANING if compared["flagged"] else "",
     )
 
 
 def _plots(
-    study: Study, sure: pl.DataFrame, measure: str, bias: Mapping[str, Any]
+    study: Study, sure: pl.DataFrame, measure: str, bias: Mapping[str, Any], flagged: list[str]
 ) -> dict[str, Any]:
     config, results = study.config, study.folder / "results"
     names = list(study.kinds)
@@ -88,12 +82,12 @@ def _plots(
         "baseline": config.study.baseline,
         "trade_offs": {name: spec for name, spec in trade_offs.items() if spec},
         "heat": {
-            "cells": shape.heat_cells(languages, _HEAT),
-            "retrieved": shape.retrieved_cells(bias),
+            "cells": shape.heat_cells(languages, _HEAT, flagged),
+            "retrieved": shape.retrieved_cells(bias, flagged),
             "values": heatmap(differences=False),
             "differences": heatmap(differences=True),
         },
-        "gains": {name: language_gains(sure, measure, name) for name in datasets},
+        "gains": {name: language_gains(sure, measure, name, flagged) for name in datasets},
         "gain": gains(),
         "curves": curves({k: v for k, v in losses.items() if v is not None}, names),
         "adaptation": curves({k: v for k, v in adapted.items() if v is not None}, list(adapted)),
@@ -134,12 +128,6 @@ def _scores(study: Study, trial: str, measure: str) -> pl.DataFrame:
     """Return one measure of a language's own list and of the pool: a small part of the file."""
     found = study.trial_scores(trial)
     return found.filter(pl.col("measure") == measure, pl.col("setting").is_in(["mono", "multi"]))
-
-
-def _seconds(study: Study, timing: Timing) -> dict[str, float]:
-    """Return each strategy's seconds of training with the first seed, where they are known."""
-    stages = {name: f"train-{study.config.trials_of(name)[0]}" for name in study.config.strategies}
-    return {name: timing[stage]["seconds"] for name, stage in stages.items() if stage in timing}
 
 
 def _important(validation: Mapping[str, Any]) -> list[str]:

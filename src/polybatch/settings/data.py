@@ -14,10 +14,6 @@ from polybatch.settings.types import (
     in_range,
 )
 
-SAME_DATA = (frozenset({"xquad", "xquad-r"}), frozenset({"mlqa", "mlqa-r"}))
-"""Sources that hold the same questions: training on one, nothing is measured on the other."""
-
-
 NO_FOLDER = "inputs/none"
 """What `folder` says where there are no files of one's own: DVC depends on a folder in any case."""
 

@@ -95,6 +95,20 @@ def table(rows: list[dict[str, object]], schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+def normalised(column: str) -> pl.Expr:
+    """Return the text of a column in NFKC and lower case, punctuation and spaces made one space.
+
+    Two texts count as the same one where these are equal.
+
+    Example:
+        >>> frame = pl.DataFrame({"t": ["Où  est-il ?", "ＯÙ EST IL"]})
+        >>> frame.select(normalised("t"))["t"].to_list()
+        ['où est il', 'où est il']
+    """
+    text = pl.col(column).str.normalize("NFKC").str.to_lowercase()
+    return text.str.replace_all(r"[\p{P}\p{Z}\p{C}\s]+", " ").str.strip_chars()
+
+
 def write_table(frame: pl.DataFrame, path: Path, notes: Mapping[str, str] | None = None) -> None:
     """Write Parquet, whole or not at all, with the same bytes for the same rows.
 

@@ -174,7 +174,7 @@ def _report() -> Report:
         tables={
             "contrasts": contrast_tables(_contrasts()),
             "bias": bias_tables(bias),
-            "training": [budget_table({name: {"steps": 2} for name in NAMES}, {})],
+            "training": [budget_table({name: {"steps": 2} for name in NAMES})],
         },
         facts={"made": [("notes", EVIL)]},
         explorer=data,

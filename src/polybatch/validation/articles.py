@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.normalise import normalised
+from polybatch.dataset import Dataset, normalised
 
 
 @dataclass(frozen=True)

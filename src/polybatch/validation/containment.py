@@ -57,6 +57,19 @@ class _Postings:
         first = self.starts[place]
         return first, np.where(self.hashes[place] == hashes, self.starts[place + 1] - first, 0)
 
+    def rare(self) -> _Postings:
+        """Return the shingles that are not common."""
+        counts = np.diff(self.starts)
+        kept = counts <= _COMMON
+        starts = np.append(0, np.cumsum(counts[kept]))
+        return _Postings(self.hashes[kept], starts, self.texts[np.repeat(kept, counts)])
+
+    def sample(self) -> _Postings:
+        """Return a sample of each text's shingles."""
+        hashes = np.repeat(self.hashes, np.diff(self.starts))
+        chosen = _small(hashes, self.texts)
+        return _postings(hashes[chosen], self.texts[chosen])
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -103,9 +116,7 @@ class Containment:
         hashes = np.concatenate([np.empty(0, np.uint64), *(part[0] for part in parts)])
         owners = np.concatenate([np.empty(0, np.int64), *(part[1] for part in parts)])
         self._all = _postings(hashes, owners)
-        chosen = _small(hashes, owners)
-        rare = self._all.find(hashes[chosen])[1] <= _COMMON
-        self._sample = _postings(hashes[chosen][rare], owners[chosen][rare])
+        self._sample = self._all.rare().sample()
         self._size = np.bincount(self._sample.texts, minlength=len(texts))
         self._lengths = texts.str.len_chars().to_numpy().astype(np.int64)
         self._bits = np.zeros(1 << _BITS, bool)
@@ -136,9 +147,7 @@ class Containment:
         hashes, owners = _shingles(texts)
         lengths = texts.str.len_chars().to_numpy().astype(np.int64)
         least, pairs = self._rule.share - _SLACK, set()
-        chosen = _small(hashes, owners)
-        sample = _Found(owners[chosen], *self._all.find(hashes[chosen]))
-        sample = sample.of(sample.counts <= _COMMON)
+        sample = self._rare(hashes, owners, len(texts))
         size = np.bincount(sample.owners, minlength=len(texts))
         known = sample.of(sample.counts > 0)
         enough = np.bincount(known.owners, minlength=len(texts)) >= least * size
@@ -151,6 +160,16 @@ class Containment:
         kept = (count >= least * self._size[other]) & (lengths[row] > self._lengths[other])
         pairs.update(zip(row[kept].tolist(), other[kept].tolist(), strict=True))
         yield from sorted(pairs)
+
+    def _rare(self, hashes: UInt64, owners: Int64, texts: int) -> _Found:
+        """Return a sample of the texts' shingles; all where most of them are common."""
+        chosen = _small(hashes, owners)
+        found = _Found(owners[chosen], *self._all.find(hashes[chosen]))
+        few = np.bincount(found.owners[found.counts <= _COMMON], minlength=texts) < _SAMPLE // 2
+        if few.any():
+            chosen |= few[owners]
+            found = _Found(owners[chosen], *self._all.find(hashes[chosen]))
+        return found.of(found.counts <= _COMMON)
 
 
 def containment(one: str, other: str) -> float:

@@ -16,6 +16,7 @@ from polybatch.errors import InputError
 from polybatch.settings.config import Config
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.sources.source import Parsed, Source
+from polybatch.validation.articles import common_articles
 from polybatch.validation.cross_checks import refuse_leaks, shared_texts, study_leaks
 from polybatch.validation.duplicates import MERGED, merge_equal, unmerged
 from polybatch.validation.expectations import Result, broken, hold
@@ -209,12 +210,22 @@ def summary(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
             "brought_to_nfc": outcome.composed,
             "profile": outcome.profile.tables,
             "leaks": outcome.leaks.height,
+            "leaks_by_match": _counts(outcome.leaks, "match"),
             "holds": not outcome.broken,
         }
         for name, outcome in outcomes.items()
     }
-    shared = shared_texts({name: each.dataset for name, each in outcomes.items()}, uses)
-    return {"datasets": datasets, "shared_texts": shared}
+    tables = {name: each.dataset for name, each in outcomes.items()}
+    common = {
+        f"{row.evaluation} in {row.training}": {
+            "articles": len(row.articles),
+            "items": row.items,
+            "of": row.of,
+        }
+        for row in common_articles(tables, uses)
+    }
+    shared = shared_texts(tables, uses)
+    return {"datasets": datasets, "shared_texts": shared, "common_articles": common}
 
 
 def summarise(

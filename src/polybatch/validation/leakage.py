@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from polybatch.dataset import REJECTED, Dataset
-from polybatch.normalise import normalised
+from polybatch.dataset import REJECTED, Dataset, normalised
 from polybatch.validation.containment import Contained, Containment
 from polybatch.validation.near_duplicates import similar
 
@@ -30,7 +29,12 @@ LEAKS = pl.Schema(
 text stands in the evaluation text, or has it within; how much of the shorter one's shingles.
 """
 
-MATCHES = ("equal", "similar", "inside", "around")
+MATCH_WORDS = {
+    "equal": "the same text",
+    "similar": "nearly the same text",
+    "inside": "a part of a text",
+    "around": "a text that has one within",
+}
 
 
 def leaks(

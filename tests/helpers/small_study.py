@@ -60,7 +60,9 @@ def dataset() -> Dataset:
     """Return the questions and answers as a dataset."""
     rows = [(item, lang, *pair) for item, each in TEXTS.items() for lang, pair in each.items()]
     queries = [(f"q-{item}-{lang}", item, lang, asked, "test") for item, lang, asked, _ in rows]
-    corpus = [(f"d-{item}-{lang}", lang, answer, "", item) for item, lang, _, answer in rows]
+    corpus = [
+        (f"d-{item}-{lang}", lang, answer, "", item, None, None) for item, lang, _, answer in rows
+    ]
     qrels = [(item, f"d-{item}-{lang}", 1) for item, lang, *_ in rows]
     return Dataset(
         NAME,

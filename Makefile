@@ -36,9 +36,10 @@ ifdef PRESET
 	@$(BIN)/python -m flows.preset $(PRESET)
 endif
 	@$(BIN)/python -m flows.check
-	@echo "polybatch: running what is not up to date (dvc repro)"
-	@$(BIN)/dvc repro
-	@echo "polybatch: done; the comparison is in results/compare.md"
+	@if grep -q '^tuning:' params.yaml; then \
+	echo "polybatch: making the trials that have no record yet"; $(BIN)/python -m flows.tune; else \
+	echo "polybatch: running what is not up to date (dvc repro)"; $(BIN)/dvc repro && \
+	echo "polybatch: done; the comparison is in results/compare.md"; fi
 
 versions: $(VENV)/.installed
 	@echo "polybatch: a tiny study, held against versions.yaml (a minute)"

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import vl_convert
 
+import flows.tune
 from polybatch.cli import main
 from polybatch.reports.html.tuning_page import plots, tuning_page
 from polybatch.settings.load import load
 from polybatch.settings.tuned import TunedStudy, read_tuned
 from polybatch.training import resume
 from polybatch.tuning import bench
-from tests.tuning.conftest import study, write
+from tests.tuning.conftest import ROOT, study, write
 
 Runs = tuple[Path, Path]
 
@@ -125,6 +126,14 @@ def test_the_page_draws_its_plots(runs: Runs) -> None:
     text = (runs[0] / "results/tuning.md").read_text(encoding="utf-8")
     assert "On the edge of what was tried (†): " in text
     assert "(cldr-held), never on an evaluation dataset" in text
+
+
+def test_the_flow_refuses_a_study_that_tunes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert flows.tune.main() == 1
+    assert "no section tuning" in capsys.readouterr().err
 
 
 def test_a_study_without_the_section_is_told_so(

@@ -17,8 +17,7 @@ from flows.check import check_params
 from flows.command import environment
 from flows.repository import check
 from flows.workspace import Busy, alone, mend
-from polybatch.errors import InputError, InputErrorList
-from polybatch.utf8 import use_utf8
+from polybatch.errors import InputError, InputErrorList, use_utf8
 
 _NEEDED = ("validate", "base")
 

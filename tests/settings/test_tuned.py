@@ -118,7 +118,9 @@ def test_a_study_that_names_no_tuning_is_as_it_was(tmp_path: Path) -> None:
 
 def test_settings_chosen_on_what_a_study_evaluates_are_refused(tmp_path: Path) -> None:
     """MLQA-R asks questions of MLQA; a held-out part of the tuning is in it, too."""
-    with pytest.raises(InputError, match=r"datasets.mlqa-r: found questions that the tuning 'tune-"):
+    with pytest.raises(
+        InputError, match=r"datasets.mlqa-r: found questions that the tuning 'tune-"
+    ):
         _load(tmp_path, _with(MLQA_R, ("study/tuned", "tune-mlqa")), TUNED)
     again = _with(TUNE, ("tuning", None), ("study/tuned", "tune-mlqa"))
     with pytest.raises(InputError, match=r"datasets.mlqa-heldout: found questions"):

@@ -120,9 +120,10 @@ def test_a_study_that_names_the_tuning_trains_with_what_it_chose(
 
 def test_the_page_draws_its_plots(runs: Runs) -> None:
     tuned = _tuned(runs[0])
+    page = tuning_page("tiny", tuned)
     for title, spec in plots(tuned).items():
         assert "<path" in vl_convert.vegalite_to_svg(spec), title
-        assert title in tuning_page("tiny", tuned)
+        assert f'data-plot="{title}"' in page
     text = (runs[0] / "results/tuning.md").read_text(encoding="utf-8")
     assert "On the edge of what was tried (†): " in text
     assert "(cldr-held), never on an evaluation dataset" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -64,15 +65,20 @@ th:first-child, td:first-child { text-align: left; } tr { border-bottom: 1px sol
 def tuning_page(name: str, tuned: TunedStudy) -> str:
     """Return the page as HTML; texts are escaped, and it loads nothing."""
     drawn = plots(tuned)
-    code = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(_PAGE).render(
         name=name,
         introduction=introduction(tuned),
         parts=parts(tuned),
         plots=drawn,
-        data=packed({"vega": f"(() => {{{code}\n}})();", "plots": drawn}),
+        data=packed({"vega": _vega(), "plots": drawn}),
     )
+
+
+@cache
+def _vega() -> str:
+    code = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return f"(() => {{{code}\n}})();"
 
 
 def plots(tuned: TunedStudy) -> dict[str, Spec]:

@@ -100,6 +100,10 @@ class Bench:
             "threads": self.config.study.threads,
         }
 
+    def _digest(self, key: Mapping[str, Any]) -> str:
+        text = json.dumps({**self._shared, **key}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def clear(self) -> None:
         """Remove the checkpoints of a search that is done; records stay."""
         shutil.rmtree(self.work, ignore_errors=True)
@@ -152,8 +156,7 @@ class Bench:
         self, name: str, key: Mapping[str, Any], work: Callable[[Path], Encoder]
     ) -> float:
         """Return the score on record of what `key` decides, or do the work and record it."""
-        text = json.dumps(self._shared | key, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = self._digest(key)
         path = self.folder / "results" / "tuning" / "trials" / name / f"{digest}.json"
         if not path.is_file():
             place = self.work / f"{name}-{digest}"
@@ -195,8 +198,7 @@ class Bench:
 
     def _adapted_checkpoint(self, settings: AdaptationSettings) -> Path:
         """Return the adapted encoder's folder, made where it is not there yet."""
-        text = json.dumps(self._shared | {"adaptation": _deciding(settings)}, sort_keys=True)
-        folder = self.work / f"adapted-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        folder = self.work / f"adapted-{self._digest({'adaptation': _deciding(settings)})}"
         if not folder.is_dir():
             encoder = self._adapt(settings, self.work / f"{folder.name}-work")
             with whole_folder(folder) as place:

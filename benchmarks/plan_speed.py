@@ -33,6 +33,7 @@ def parallel(items: int) -> Dataset:
         item_id=pl.format("item{}", "item"), doc_id=pl.format("doc{}:{}", "item", "lang")
     )
     question = pl.format("question {} in {}: " + "words " * 12, "item", "lang")
+    none = pl.lit(None, pl.String)
     answer = pl.format("answer {} in {}: " + "words " * 14, "item", "lang")
     return Dataset(
         "made",
@@ -44,7 +45,13 @@ def parallel(items: int) -> Dataset:
             split=pl.lit("train"),
         ),
         frame.select(
-            "doc_id", "lang", text=answer, title=pl.lit(None, pl.String), group_id="item_id"
+            "doc_id",
+            "lang",
+            text=answer,
+            title=none,
+            group_id="item_id",
+            document_id=none,
+            template_id=none,
         ),
         frame.select("item_id", "doc_id", relevance=pl.lit(1, pl.Int64)),
     )

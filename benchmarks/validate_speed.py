@@ -53,8 +53,11 @@ def made(rows: int, seed: int) -> Dataset:
         )  # fmt: skip
         none = pl.lit(None, pl.String)
         corpus.append(
-            frame.select("doc_id", lang=pl.lit(lang), text="told", title=none, group_id="item_id")
-        )
+            frame.select(
+                "doc_id", lang=pl.lit(lang), text="told", title=none, group_id="item_id",
+                document_id=none, template_id=none,
+            )
+        )  # fmt: skip
         qrels.append(frame.select("item_id", "doc_id", relevance=pl.lit(1, pl.Int64)))
     tables = [pl.concat(parts) for parts in (queries, corpus, qrels)]
     for frame, schema in zip(tables, (QUERIES, CORPUS, QRELS), strict=True):

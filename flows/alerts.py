@@ -25,12 +25,11 @@ from prefect.events import emit_event
 
 from flows import webhook
 from flows.scores import contrast_rows, metrics_of, strategy_of
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.files import write_text
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.webhooks import check_webhook, host_of
-from polybatch.utf8 import use_utf8
 
 LAST_GOOD, ALERTS = Path("results/last-good.json"), Path("results/alerts.md")
 EVENT = "polybatch.strategy.dropped"

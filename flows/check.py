@@ -13,13 +13,12 @@ from ruamel.yaml import YAML
 
 from flows.repository import check
 from flows.scores import contrast_rows
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.files import refuse_special_files
 from polybatch.settings.config import Config
 from polybatch.settings.data import NO_FOLDER
 from polybatch.settings.load import load
 from polybatch.settings.moved import upgrade_hint
-from polybatch.utf8 import use_utf8
 from polybatch.versions.record import VERSIONS, older_code, older_code_message
 
 

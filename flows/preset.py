@@ -12,9 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from polybatch.errors import InputError, InputErrorList, did_you_mean
+from polybatch.errors import InputError, InputErrorList, did_you_mean, use_utf8
 from polybatch.settings.presets import composed
-from polybatch.utf8 import use_utf8
 
 PARAMS, PRESETS = Path("params.yaml"), Path("presets")
 BASE = PRESETS / "base.yaml"

@@ -30,10 +30,9 @@ from ruamel.yaml.error import YAMLError
 from flows.graph import LOCK
 from flows.repository import check, git
 from flows.scores import metrics_of
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
-from polybatch.utf8 import use_utf8
 
 TAG, WHO = "strategy/", "polybatch"
 PARAMS, METRICS = "params.yaml", "results/metrics.json"
@@ -153,18 +152,12 @@ def _webhook_in(params: str) -> str | None:
 
 
 def _whole(root: Path) -> Files:
-    """Return dvc.lock and the small results that DVC leaves to git, as they are now."""
-    paths = [root / LOCK] if (root / LOCK).is_file() else []
-    small = ("metrics", "plans", "training", "curves", "languages")
-    for folder in small:
-        paths += [path for path in (root / "results" / folder).rglob("*") if path.is_file()]
-    paths += [
-        path for path in (root / "results").glob("*") if path.suffix in (".json", ".md", ".csv")
-    ]
+    """Return dvc.lock and the results that git holds or would hold, as they are now."""
+    held = _git(root, "ls-files", "-z", "-co", "--exclude-standard", LOCK, "results")
     return {
-        path.relative_to(root).as_posix(): path.read_bytes()
-        for path in sorted(paths)
-        if ".partial-" not in path.name and path.name != ".gitignore"
+        path: (root / path).read_bytes()
+        for path in sorted(filter(None, held.split("\0")))
+        if (root / path).is_file() and not path.endswith(".gitignore")
     }
 
 

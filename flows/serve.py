@@ -30,10 +30,9 @@ from flows import server
 from flows.alerts import EVENT, webhook_of
 from flows.repository import check
 from flows.study import study
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
-from polybatch.utf8 import use_utf8
 
 NIGHTLY = {"pull": True, "register_strategies": True}
 """The flow's parameters in a scheduled run."""

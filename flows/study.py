@@ -39,9 +39,8 @@ from flows.repository import check
 from flows.runners import Runners, runners
 from flows.server import answers, settle
 from flows.workspace import Busy, alone, mend, notes
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
-from polybatch.utf8 import use_utf8
 
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
 

@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.files import storage_error, write_json
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.study import Trial
-from polybatch.utf8 import use_utf8
 
 PARAMS = Path("params.yaml")
 RAW, VALID, SETTINGS, STARTS, BATCHES, INDEX = (

@@ -6,26 +6,31 @@ import json
 from pathlib import Path
 
 from polybatch.files import write_text
-from polybatch.reports.environment import environment
+from polybatch.reports.environment import environment, machine_page
 from polybatch.reports.html.page import page
 from polybatch.reports.html.study_page import study_page
 from polybatch.reports.results_folder import Study
 from polybatch.settings.config import Config
+from polybatch.sources.manifest import Manifest
 
 from .common import RAW, RESULTS, TIMING, run
 
 
 def report(config: Config, _: str) -> str:
-    """Put everything that was found on one page and return its size."""
-    manifests = {
-        name: json.loads((RAW / name / "manifest.json").read_text(encoding="utf-8"))
-        for name in config.sources
-    }
-    times = sorted(TIMING.glob("*.json")) if TIMING.is_dir() else []
-    timing = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in times}
-    made = study_page(Study(Path()), manifests, environment(), timing)
+    """Put the whole study on one page and return its size.
+
+    Times and this machine's facts go into results/timing, which neither git nor DVC watches: the
+    page has the same bytes wherever it is made.
+    """
+    manifests = {name: Manifest.read(RAW / name) for name in config.sources}
+    made = study_page(Study(Path()), manifests)
     text = page(made)
     write_text(RESULTS / "report.html", text)
+    times = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(TIMING.glob("*.json"))
+    }
+    write_text(TIMING / "machine.md", machine_page(environment(), times))
     held = sum(count for count, _ in made.shown.values())
     return f"{len(text.encode()) / 1e6:.1f} MB, {held} questions"
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polybatch import __version__
-from polybatch.errors import InputError, InputErrorList
+from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.languages import LanguagePair
-from polybatch.utf8 import use_utf8
 from polybatch.versions.code_digest import STAGES, stage_names
 
 

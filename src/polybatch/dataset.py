@@ -28,8 +28,13 @@ CORPUS = pl.Schema(
         "text": pl.String,
         "title": pl.String,
         "group_id": pl.String,
+        "document_id": pl.String,
+        "template_id": pl.String,
     }
 )
+"""What a text comes from, null where its source does not say: `group_id` (a passage, an article),
+`document_id` (an article, a book), `template_id` (the sentence that facts were put into).
+"""
 QRELS = pl.Schema({"item_id": pl.String, "doc_id": pl.String, "relevance": pl.Int64})
 ANSWERS = pl.Schema({"item_id": pl.String, "doc_id": pl.String, "text": pl.String})
 REJECTED = pl.Schema(
@@ -88,6 +93,20 @@ def table(rows: list[dict[str, object]], schema: pl.Schema) -> pl.DataFrame:
         (1, 3)
     """
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def normalised(column: str) -> pl.Expr:
+    """Return the text of a column in NFKC and lower case, punctuation and spaces made one space.
+
+    Two texts count as the same one where these are equal.
+
+    Example:
+        >>> frame = pl.DataFrame({"t": ["Où  est-il ?", "ＯÙ EST IL"]})
+        >>> frame.select(normalised("t"))["t"].to_list()
+        ['où est il', 'où est il']
+    """
+    text = pl.col(column).str.normalize("NFKC").str.to_lowercase()
+    return text.str.replace_all(r"[\p{P}\p{Z}\p{C}\s]+", " ").str.strip_chars()
 
 
 def write_table(frame: pl.DataFrame, path: Path, notes: Mapping[str, str] | None = None) -> None:

@@ -1,9 +1,16 @@
-"""The one error users see: where, what was found, what was expected, what to do."""
+"""The one error users see: where, what was found, what was expected, what to do.
+
+And how a program prints it whatever the locale: names and texts of many languages do not fit into
+another encoding than UTF-8.
+"""
 
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 from collections.abc import Iterable
+from io import TextIOWrapper
 
 
 class InputError(Exception):
@@ -29,7 +36,7 @@ class InputError(Exception):
 
 
 class InputErrorList(Exception):
-    """Several mistakes at once, one line each, so that one look mends them all."""
+    """Several mistakes at once, one line each, so that all can be corrected in one go."""
 
     def __init__(self, title: str, errors: list[InputError]) -> None:
         self.errors = tuple(errors)
@@ -46,3 +53,17 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"Did you mean '{close[0]}'?" if close else otherwise
+
+
+def use_utf8() -> None:
+    """Start this program again in Python's UTF-8 mode if its locale says otherwise.
+
+    Call it first in a program, before any work: under `LC_ALL=C` Python would read and write paths
+    as ASCII. What a stream cannot show, such as half a surrogate, is escaped.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        os.putenv("PYTHONUTF8", "1")  # for this program and those that it starts
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

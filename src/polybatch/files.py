@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import json
 import os
@@ -44,6 +45,17 @@ def sha256_of_folder(folder: Path) -> str:
     for path in files:
         digest.update(f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+def gzipped(data: bytes, level: int = 9) -> bytes:
+    """Return gzip's format of bytes, without time and system: of the same zlib, the same bytes.
+
+    Example:
+        >>> gzipped(b"a")[:10].hex(" ")
+        '1f 8b 08 00 00 00 00 00 02 03'
+    """
+    packed = gzip.compress(data, level, mtime=0)
+    return packed[:9] + b"\3" + packed[10:]  # the byte that names the system (3: Unix)
 
 
 def refuse_special_files(folder: Path, where: str) -> None:

@@ -31,9 +31,12 @@ _RESERVED = {
 }
 _TAKEN = {"strategy": {"start": "as models/start holds what all start from"}}
 
-_UNHOLDABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ufeff\ud800-\udfff]")
+CONTROL = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F"
+"""Control characters, for a class of a regular expression: C0 but tab and line ends, DEL, C1."""
+
+_UNHOLDABLE = re.compile(rf"[\s{CONTROL}\ufeff\ud800-\udfff]")
 _ESCAPED = re.compile(f"{_UNHOLDABLE.pattern}|%(?=[0-9A-Fa-f]{{2}})")
-_UNHOLDABLE_IN_POLARS = r"^$|[\s\x00-\x1F\x7F-\x9F\x{FEFF}]"  # its text has no surrogates
+_UNHOLDABLE_IN_POLARS = rf"^$|[\s{CONTROL}\x{{FEFF}}]"  # its text has no surrogates
 
 
 def name_mistake(kind: str, name: str, others: Collection[str] = ()) -> tuple[str, str, str] | None:

@@ -57,7 +57,7 @@ def dataset(
     name: str, rows: list[tuple[str, str, str | None]], asked: tuple[str, ...] = ()
 ) -> Dataset:
     """Return a dataset of (language, text, group) documents and English questions."""
-    corpus = [(f"{name}:{i:02d}", lang, text, None, group) for i, (lang, text, group)
+    corpus = [(f"{name}:{i:02d}", lang, text, None, group, None, None) for i, (lang, text, group)
               in enumerate(rows)]  # fmt: skip
     queries = [(f"q{i}", f"i{i}", "en", text, "test") for i, text in enumerate(asked)]
     return Dataset(

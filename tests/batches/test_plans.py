@@ -54,6 +54,8 @@ def make(items: dict[str, dict[str, tuple[str | None, str | None]]], name: str =
                     "text": answer,
                     "title": None,
                     "group_id": None,
+                    "document_id": None,
+                    "template_id": None,
                 }
                 qrels.append({"item_id": item, "doc_id": doc_id, "relevance": 1})
     return Dataset(

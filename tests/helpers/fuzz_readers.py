@@ -87,7 +87,7 @@ def _parquet() -> Files:
     frames = {
         "queries": table([dict(zip(QUERIES, (f"q{i}", f"i{i}", "en", "Q?", "all"), strict=True))
                           for i in range(5)], QUERIES),
-        "corpus": table([dict(zip(CORPUS, (f"d{i}", "en", "D.", None, "g"), strict=True))
+        "corpus": table([dict(zip(CORPUS, (f"d{i}", "en", "D.", None, "g", "h", None), strict=True))
                          for i in range(5)], CORPUS),
         "qrels": table([dict(zip(QRELS, (f"i{i}", f"d{i}", 1), strict=True))
                         for i in range(5)], QRELS),

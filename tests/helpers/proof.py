@@ -112,12 +112,9 @@ def run(folder: Path, stage: str, keys: list[str] | None = None) -> Outputs:
 @contextlib.contextmanager
 def _as_program(folder: Path, stage: str, key: str) -> Iterator[None]:
     """Work as `polybatch stage` does there, on any machine, with any version of the package."""
-    from polybatch.reports import environment
-
-    kept = sys.argv, Path.cwd(), environment.environment, os.environ.get("POLYBATCH_MIRROR")
+    kept = sys.argv, Path.cwd(), os.environ.get("POLYBATCH_MIRROR")
     sys.argv = [stage, *key.split()]
     os.chdir(folder)
-    environment.environment = lambda: {"system": "any"}
     os.environ.pop("POLYBATCH_MIRROR", None)
     version = _set_version("0.1.0")
     try:
@@ -125,7 +122,7 @@ def _as_program(folder: Path, stage: str, key: str) -> Iterator[None]:
             yield
     finally:
         _set_version(version)
-        sys.argv, _, environment.environment, mirror = kept
+        sys.argv, _, mirror = kept
         os.chdir(kept[1])
         if mirror is not None:
             os.environ["POLYBATCH_MIRROR"] = mirror

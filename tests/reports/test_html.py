@@ -69,7 +69,7 @@ def _dataset() -> Dataset:
         {"query_id": "q2", "item_id": "i1", "lang": "ar", "text": "من كتبه؟"} | query,
         {"query_id": "q3", "item_id": "i2", "lang": "sw", "text": EVIL} | query,
     ]
-    document = {"title": "", "group_id": None}
+    document = {"title": "", "group_id": None, "document_id": None, "template_id": None}
     corpus = [
         {"doc_id": "d1", "lang": "en", "text": "She wrote it."} | document,
         {"doc_id": "d2", "lang": "ar", "text": "هي كتبته."} | document,
@@ -174,7 +174,7 @@ def _report() -> Report:
         tables={
             "contrasts": contrast_tables(_contrasts()),
             "bias": bias_tables(bias),
-            "training": [budget_table({name: {"steps": 2} for name in NAMES}, {})],
+            "training": [budget_table({name: {"steps": 2} for name in NAMES})],
         },
         facts={"made": [("notes", EVIL)]},
         explorer=data,

@@ -58,6 +58,8 @@ class Toy(Source):
                     "text": f"{lang}{number} d{number}",
                     "title": None,
                     "group_id": item,
+                    "document_id": None,
+                    "template_id": None,
                 }
                 rows.qrels[item, doc_id] = {"item_id": item, "doc_id": doc_id, "relevance": 1}
         return rows.parsed()

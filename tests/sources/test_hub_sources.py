@@ -111,7 +111,14 @@ def test_miracl_has_what_is_relevant_and_the_whole_corpus(tmp_path: Path) -> Non
     assert found.queries.select("query_id", "text").rows() == [("miracl:sw:7", 'Nani "huyu"?')]
     assert found.qrels.rows() == [("miracl:sw:7", "miracl:sw:1#0", 1)]
     assert found.corpus.height == 78
-    assert found.corpus.row(0) == ("miracl:sw:1#0", "sw", "Maandishi 1 0.", "T1", "miracl:sw:1")
+    assert found.corpus.row(0) == (
+        "miracl:sw:1#0",
+        "sw",
+        "Maandishi 1 0.",
+        "T1",
+        *["miracl:sw:1"] * 2,
+        None,
+    )
 
 
 def test_a_sample_of_miracl_keeps_what_is_judged_and_grows(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def read(*found: Written) -> Parsed:
         (raw / "files").mkdir()
         for name, file in zip(names, found, strict=True):
             (raw / "files" / name).write_bytes(file.content)
-        manifest = {"columns": {}, "files": [{"path": name} for name in names]}
+        manifest = {"source": "local", "columns": {}, "files": [{"path": name} for name in names]}
         (raw / "manifest.json").write_text(json.dumps(manifest))
         return source_of("local", REQUESTED, ("all",)).read(raw, REQUESTED, ("all",))
 

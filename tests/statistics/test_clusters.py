@@ -33,6 +33,13 @@ def test_the_coarsest_declared_level_counts() -> None:
     assert _of(_dataset(["p1", "p1", None, None])) == ("group_id", [0, 0, 1, 2])
 
 
+def test_where_the_coarsest_level_is_not_said_the_next_one_counts() -> None:
+    mixed = _dataset(["p1", "p2", "p3", "p3"], ["a", "a", None, None])
+    assert _of(mixed) == ("document_id", [0, 0, 1, 1])
+    named_alike = _dataset(["a", "p2", "p3", "p4"], [None, "a", None, None])
+    assert _of(named_alike) == ("document_id", [0, 1, 2, 3])  # a passage a is no document a
+
+
 def test_an_item_with_documents_of_two_groups_joins_them() -> None:
     dataset = _dataset(["p1", "p2", "p3", "p4"])
     more = pl.DataFrame({"item_id": ["i0"], "doc_id": ["d1"], "relevance": [1]})

@@ -35,7 +35,7 @@ FORBIDDEN = {
 }
 FLOWS_READ = {
     "polybatch",
-    *(f"polybatch.{name}" for name in ("errors", "files", "settings", "utf8", "versions")),
+    *(f"polybatch.{name}" for name in ("errors", "files", "settings", "versions")),
 }
 """All that flows may import of polybatch: params.yaml has one reader, and users one error."""
 

@@ -43,7 +43,11 @@ def _dataset() -> Dataset:
             orient="row",
         ),
         pl.DataFrame(
-            [(f"d{n}{lang}", lang, f"Say {n} {lang}", "", None) for n in items for lang in LANGS],
+            [
+                (f"d{n}{lang}", lang, f"Say {n} {lang}", "", None, None, None)
+                for n in items
+                for lang in LANGS
+            ],
             CORPUS,
             orient="row",
         ),

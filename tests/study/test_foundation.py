@@ -59,6 +59,8 @@ def _dataset(**changes: pl.DataFrame) -> Dataset:
                 "text": f"{lang} {i}.",
                 "title": None,
                 "group_id": None,
+                "document_id": None,
+                "template_id": None,
             }
             for i in range(2)
             for lang in ("de", "en")

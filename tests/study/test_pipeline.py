@@ -21,6 +21,7 @@ import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
+from polybatch.reports.environment import environment
 from polybatch.versions.record import write_versions
 from tests.helpers.browser import visit
 from tests.helpers.warm import program_folder
@@ -191,6 +192,25 @@ def test_means_of_the_scores_are_the_metrics(studied: Workspace) -> None:
         part = means.filter(setting=setting, measure="AP")
         assert part.height == {"mono": 3, "cross": 6, "multi": 3}[setting]
         assert part["score"].mean() == pytest.approx(metrics[setting]["AP"], abs=1e-6)
+
+
+def test_a_finished_study_is_kept_so_that_its_means_can_be_checked(studied: Workspace) -> None:
+    done = studied.run(sys.executable, "-m", "polybatch.reports.kept_study", "docs/results/tiny")
+    assert done.returncode == 0, done.stderr
+    kept = studied.folder / "docs/results/tiny"
+    for name, where in {"params.yaml": "", "versions.yaml": "", "compare.csv": "results/"}.items():
+        assert (kept / name).read_bytes() == (studied.folder / where / name).read_bytes()
+    commit = studied.run("git", "rev-parse", "HEAD").stdout.strip()
+    about = json.loads((kept / "study.json").read_text())
+    assert (about["commit"], about["code_edited"], about["seeds"]) == (commit, False, [0])
+    table = pl.read_parquet(kept / "ap.parquet")
+    metrics = json.loads((studied.folder / "results/metrics/hybrid/0.json").read_text())
+    for setting, values in metrics["cldr-test"].items():
+        by_language = (
+            table.filter(setting=setting).group_by("query_lang").agg(pl.col("hybrid/0").mean())
+        )
+        assert by_language["hybrid/0"].mean() == pytest.approx(values["AP"], abs=1e-4)
+    shutil.rmtree(studied.folder / "docs")
 
 
 def test_nothing_runs_twice_and_the_views_of_dvc_work(again: Workspace) -> None:
@@ -556,6 +576,23 @@ def test_the_report_of_a_study_opens_in_a_browser_without_a_network(studied: Wor
         assert "dapt-mono" in found.page.inner_text("#score-table")
         assert found.page.locator("svg").count() >= 4
         assert found.page.locator("#q-list > li").count() == 20
+
+
+def test_the_report_of_another_machine_has_the_same_bytes(again: Workspace) -> None:
+    page, timing = again.folder / "results/report.html", again.folder / "results/timing"
+    before, took = page.read_bytes(), timing / "train-hybrid-0.json"
+    for fact in ("system", "processor", "memory"):
+        assert environment()[fact].encode() not in before
+    took.write_text(json.dumps({"seconds": 98765.4}))
+    done = again.run("polybatch", "stage", "report")
+    assert done.returncode == 0, done.stderr
+    assert page.read_bytes() == before
+    assert "| train-hybrid-0 | 98765.4 |" in (timing / "machine.md").read_text(encoding="utf-8")
+    shutil.rmtree(timing)
+    done = again.run("polybatch", "stage", "report")
+    assert done.returncode == 0, done.stderr
+    assert page.read_bytes() == before
+    assert again.run("dvc", "status", "--json", "report").stdout.strip() == "{}"
 
 
 def test_the_plots_of_dvc_open_without_a_network(studied: Workspace) -> None:

@@ -30,7 +30,15 @@ def dataset(documents: list[Doc], links: set[tuple[int, int, int]]) -> Dataset:
         for lang in ("de", "en")
     ]
     corpus = [
-        {"doc_id": f"d{n}", "lang": lang, "text": text, "title": None, "group_id": group}
+        {
+            "doc_id": f"d{n}",
+            "lang": lang,
+            "text": text,
+            "title": None,
+            "group_id": group,
+            "document_id": None,
+            "template_id": None,
+        }
         for n, (lang, text, group) in enumerate(documents)
     ]
     judged = {(item, doc): relevance for item, doc, relevance in sorted(links) if item in items}

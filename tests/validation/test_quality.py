@@ -38,7 +38,7 @@ def dataset(*rows: tuple[str, str, str, str], name: str = "d") -> Dataset:
         if answer:
             corpus.append(
                 {"doc_id": f"d{number}", "lang": lang, "text": answer, "title": None,
-                 "group_id": None}
+                 "group_id": None, "document_id": None, "template_id": None}
             )  # fmt: skip
             if item:
                 qrels.append({"item_id": item, "doc_id": f"d{number}", "relevance": 1})

@@ -44,6 +44,8 @@ def _dataset(links: list[tuple[int, int]], groups: list[int | None]) -> Dataset:
                     "text": "!",
                     "title": None,
                     "group_id": None if group is None else f"{group}",
+                    "document_id": None,
+                    "template_id": None,
                 }
                 for doc, group in enumerate(groups)
             ],
@@ -187,12 +189,26 @@ def test_of_groups_that_join_one_stays_where_it_was(dataset: Dataset) -> None:
 
 
 @settings(deadline=None)
+@given(datasets(), st.data(), st.floats(0.05, 0.9))
+def test_no_article_is_in_both_parts(dataset: Dataset, data: st.DataObject, share: float) -> None:
+    named = st.sampled_from([None, "a", "b", "c"])
+    size = dataset.corpus.height
+    articles = pl.Series(data.draw(st.lists(named, min_size=size, max_size=size)), dtype=pl.String)
+    corpus = dataset.corpus.with_columns(document_id=articles)
+    train, held = split_by_group(Dataset("t", dataset.queries, corpus, dataset.qrels), share, "s")
+    trained, kept = (set(part.corpus["document_id"].drop_nulls()) for part in (train, held))
+    assert not trained & kept
+
+
+@settings(deadline=None)
 @given(datasets(), st.floats(0.05, 0.9))
 def test_documents_that_nobody_asks_for_are_searched_and_not_trained_on(
     dataset: Dataset, share: float
 ) -> None:
     more = pl.DataFrame(
-        [("x", "en", "A", None, None), ("y", "en", "B", None, "u"), ("z", "sw", "C", None, "u")],
+        [(name, lang, text, None, group, None, None)
+         for name, lang, text, group in (("x", "en", "A", None), ("y", "en", "B", "u"),
+                                         ("z", "sw", "C", "u"))],
         schema=CORPUS, orient="row",
     )  # fmt: skip
     larger = Dataset("toy", dataset.queries, pl.concat([dataset.corpus, more]), dataset.qrels)
@@ -209,7 +225,8 @@ def test_domain_text_is_drawn_by_what_it_says() -> None:
     parts = []
     for name in ("old.txt", "new.txt"):
         rows = [
-            (f"{name}:{n}", "en", text, None, f"{name}:{n // 2}") for n, text in enumerate(texts)
+            (f"{name}:{n}", "en", text, None, f"{name}:{n // 2}", None, None)
+            for n, text in enumerate(texts)
         ]
         corpus = pl.DataFrame(rows, schema=CORPUS, orient="row")
         data = Dataset("toy", QUERIES.to_frame(), corpus, QRELS.to_frame())

@@ -17,10 +17,9 @@ import polars as pl
 from polybatch.batches.pairs import Int64
 from polybatch.batches.queues import Queue, take_at
 from polybatch.batches.quotas import Shares, apportion
-from polybatch.dataset import Dataset
+from polybatch.dataset import Dataset, normalised
 from polybatch.errors import InputError
 from polybatch.languages import LanguagePair
-from polybatch.normalise import normalised
 from polybatch.randomness import stream
 from polybatch.settings.adaptation import AdaptationSettings
 
@@ -48,7 +47,7 @@ def domain_text(
 ) -> DomainText:
     """Return the documents of `datasets` without any text that `evaluated` asks or searches.
 
-    Texts are compared normalised (`pairs.normalised`), row by row, before rows are joined to
+    Texts are compared normalised (`dataset.normalised`), row by row, before rows are joined to
     documents. A transductive adaptation keeps what evaluation searches, never what it asks.
     InputError where nothing is left.
     """

@@ -20,7 +20,7 @@ import polars as pl
 
 from polybatch.dataset import Dataset
 from polybatch.errors import InputError
-from polybatch.files import whole_file
+from polybatch.files import gzipped, whole_file
 from polybatch.languages import POOL, LanguagePair
 from polybatch.retrieval.ranks import rank
 from polybatch.retrieval.score_rows import PartScores, ScoreRows
@@ -148,7 +148,7 @@ def _write_gzip(lines: pl.DataFrame, path: Path) -> None:
     lines.write_csv(text, separator=" ", include_header=False, quote_style="never")
     with whole_file(path) as temporary:
         # No time and no file name inside, so that the same rows give the same bytes.
-        temporary.write_bytes(gzip.compress(text.getbuffer(), _LEVEL, mtime=0))
+        temporary.write_bytes(gzipped(text.getbuffer(), _LEVEL))
 
 
 def _refuse_spaces(dataset: Dataset, tag: str) -> None:

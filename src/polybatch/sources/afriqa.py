@@ -99,7 +99,12 @@ def _add(rows: Rows, path: str, row: int, entry: dict[str, Any], counts: Counter
     group = f"afriqa:{answered}:{title}" if title else None
     answer = _answer(entry, passage)
     query = Query(f"{item_id}?", item_id, asked, question, split)
-    rows.add(place, query, Document(doc_id, answered, passage, title or None, group), answer=answer)
+    rows.add(
+        place,
+        query,
+        Document(doc_id, answered, passage, title or None, group, group),
+        answer=answer,
+    )
     if not answer or answer not in passage:
         counts["passages that do not hold the answer to the letter (kept)"] += 1
 

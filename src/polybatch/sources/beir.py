@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.files import write_json
 from polybatch.sources.beir_tables import BeirTables
 from polybatch.sources.hub import (
     Repository,
@@ -24,6 +23,7 @@ from polybatch.sources.hub import (
     write_hub_manifest,
 )
 from polybatch.sources.local import check_names, copy_files
+from polybatch.sources.manifest import Manifest
 from polybatch.sources.source import Fetch, Parsed, Source
 
 
@@ -56,8 +56,7 @@ class Beir(Source):
         assert self.settings.folder is not None
         files = copy_files(Path(self.settings.folder), folder, self.name)
         check_names(files, self.name)
-        manifest = {"source": self.name, "citation": self.citation, "files": files}
-        write_json(folder / "manifest.json", manifest)
+        Manifest(source=self.name, citation=self.citation, files=files).write(folder)
 
     def _from_hub(self, folder: Path, splits: Sequence[str], fetch: Fetch) -> None:
         given, files = commits(self), {}

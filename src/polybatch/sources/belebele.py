@@ -84,10 +84,20 @@ class Belebele(HubSource):
             rows.reject(place, "link and question_number used before")
             return
         query = Query(f"{item_id}:{lang}", item_id, lang, question, "test")
-        rows.add(place, query, Document(doc_id, lang, passage, None, group))
+        rows.add(place, query, Document(doc_id, lang, passage, None, group, _page(link)))
 
     def _path(self, lang: str) -> str:
         return f"data/{self._words[lang]}.jsonl"
+
+
+def _page(link: str) -> str:
+    """Return the page that a passage is from: chapters of one book are one.
+
+    Example:
+        >>> _page("https://en.wikibooks.org/wiki/European_History/World_War_I")
+        'belebele:https://en.wikibooks.org/wiki/European_History'
+    """
+    return f"belebele:{'/'.join(link.split('/')[:5])}"
 
 
 def _texts(place: str, fields: Mapping[str, object]) -> list[str]:

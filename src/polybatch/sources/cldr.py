@@ -139,4 +139,5 @@ def _add(rows: Rows, row: dict[str, str], lang: str, number: int) -> None:
         return
     query = Query(f"{item_id}:{lang}?", item_id, lang, question, row["split"])
     group = f"cldr:{row['territory']}"
-    rows.add(place, query, Document(row["doc_id"], lang, document, None, group))
+    template = f"cldr:{row['doc_id'].split('.')[1].split(':')[0]}"
+    rows.add(place, query, Document(row["doc_id"], lang, document, None, group, None, template))

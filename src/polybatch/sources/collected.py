@@ -143,7 +143,7 @@ class Collected:
         self._documents.add(key)
         if group:
             self._group_of[key] = group
-        self._corpus.add(name, lang, entry.answer, entry.title or None, group or None)
+        self._corpus.add(name, lang, entry.answer, entry.title or None, group or None, None, None)
         return True
 
     def _root(self, group: str) -> str:

@@ -26,7 +26,8 @@ from huggingface_hub.errors import (
 
 from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
-from polybatch.files import sha256_of, write_json
+from polybatch.files import sha256_of
+from polybatch.sources.manifest import Manifest
 from polybatch.sources.source import Fetch, Parsed, Place, Source, Tally
 from polybatch.sources.user_files import Columns
 from polybatch.sources.user_lines import lines
@@ -138,8 +139,13 @@ def write_hub_manifest(
     source: Source, folder: Path, given: Mapping[str, str], files: Mapping[str, object]
 ) -> None:
     """Write which commits and bytes were taken."""
-    facts = {"source": source.name, "licence": source.licence, "citation": source.citation}
-    write_json(folder / "manifest.json", facts | {"revisions": given, "files": files})
+    Manifest(
+        source=source.name,
+        licence=source.licence,
+        citation=source.citation,
+        revisions=given,
+        files=files,
+    ).write(folder)
 
 
 def _no_commits(source: Source, repositories: Sequence[str]) -> InputError:

@@ -58,7 +58,8 @@ class Lareqa(Source):
             where = Place(self.name, paragraph.file, paragraph.number, lang, doc_id, text)
             group = self._group(paragraph, lang)
             if text.strip():
-                rows.add(where, document=Document(doc_id, lang, text, paragraph.title, group))
+                document = Document(doc_id, lang, text, paragraph.title, group, group)
+                rows.add(where, document=document)
             else:
                 rows.reject(where, "empty sentence")
         cut = [paragraph.text[start:end] for start, end in paragraph.breaks]

@@ -7,7 +7,6 @@ is an item in all languages (`item_id`, `question_sw`, `answer_sw`, `question_en
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
-from polybatch.files import refuse_special_files, sha256_of, write_json
+from polybatch.files import refuse_special_files, sha256_of
 from polybatch.sources.collected import ALL, Collected
 from polybatch.sources.entries import FIELDS, Entries, Languages
+from polybatch.sources.manifest import Manifest
 from polybatch.sources.meeting import meetings
 from polybatch.sources.source import Fetch, Parsed, Source
 from polybatch.sources.user_files import FIRST_ROWS, is_table, open_rows
@@ -49,16 +49,16 @@ class Local(Source):
         own = Path(self.settings.folder)
         if not sum(is_table(own / file["path"]) for file in files):
             raise InputError(own, "no file of rows", ".jsonl, .csv or .tsv", "Put yours there")
-        manifest = {"source": self.name, "licence": self.licence, "columns": columns}
-        write_json(folder / "manifest.json", manifest | {"files": files})
+        manifest = Manifest(source=self.name, licence=self.licence, columns=columns, files=files)
+        manifest.write(folder)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read the rows of these languages and splits; InputError names file, row and cure."""
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = Manifest.read(folder)
         requested = Languages(languages)
-        entries = Entries(self.name, manifest["columns"], requested)
+        entries = Entries(self.name, manifest.columns or {}, requested)
         collected, notes = Collected(self.name, requested, splits), []
-        for name in [file["path"] for file in manifest["files"]]:
+        for name in [file["path"] for file in manifest.files]:
             said = ["not read, since it is no .jsonl, .csv or .tsv"]
             if is_table(Path(name)):
                 said = _add_file(folder / "files" / name, name, entries, collected)

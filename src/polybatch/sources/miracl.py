@@ -105,7 +105,8 @@ class Miracl(HubSource):
                 continue
             tables.tally.kept(file)
             group = f"miracl:{lang}:{name.partition('#')[0]}"
-            tables.corpus.add(f"miracl:{lang}:{name}", lang, text, title or None, group)
+            of = (group, group, None)  # the article is all that a passage says of its place
+            tables.corpus.add(f"miracl:{lang}:{name}", lang, text, title or None, *of)
             if name in judged:
                 there.add(name)
         return there

@@ -105,11 +105,12 @@ class _Reader:
             return
         self._documents[question.item_id, found.context] = doc_id
         title = found.paragraph.title
-        group = f"mlqa:{found.context}:{title or _key(found)}"
+        article = title and f"mlqa:{found.context}:{title}"
+        group = article or f"mlqa:{found.context}:{_key(found)}"
         self._rows.add(
             place("mlqa", question, found.asked),
             Query(query_id, question.item_id, found.asked, question.text, found.split),
-            Document(doc_id, found.context, text, title, group),
+            Document(doc_id, found.context, text, title, group, article),
             answer=question.answer if found.split == "dev" else "",
         )
 

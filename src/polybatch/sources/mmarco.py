@@ -148,7 +148,7 @@ def _add_passages(
             tables.reject(file, row, reason, lang, name, text)
             continue
         tables.tally.kept(file)
-        tables.corpus.add(f"mmarco:{lang}:{name}", lang, text, None, f"mmarco:{name}")
+        tables.corpus.add(f"mmarco:{lang}:{name}", lang, text, None, f"mmarco:{name}", None, None)
         if name in needed:
             there.add(name)
     return there

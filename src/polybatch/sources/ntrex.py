@@ -62,5 +62,5 @@ class Ntrex(Source):
             for row, (text, article) in enumerate(zip(found, articles, strict=True), 1):
                 rows.read(path.name)
                 where = (self.name, path.name, row, lang, f"{row:04d}")
-                add(rows, Sentence(*where, text, "test", article.strip()))
+                add(rows, Sentence(*where, text, "test", article.strip(), article.strip()))
         return rows.parsed(self.notes(splits))

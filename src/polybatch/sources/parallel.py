@@ -19,7 +19,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence. `item` and `group`: the same in every language; `row` counts from 1."""
+    """One sentence. `item`, `group` and `document`: the same in every language; `row` from 1."""
 
     source: str
     file: str
@@ -29,6 +29,7 @@ class Sentence:
     text: str
     split: str
     group: str | None = None
+    document: str | None = None
 
     @property
     def place(self) -> Place:
@@ -44,11 +45,13 @@ def add(rows: Rows, sentence: Sentence) -> None:
         reject(rows, sentence, "empty sentence")
         return
     doc_id = f"{sentence.source}:{sentence.lang}:{sentence.item}"
-    group = sentence.group and f"{sentence.source}:{sentence.group}"
+    group, document = (
+        name and f"{sentence.source}:{name}" for name in (sentence.group, sentence.document)
+    )
     rows.add(
         sentence.place,
         Query(f"{doc_id}?", item_id, sentence.lang, text, sentence.split),
-        Document(doc_id, sentence.lang, text, None, group),
+        Document(doc_id, sentence.lang, text, None, group, document),
     )
 
 

@@ -52,6 +52,8 @@ class Document(NamedTuple):
     text: str
     title: str | None = None
     group_id: str | None = None
+    document_id: str | None = None
+    template_id: str | None = None
 
 
 class Tally:

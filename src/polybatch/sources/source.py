@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from polybatch.errors import InputError
-from polybatch.files import write_json
 from polybatch.settings.data import NO_FOLDER, SourceSettings
+from polybatch.sources.manifest import Manifest
 from polybatch.sources.rows import Document as Document
 from polybatch.sources.rows import Parsed as Parsed
 from polybatch.sources.rows import Place as Place
@@ -152,16 +152,15 @@ Remove what the source does not have.
         self, folder: Path, splits: Sequence[str], files: Sequence[RemoteFile]
     ) -> None:
         """Write `manifest.json`: what this folder holds, from where, under which licence."""
-        manifest = {
-            "source": self.name,
-            "homepage": self.homepage,
-            "revision": self.revision,
-            "licence": self.licence,
-            "citation": self.citation,
-            "notes": list(self.notes(splits)),
-            "files": [asdict(file) for file in files],
-        }
-        write_json(folder / "manifest.json", manifest)
+        Manifest(
+            source=self.name,
+            homepage=self.homepage,
+            revision=self.revision,
+            licence=self.licence,
+            citation=self.citation,
+            notes=list(self.notes(splits)),
+            files=[asdict(file) for file in files],
+        ).write(folder)
 
     @abstractmethod
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:

@@ -10,7 +10,6 @@ when a file changes.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -19,12 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from polybatch.errors import InputError
-from polybatch.files import write_json
 from polybatch.languages import is_language
 from polybatch.sources.collected import text_id
 from polybatch.sources.entries import Languages
 from polybatch.sources.lines import decoded
 from polybatch.sources.local import check_names
+from polybatch.sources.manifest import MANIFEST, Manifest
 from polybatch.sources.rows import halved
 from polybatch.sources.source import Document, Fetch, Parsed, Place, Rows, Source
 from polybatch.sources.user_files import FIRST_ROWS, no_fields, open_rows
@@ -61,7 +60,7 @@ class TextFolder(Source):
                 "the path of a folder of .txt and .jsonl files",
                 "Add or correct it",
             )
-        manifest = {}
+        files = {}
         for path in _paths(root):
             text = decoded(path)
             if not text.strip():
@@ -71,8 +70,8 @@ class TextFolder(Source):
                 _language(place)
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             (folder / place).write_text(text, encoding="utf-8", newline="")
-            manifest[str(place)] = hashlib.sha256(text.encode()).hexdigest()
-        if not manifest:
+            files[str(place)] = hashlib.sha256(text.encode()).hexdigest()
+        if not files:
             raise InputError(
                 root,
                 "no file that ends in .txt or .jsonl",
@@ -84,19 +83,17 @@ class TextFolder(Source):
             for path in root.rglob("*")
             if path.is_file() and path.suffix not in _KINDS and not path.name.startswith(".")
         )
-        check_names([{"path": place} for place in (*manifest, *others)], self.name)
-        facts = {"source": self.name, "files": manifest, "not_read": others}
-        write_json(folder / "manifest.json", facts)
+        check_names([{"path": place} for place in (*files, *others)], self.name)
+        Manifest(source=self.name, files=files, not_read=others).write(folder)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read paragraphs and rows in `languages`; what cannot be used is rejected."""
         self.check(languages, splits)
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         notes = [f"{self.name}: {file} is not read; only {' and '.join(_KINDS)} are"
-                 for file in manifest.get("not_read", ())]  # fmt: skip
+                 for file in Manifest.read(folder).not_read or ()]  # fmt: skip
         requested, rows, texts = Languages(languages), Rows(), []
         for path in _paths(folder):
-            if path != folder / "manifest.json":
+            if path != folder / MANIFEST:
                 texts += _texts(path, path.relative_to(folder).as_posix(), requested)
         groups: dict[str, str] = {}
         for text in texts:

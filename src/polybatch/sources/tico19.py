@@ -90,7 +90,8 @@ def _word(path: str) -> str:
 
 
 def _sentence(path: Path, row: int, lang: str, unit: str, text: str, split: str) -> Sentence:
-    return Sentence("tico19", path.name, row, lang, _item(unit), text, split, _document(unit))
+    document = _document(unit)
+    return Sentence("tico19", path.name, row, lang, _item(unit), text, split, document, document)
 
 
 def _kind(unit: str) -> str:

@@ -71,10 +71,11 @@ def _add(rows: Rows, paragraph: Paragraph, question: Question, lang: str, split:
     if reason:
         rows.reject(place("tydiqa", question, lang), reason)
         return
+    article = paragraph.title and f"tydiqa:{lang}:{paragraph.title}"
     rows.add(
         place("tydiqa", question, lang),
         Query(f"{item_id}?", item_id, lang, question.text, split),
-        Document(doc_id, lang, paragraph.text, paragraph.title, doc_id),
+        Document(doc_id, lang, paragraph.text, paragraph.title, doc_id, article),
     )
 
 

@@ -65,13 +65,11 @@ def clusters_of(dataset: Dataset) -> Clusters:
     declared = (name for name in LEVELS if name in corpus.columns)
     level = next((name for name in declared if corpus[name].is_not_null().any()), ITEM)
     links = dataset.qrels.filter(pl.col("relevance") > 0).select("item_id", "doc_id")
-    if level != ITEM:
-        links = links.join(corpus.select("doc_id", level), on="doc_id", how="left")
+    levels = [name for name in LEVELS if name in corpus.columns]
+    links = links.join(corpus.select("doc_id", *levels), on="doc_id", how="left")
     # a document whose origin is not declared joins nothing: its item stands for itself
-    name = pl.lit("item ") + pl.col("item_id")
-    if level != ITEM:
-        name = pl.coalesce(pl.lit("group ") + pl.col(level), name)
-    links = links.select("item_id", group=name).unique()
+    names = [pl.lit(f"{name} ") + pl.col(name) for name in (*levels, ITEM)]
+    links = links.select("item_id", group=pl.coalesce(names)).unique()
     return Clusters(level, _components(links))
 
 

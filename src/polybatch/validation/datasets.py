@@ -11,9 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.dataset import Dataset, check_dataset
+from polybatch.dataset import Dataset, check_dataset, normalised
 from polybatch.errors import InputError
-from polybatch.normalise import normalised
 from polybatch.settings.config import Config
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.sources.source import Parsed, Source

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polybatch.dataset import REJECTED, Dataset
-from polybatch.normalise import normalised
+from polybatch.dataset import REJECTED, Dataset, normalised
 
 UInt64 = npt.NDArray[np.uint64]
 

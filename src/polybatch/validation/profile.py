@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polybatch.dataset import ANSWERS, Dataset
-from polybatch.normalise import normalised
+from polybatch.dataset import ANSWERS, Dataset, normalised
+from polybatch.names import CONTROL
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.validation.language_id import misidentified
 from polybatch.validation.row_rules import rows_by_language
@@ -92,7 +92,7 @@ def _language(
         pl.col("id").n_unique().alias("ids"),
         (text.str.strip_chars().str.len_bytes() == 0).sum().alias("empty"),
         (text != text.str.normalize("NFC")).sum().alias("not_composed"),
-        text.str.contains(r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]").sum().alias("control"),
+        text.str.contains(f"[{CONTROL}]").sum().alias("control"),
         text.str.len_chars().min().alias("shortest"),
         text.str.len_chars().max().alias("longest"),
         (1 - pl.col("key").n_unique() / pl.len()).round(6).alias("duplicates"),

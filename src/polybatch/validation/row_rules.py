@@ -13,18 +13,17 @@ import polars as pl
 
 from polybatch.dataset import NOT_REQUESTED, REJECTED, Dataset
 from polybatch.errors import InputError
-from polybatch.names import unusable_id
+from polybatch.names import CONTROL, unusable_id
 from polybatch.settings.data import ValidationSettings
 from polybatch.validation.duplicates import MERGED
 
 Rule = Callable[[ValidationSettings], pl.Expr]
 
 _SEEN = r"[^\s\p{Z}\p{Cf}]"  # neither white space nor a mark without a shape, such as U+200B
-_CONTROL = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F]"  # C0 without tab and line ends, DEL, C1
 
 RULES: dict[str, Rule] = {
     "empty text": lambda settings: ~pl.col("text").str.contains(_SEEN).fill_null(value=False),
-    "control character": lambda settings: pl.col("text").str.contains(_CONTROL),
+    "control character": lambda settings: pl.col("text").str.contains(f"[{CONTROL}]"),
     "shorter than min_characters": lambda settings: (
         pl.col("text").str.len_chars() < settings.min_characters
     ),

@@ -19,10 +19,10 @@ def split_by_group(
 ) -> tuple[Dataset, Dataset]:
     """Return the training part and the held-out part, about `share` of the groups.
 
-    A group is what hangs together by items, documents and `group_id`; translations of an article
-    are one group when an item links them. Its place is decided by the SHA-256 of `stream` and the
-    smallest item_id in it (`by="doc_id"`: the smallest doc_id, for files that never change), so
-    when groups join or part, at least one of them stays where it was.
+    A group is what hangs together by items, documents, `group_id` and `document_id`; translations
+    of an article are one group when an item links them. Its place is decided by the SHA-256 of
+    `stream` and the smallest item_id in it (`by="doc_id"`: the smallest doc_id, for files that
+    never change), so when groups join or part, at least one of them stays where it was.
 
     Groups that no item asks about are held out: they are searched there and never trained on.
     Where nothing is asked at all (domain text), a group is drawn by its texts.
@@ -52,7 +52,7 @@ def item_groups(dataset: Dataset) -> pl.DataFrame:
 
 def _held_out(dataset: Dataset, share: float, stream: str, by: str) -> tuple[set[str], set[str]]:
     """Return the item_ids and the doc_ids that are held out."""
-    item = "I" if by == "item_id" else "i"  # "I" < "d" < "g" < "i": the smallest key is the root
+    item = "I" if by == "item_id" else "i"  # "I" < "d" < "e" < "g" < "i": the smallest is the root
     parent = components(_links(dataset, item))
     asked = {root for key, root in parent.items() if key[0] == item}
     if asked:
@@ -69,8 +69,12 @@ def _links(dataset: Dataset, item: str) -> Iterable[tuple[str, str]]:
         yield f"{item}{item_id}", f"{item}{item_id}"
     for item_id, doc in dataset.qrels.select("item_id", "doc_id").iter_rows():
         yield f"{item}{item_id}", f"d{doc}"
-    for doc, group in dataset.corpus.select("doc_id", "group_id").iter_rows():
+    for doc, group, origin in dataset.corpus.select(
+        "doc_id", "group_id", "document_id"
+    ).iter_rows():
         yield f"d{doc}", f"d{doc}" if group is None else f"g{group}"
+        if origin is not None:
+            yield f"d{doc}", f"e{origin}"
 
 
 def _smallest_text(dataset: Dataset, parent: dict[str, str]) -> dict[str, str]:

@@ -6,11 +6,12 @@ Written by `python -m polybatch.reports.html.dvc_page .dvc/plots.html`; `.dvc/co
 from __future__ import annotations
 
 import base64
-import gzip
 import sys
 from pathlib import Path
 
 import vl_convert
+
+from polybatch.files import gzipped
 
 _VERSION = "5.20"  # what DVC's templates are written for
 _PAGE = """<!doctype html>
@@ -55,9 +56,7 @@ def dvc_page() -> str:
         1
     """
     code = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VERSION)
-    packed = base64.b64encode(gzip.compress(code.encode(), compresslevel=9, mtime=0)).decode(
-        "ascii"
-    )
+    packed = base64.b64encode(gzipped(code.encode())).decode("ascii")
     return _PAGE.replace("VEGA", packed)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from polybatch.dataset import Dataset
+from polybatch.files import gzipped
 
 TOP = 3
 """How many of each strategy's best documents are shown."""
@@ -123,7 +123,7 @@ def explorer(
             },
         }
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        data = gzip.compress(text.encode(), compresslevel=9, mtime=0)
+        data = gzipped(text.encode())
         if len(data) <= most or share < 1e-4:
             counts = zip(sets, kept, strict=True)
             return data, {one.dataset.name: (len(part), len(one.questions)) for one, part in counts}

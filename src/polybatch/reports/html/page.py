@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ import jinja2
 import vl_convert
 
 from polybatch import __version__
+from polybatch.files import gzipped
 
 _HERE = Path(__file__).parent / "assets"
 _DEFAULT = re.compile(r"export\s*\{[^}]*?(\w+) as default[^}]*\}")
@@ -42,8 +42,8 @@ class Table:
 class Report:
     """What the page shows. `plots`: data of charts, by name. `explorer`: gzipped JSON.
 
-    `facts`: a name and a value each, by title (sources, environment). `shown`: of each dataset,
-    how many questions the explorer holds, and how many there are.
+    `facts`: a name and a value each, by title (data, made). `shown`: of each dataset, how many
+    questions the explorer holds, and how many there are.
     """
 
     study: str
@@ -87,11 +87,12 @@ def packed(value: object) -> str:
     """Return JSON, gzipped, in base64: text that no HTML parser can take for anything else.
 
     Example:
+        >>> import gzip
         >>> json.loads(gzip.decompress(base64.b64decode(packed({"a": "</script>"}))))
         {'a': '</script>'}
     """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode("ascii")
+    return base64.b64encode(gzipped(text.encode())).decode("ascii")
 
 
 @cache

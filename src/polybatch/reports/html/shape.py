@@ -11,6 +11,7 @@ from polybatch.evaluation.language_bias import PANEL
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
 from polybatch.reports.html.page import Cell, Table
+from polybatch.sources.manifest import Manifest
 
 _ROW = ["strategy", "dataset", "setting", "measure"]
 
@@ -140,29 +141,21 @@ def bias_tables(bias: Mapping[str, Mapping[str, Any]]) -> list[Table]:
     return tables
 
 
-def budget_table(budgets: Mapping[str, Mapping[str, Any]], seconds: Mapping[str, float]) -> Table:
-    """Return what each strategy was trained on. `seconds`: of training, where they are known."""
+def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return what each strategy was trained on.
+
+    Example:
+        >>> budget_table({"mono": {"steps": 9}, "x-y": {"steps": 9, "pairs": 72}}).rows
+        [['mono', 9, None], ['x-y', 9, 72]]
+    """
     columns = list(dict.fromkeys(key for row in budgets.values() for key in row))
-    rows: list[Sequence[Cell]] = [
-        [name, *(row.get(key) for key in columns), *_known(seconds, name)]
-        for name, row in budgets.items()
-    ]
+    rows = [[name, *(row.get(key) for key in columns)] for name, row in budgets.items()]
     names = ["strategy", *(column.replace("_", " ") for column in columns)]
-    return Table(
-        "What each strategy was trained on",
-        [*names, *(["seconds"] if seconds else [])],
-        rows,
-        "seconds are of the machine that made this page" if seconds else "",
-        decimals=0,
-    )
-
-
-def _known(seconds: Mapping[str, float], name: str) -> list[Cell]:
-    return [seconds.get(name)] if seconds else []
+    return Table("What each strategy was trained on", names, rows, decimals=0)
 
 
 def data_table(
-    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Mapping[str, Any]]
+    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Manifest]
 ) -> Table:
     """Return one row a dataset: sizes, what was rejected, and where it is from.
 
@@ -170,7 +163,7 @@ def data_table(
     """
     rows: list[Sequence[Cell]] = []
     for name, told in validation.items():
-        manifest = manifests.get(told["source"], {})
+        manifest = manifests[told["source"]]
         rows.append(
             [
                 name,
@@ -182,8 +175,8 @@ def data_table(
                 told.get("leaks", 0),
                 "yes" if told.get("holds") else "no",
                 told["source"],
-                manifest.get("revision") or "–",
-                manifest.get("licence") or "–",
+                manifest.revision or "–",
+                manifest.licence or "–",
             ]
         )
     columns = ["dataset", "use", "queries", "documents", "languages", "rejected", "leaks removed"]
@@ -194,19 +187,3 @@ def data_table(
         "details: results/validation.md and results/expectations/",
         decimals=0,
     )
-
-
-def timing_table(timing: Mapping[str, Mapping[str, float]]) -> list[Table]:
-    """Return seconds and memory of every stage, if this machine ran them.
-
-    Example:
-        >>> timing_table({"base": {"seconds": 2.2, "cpu_seconds": 7.8, "peak_gib": 1.3}})[0].rows
-        [['base', 2.2, 7.8, 1.3, None]]
-    """
-    if not timing:
-        return []
-    keys = ("seconds", "cpu_seconds", "peak_gib", "joules")
-    rows = [[name, *(told.get(key) for key in keys)] for name, told in timing.items()]
-    columns = ["stage", "seconds", "processor seconds", "peak memory (GiB)", "energy (J)"]
-    note = "energy is of the whole processor, where the system tells it"
-    return [Table("What the stages took on this machine", columns, rows, note, decimals=1)]

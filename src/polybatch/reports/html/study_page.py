@@ -16,20 +16,16 @@ from polybatch.reports.html.explorer import TOP, Asked, explorer, questions
 from polybatch.reports.html.page import Report
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.trec import read_run
+from polybatch.sources.manifest import Manifest
 from polybatch.statistics.seeds import mean_numbers, mean_scores
 from polybatch.statistics.significance import SIGNIFICANCE
 
 _MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 5 MB
 _HEAT = "AP"  # the measure of results/languages
 
-Timing = Mapping[str, Mapping[str, float]]
-"""Of each stage that ran on this machine, what it took."""
 
-
-def study_page(
-    study: Study, manifests: Mapping[str, Any], machine: Mapping[str, str], timing: Timing
-) -> Report:
-    """Return what the page shows. `manifests`: of each source; `machine`: what it is made on."""
+def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
+    """Return what the page shows. `manifests`: of each source."""
     config, results = study.config, study.folder / "results"
     names, measure = list(study.kinds), config.evaluation.headline
     focus, baseline = config.study.focus, config.study.baseline
@@ -51,16 +47,12 @@ def study_page(
         tables={
             "contrasts": shape.contrast_tables(study.contrasts),
             "bias": shape.bias_tables(bias),
-            "training": [shape.budget_table(budgets, _seconds(study, timing))],
+            "training": [shape.budget_table(budgets)],
             "data": [shape.data_table(validation, manifests)],
-            "environment": shape.timing_table(timing),
         },
         facts={
-            "data": [
-                (name, each["citation"]) for name, each in manifests.items() if each.get("citation")
-            ],
+            "data": [(name, each.citation) for name, each in manifests.items() if each.citation],
             "made": [(name, str(value)) for name, value in compared["made"].items()],
-            "environment": list(machine.items()),
         },
         explorer=data,
         shown=shown,
@@ -134,12 +126,6 @@ def _scores(study: Study, trial: str, measure: str) -> pl.DataFrame:
     """Return one measure of a language's own list and of the pool: a small part of the file."""
     found = study.trial_scores(trial)
     return found.filter(pl.col("measure") == measure, pl.col("setting").is_in(["mono", "multi"]))
-
-
-def _seconds(study: Study, timing: Timing) -> dict[str, float]:
-    """Return each strategy's seconds of training with the first seed, where they are known."""
-    stages = {name: f"train-{study.config.trials_of(name)[0]}" for name in study.config.strategies}
-    return {name: timing[stage]["seconds"] for name, stage in stages.items() if stage in timing}
 
 
 def _important(validation: Mapping[str, Any]) -> list[str]:

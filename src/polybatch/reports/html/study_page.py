@@ -14,6 +14,7 @@ from polybatch.reports.html import shape
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.html.explorer import TOP, Asked, explorer, questions
 from polybatch.reports.html.page import Report
+from polybatch.reports.languages import MEANING
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.trec import read_run
 from polybatch.sources.manifest import Manifest
@@ -43,11 +44,11 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         baseline=baseline,
         headlines=compared["headlines"],
         scores=shape.score_rows(comparison, sure, measure, (focus, baseline), bold),
-        plots=_plots(study, sure, measure, bias),
+        plots=_plots(study, sure, measure, bias, compared["flagged"]),
         tables={
             "contrasts": shape.contrast_tables(study.contrasts),
             "bias": shape.bias_tables(bias),
-            "training": [shape.budget_table(budgets)],
+            "training": [shape.cost_table(compared["costs"]), shape.budget_table(budgets)],
             "data": [shape.data_table(validation, manifests)],
         },
         facts={
@@ -57,11 +58,12 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         explorer=data,
         shown=shown,
         notes=[*compared["notes"], *_important(validation)],
+        languages_note=MEANING if compared["flagged"] else "",
     )
 
 
 def _plots(
-    study: Study, sure: pl.DataFrame, measure: str, bias: Mapping[str, Any]
+    study: Study, sure: pl.DataFrame, measure: str, bias: Mapping[str, Any], flagged: list[str]
 ) -> dict[str, Any]:
     config, results = study.config, study.folder / "results"
     names = list(study.kinds)
@@ -80,12 +82,12 @@ def _plots(
         "baseline": config.study.baseline,
         "trade_offs": {name: spec for name, spec in trade_offs.items() if spec},
         "heat": {
-            "cells": shape.heat_cells(languages, _HEAT),
-            "retrieved": shape.retrieved_cells(bias),
+            "cells": shape.heat_cells(languages, _HEAT, flagged),
+            "retrieved": shape.retrieved_cells(bias, flagged),
             "values": heatmap(differences=False),
             "differences": heatmap(differences=True),
         },
-        "gains": {name: language_gains(sure, measure, name) for name in datasets},
+        "gains": {name: language_gains(sure, measure, name, flagged) for name in datasets},
         "gain": gains(),
         "curves": curves({k: v for k, v in losses.items() if v is not None}, names),
         "adaptation": curves({k: v for k, v in adapted.items() if v is not None}, list(adapted)),

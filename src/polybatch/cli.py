@@ -98,6 +98,7 @@ COMMANDS: dict[str, Command] = {
         "search 'What is the capital of France?' --strategy hybrid --lang sw",
     ),
     "serve": Command("The search as a service, with a page", "serve --port 8000"),
+    "tune": Command("Try settings on held-out articles, write tuned.yaml", "tune"),
     "upgrade": Command("Rewrite params.yaml of an earlier version, comments kept", "upgrade"),
 }
 """Name -> its row; `plan-study` is the module `polybatch.commands.plan_study`."""

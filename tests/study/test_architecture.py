@@ -43,7 +43,7 @@ FLOWS_READ = {
 
 ROOMS = (
     *("settings", "sources", "validation", "batches", "encoders", "training", "adaptation"),
-    *("retrieval", "evaluation", "statistics", "reports", "search", "exports"),
+    *("retrieval", "evaluation", "statistics", "tuning", "reports", "search", "exports"),
 )
 """Folders of polybatch in the pipeline's order: each imports from those before it alone."""
 

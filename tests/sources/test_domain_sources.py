@@ -268,7 +268,7 @@ def test_afriqa_has_passages_of_other_splits_and_languages_as_distractors(tmp_pa
     assert sorted(found.corpus["text"]) == ["x is here.", "x is it.", "x was it."]
     assert found.queries["item_id"].to_list() == ["afriqa:sw:test:1"]
     assert found.qrels.height == 1
-    assert found.tally.select(pl.exclude("file").sum()).row(0) == (5, 3, 1, 1)
+    assert found.tally.select(pl.exclude("file").sum()).row(0) == (5, 4, 0, 1)
     assert "afriqa: documents of other splits or languages: 2" in found.notes
 
 

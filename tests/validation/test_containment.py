@@ -99,8 +99,8 @@ def test_what_is_found_is_what_the_slow_obvious_version_finds() -> None:
     best = [max(slow(one, other) for other in theirs if min(len(one), len(other)) >= 30)
             if len(one) >= 30 else 0.0 for one in ours]  # fmt: skip
     found = Containment(pl.Series(theirs), RULE).found(pl.Series(ours))
-    for row, other, share in found:
-        assert share == slow(ours[row], theirs[other]) >= 0.8
+    for row, passage, share in found:
+        assert share == slow(ours[row], theirs[passage]) >= 0.8
     expected = {row for row, share in enumerate(best) if share >= 0.8}
     assert {row for row, _, _ in found} == expected
     assert 60 < len(expected) < 130

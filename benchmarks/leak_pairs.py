@@ -26,7 +26,7 @@ from polybatch.validation.containment import Contained, Containment
 
 RULE = Contained(0.8, 30)
 LEFT_OUT = {"xquad": "xquad-r has its files", "cldr": "templates contain each other"}
-BELEBELE = "en af am bm ig nso sn st tn ts xh zu id th vi".split()  # noqa: SIM905 - of the mirror
+BELEBELE = "en af am bm ig nso sn st tn ts xh zu id th vi de".split()  # noqa: SIM905 - of the mirror
 
 
 def main(mirror: Path) -> None:

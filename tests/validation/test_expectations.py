@@ -314,4 +314,12 @@ def test_flags_give_a_reason_for_every_source() -> None:
             assert flag.zero_shot in ("yes", "no", "unknown")
             assert flag.because
     assert zero_shot("intfloat/multilingual-e5-base", "xquad-r").zero_shot == "no"
+    for name, flag in {
+        "xquad-r": "no",
+        "miracl": "no",
+        "tydiqa": "no",
+        "mlqa-r": "unknown",
+    }.items():
+        assert zero_shot("multilingual-e5-small", name).zero_shot == flag
+        assert "2402.05672" in zero_shot("multilingual-e5-small", name).because
     assert zero_shot("use-multilingual", "cldr").zero_shot == "yes"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from polybatch.dataset import Dataset, read_dataset, revision_of, write_table
 from polybatch.evaluation.alignment import alignment_and_uniformity, distinct_queries
-from polybatch.evaluation.language_bias import TOP_DOCUMENTS, language_bias
+from polybatch.evaluation.language_bias import TOP_DOCUMENTS, Bias, language_bias
 from polybatch.evaluation.scores import Scores, evaluate_source, refuse_missing
 from polybatch.files import whole_together, write_json
 from polybatch.retrieval.arm_folders import open_queries, open_source
@@ -39,7 +40,7 @@ def evaluate_strategy(config: Config, trial: Trial) -> str:
             shown = scores.runs.filter(pl.col("rank") <= config.evaluation.run_depth)
             write_runs(dataset, shown, folder / name, str(trial))
             scored.append(scores)
-            bias[name] = _bias(dataset, scores, open_queries(INDEX / trial.path, dataset))
+            bias[name] = _bias(dataset, scores, open_queries(INDEX / trial.path, dataset)).as_json()
             revisions[name] = revision_of(dataset)
             log.info("%s: judged and left-out queries %s", name, scores.counts[name])
         per_query = pl.concat([scores.per_query for scores in scored])
@@ -59,13 +60,15 @@ def _score(config: Config, trial: Trial, dataset: Dataset) -> Scores:
     return evaluate_source(dataset, source, settings.measures, depth)
 
 
-def _bias(dataset: Dataset, scores: Scores, queries: EncodedQueries | None) -> dict[str, object]:
-    bias = language_bias(dataset, scores.relevant, scores.runs)
+def _bias(dataset: Dataset, scores: Scores, queries: EncodedQueries | None) -> Bias:
+    bias = language_bias(dataset, scores.relevant, scores.runs) or Bias()
     if queries is None:
-        return bias.as_json() if bias else {}
-    vectors = alignment_and_uniformity(dataset, queries.vectors)
-    texts = {"distinct_queries": distinct_queries(dataset, queries.vectors)}
-    return (bias.as_json() if bias else {}) | {"vectors": vectors} | texts
+        return bias
+    return replace(
+        bias,
+        vectors=alignment_and_uniformity(dataset, queries.vectors),
+        distinct_queries=distinct_queries(dataset, queries.vectors),
+    )
 
 
 def _write_heatmap(heatmap: pl.DataFrame, path: Path) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, table
+from polybatch.evaluation.language_bias import Bias
 from polybatch.reports.contrasts import decided, headlines
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.html.dvc_page import dvc_page
@@ -146,7 +147,7 @@ def _report() -> Report:
     data, shown = explorer([_asked()], NAMES, "AP", 10_000)
     loss = pl.DataFrame({"step": [1, 2], "loss": [2.0, 1.0]})
     cells = {"d": {name: [["sw", "en", 50.0], ["en", "en", 90.0]] for name in NAMES}}
-    bias = {name: {"d": {"panel": {"Max@R": 3.0}, "vectors": {}}} for name in NAMES}
+    bias = {name: {"d": Bias(panel={"Max@R": 3.0})} for name in NAMES}
     return Report(
         study=EVIL,
         focus=NAMES[1],

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+
+from polybatch.evaluation.language_bias import Bias
 
 LEAST_DISTINCT = 0.95
 """Different vectors for different texts, as a share, below which a language is flagged."""
 
 
-def collapse_notes(bias: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def collapse_notes(bias: Mapping[str, Mapping[str, Bias]]) -> list[str]:
     """Return a sentence a dataset and language whose texts no strategy tells apart.
 
-    `bias`: {strategy: what results/bias holds of it}.
+    `bias`: {strategy: {dataset: its bias}}.
 
     Example:
-        >>> bias = {"mono": {"d": {"distinct_queries": {"am": [171, 106], "en": [170, 170]}}}}
+        >>> bias = {"mono": {"d": Bias(distinct_queries={"am": [171, 106], "en": [170, 170]})}}
         >>> print(collapse_notes(bias)[0])
         d, am: the best of all strategies has 106 different vectors for 171 different questions; \
 its scores say little.
@@ -27,16 +28,16 @@ its scores say little.
     ]
 
 
-def collapsed(bias: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def collapsed(bias: Mapping[str, Mapping[str, Bias]]) -> set[str]:
     """Return the languages that are flagged, in any dataset."""
     return {lang for _, lang, _, _ in _collapsed(bias)}
 
 
-def _collapsed(bias: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, int, int]]:
+def _collapsed(bias: Mapping[str, Mapping[str, Bias]]) -> Iterator[tuple[str, str, int, int]]:
     best: dict[tuple[str, str], tuple[int, int]] = {}
     for datasets in bias.values():
         for dataset, found in datasets.items():
-            for lang, (texts, vectors) in found.get("distinct_queries", {}).items():
+            for lang, (texts, vectors) in found.distinct_queries.items():
                 before = best.get((dataset, lang), (0, 0))[1]
                 best[dataset, lang] = int(texts), max(before, int(vectors))
     for (dataset, lang), (texts, vectors) in best.items():

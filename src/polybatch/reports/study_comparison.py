@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -66,9 +65,8 @@ def compare_study(study: Study) -> StudyComparison:
     metrics = {name: mean_numbers(found) for name, found in by_seed.items()}
     spreads = {row[:4]: row[4] for row in seeds.select(*_ROW, "spread").rows()}
     table = comparison(metrics, baseline, spreads)
-    bias = {name: mean_numbers(study.by_seed("bias", name)) for name in study.kinds}
     revisions = study.same_revisions(list(study.kinds))
-    sure, contrasts, kind = _tested(study, bias, rule)
+    sure, contrasts, kind = _tested(study, rule)
     lines, bold = headlines(contrasts, rule), decided(contrasts, baseline)
     budgets = {name: _budget(study, name) for name in config.strategies}
     made = _signature(study) | {f"{name} revision": found for name, found in revisions.items()}
@@ -83,27 +81,27 @@ def compare_study(study: Study) -> StudyComparison:
         "How far trainings are apart": seeds_section(seeds, headline),
         "The pool's two means": pool_section(sure, headline),
         "What each strategy was asked": exposure_section(plans),
-        "Language bias": bias_section(bias),
-        "Which languages gain or lose": view_sections(sure, headline, baseline, collapsed(bias)),
+        "Language bias": bias_section(study.bias),
+        "Which languages gain or lose": view_sections(
+            sure, headline, baseline, collapsed(study.bias)
+        ),
     }
-    notes = collapse_notes(bias)
+    notes = collapse_notes(study.bias)
     text = report(table, baseline, budgets, made, sections, sure, [*lines, *notes], bold)
     return StudyComparison(
         table, seeds, sure, contrasts, text, budgets, made, lines, notes, metrics
     )
 
 
-def _tested(
-    study: Study, bias: Mapping[str, Any], rule: Rule
-) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+def _tested(study: Study, rule: Rule) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Return SIGNIFICANCE, CONTRASTS, and what the views by the encoder's languages are called."""
     config = study.config
     headline, settings = config.evaluation.headline, config.statistics
     known, kind = known_languages(config.encoder.name), ENCODER
     if known is None:
-        there = {lang for found in bias.values() for one in found.values()
-                 for lang in one.get("distinct_queries", ())}  # fmt: skip
-        known, kind = frozenset(there - collapsed(bias)), MEASURED
+        there = {lang for found in study.bias.values() for one in found.values()
+                 for lang in one.distinct_queries}  # fmt: skip
+        known, kind = frozenset(there - collapsed(study.bias)), MEASURED
     views = study_views(headline, study.trained_languages, known, kind)
     scored = read_arms(study.kinds, study.trial_scores, study.clusters, views)
     sure = assess(scored, config.study.baseline, rule)

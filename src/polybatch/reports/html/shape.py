@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.evaluation.language_bias import PANEL
+from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
 from polybatch.reports.html.page import Cell, Table
@@ -108,32 +108,28 @@ def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str,
     return found
 
 
-def retrieved_cells(bias: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def retrieved_cells(bias: Mapping[str, Mapping[str, Bias]]) -> dict[str, Any]:
     """Return {dataset: {strategy: [[query language, language found, percent of the ten best]]}}.
 
-    `bias`: {strategy: what results/bias holds of it}.
+    `bias`: {strategy: {dataset: its bias}}.
     """
     found: dict[str, Any] = {}
     for name, datasets in bias.items():
         for dataset, told in datasets.items():
             found.setdefault(dataset, {})[name] = [
                 [query, document, round(100 * share, 6)]
-                for query, shares in (told.get("matrix") or {}).items()
+                for query, shares in told.matrix.items()
                 for document, share in shares.items()
             ]
     return found
 
 
-def bias_tables(bias: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
     """Return the bias panel of each dataset, strategies down."""
     datasets = list(dict.fromkeys(name for told in bias.values() for name in told))
     tables = []
     for dataset in datasets:
-        told = {name: found[dataset] for name, found in bias.items() if dataset in found}
-        shown = {
-            name: {**(one.get("panel") or {}), **(one.get("vectors") or {})}
-            for name, one in told.items()
-        }
+        shown = {name: found[dataset].shown for name, found in bias.items() if dataset in found}
         order = [*PANEL, "alignment", "uniformity", "cross_uniformity"]
         columns = [key for key in order if any(key in row for row in shown.values())]
         rows = [[name, *(row.get(key) for key in columns)] for name, row in shown.items()]

@@ -17,7 +17,7 @@ from polybatch.reports.html.page import Report
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.trec import read_run
 from polybatch.sources.manifest import Manifest
-from polybatch.statistics.seeds import mean_numbers, mean_scores
+from polybatch.statistics.seeds import mean_scores
 from polybatch.statistics.significance import SIGNIFICANCE
 
 _MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 5 MB
@@ -33,7 +33,6 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
     comparison = pl.read_csv(results / "compare.csv", schema=COMPARISON)
     compared = study.json("compare.json")
     validation = study.json("validation.json")["datasets"]
-    bias = {name: mean_numbers(study.by_seed("bias", name)) for name in names}
     data, shown = explorer(_asked(study, measure), names, measure, _MOST)
     bold = decided(study.contrasts, baseline)
     budgets = {name: compared["budgets"].get(name, {}) for name in names}
@@ -43,10 +42,10 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         baseline=baseline,
         headlines=compared["headlines"],
         scores=shape.score_rows(comparison, sure, measure, (focus, baseline), bold),
-        plots=_plots(study, sure, measure, bias),
+        plots=_plots(study, sure, measure),
         tables={
             "contrasts": shape.contrast_tables(study.contrasts),
-            "bias": shape.bias_tables(bias),
+            "bias": shape.bias_tables(study.bias),
             "training": [shape.budget_table(budgets)],
             "data": [shape.data_table(validation, manifests)],
         },
@@ -60,9 +59,7 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
     )
 
 
-def _plots(
-    study: Study, sure: pl.DataFrame, measure: str, bias: Mapping[str, Any]
-) -> dict[str, Any]:
+def _plots(study: Study, sure: pl.DataFrame, measure: str) -> dict[str, Any]:
     config, results = study.config, study.folder / "results"
     names = list(study.kinds)
     first = {name: kind.trials[0] for name, kind in study.kinds.items()}
@@ -81,7 +78,7 @@ def _plots(
         "trade_offs": {name: spec for name, spec in trade_offs.items() if spec},
         "heat": {
             "cells": shape.heat_cells(languages, _HEAT),
-            "retrieved": shape.retrieved_cells(bias),
+            "retrieved": shape.retrieved_cells(study.bias),
             "values": heatmap(differences=False),
             "differences": heatmap(differences=True),
         },

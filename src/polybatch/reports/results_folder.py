@@ -24,6 +24,7 @@ from polybatch.statistics.clusters import Clusters, Pool, clusters_of, pool_of
 from polybatch.statistics.contrasts import CONTRASTS
 from polybatch.statistics.decisions import Rule
 from polybatch.statistics.seeds import mean_numbers, mean_scores
+from polybatch.validation.summary import DatasetSummary, read_summaries
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,11 @@ class Study:
     def by_seed(self, folder: str, name: str) -> list[Any]:
         """Return a row's JSON files below results/<folder>, one a training."""
         return [self.json(folder, f"{trial}.json") for trial in self.kinds[name].trials]
+
+    @cached_property
+    def validation(self) -> dict[str, DatasetSummary]:
+        """Of each dataset what validation found."""
+        return read_summaries(self.folder / "results" / "validation.json")
 
     @cached_property
     def bias(self) -> dict[str, dict[str, Bias]]:

@@ -130,8 +130,7 @@ def _budget(study: Study, name: str) -> dict[str, int | str]:
 
 def _signature(study: Study) -> dict[str, object]:
     config = study.config
-    validation = study.json("validation.json")["datasets"]
-    notes = sorted({note for dataset in validation.values() for note in dataset["notes"]})
+    notes = sorted({note for dataset in study.validation.values() for note in dataset.notes})
     searched = config.used_for("evaluate")
     return {
         "study": config.study.name,

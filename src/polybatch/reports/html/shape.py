@@ -12,6 +12,7 @@ from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
 from polybatch.reports.html.page import Cell, Table
 from polybatch.sources.manifest import Manifest
+from polybatch.validation.summary import DatasetSummary
 
 _ROW = ["strategy", "dataset", "setting", "measure"]
 
@@ -151,26 +152,26 @@ def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def data_table(
-    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Manifest]
+    validation: Mapping[str, DatasetSummary], manifests: Mapping[str, Manifest]
 ) -> Table:
     """Return one row a dataset: sizes, what was rejected, and where it is from.
 
-    `validation`: results/validation.json's datasets; `manifests`: {source: its manifest}.
+    `validation`: {dataset: its summary}; `manifests`: {source: its manifest}.
     """
     rows: list[Sequence[Cell]] = []
-    for name, told in validation.items():
-        manifest = manifests[told["source"]]
+    for name, found in validation.items():
+        manifest = manifests[found.source]
         rows.append(
             [
                 name,
-                told["use"],
-                sum(told["queries"].values()),
-                sum(told["documents"].values()),
-                len(told["documents"]),
-                sum(told["rejected"].values()),
-                told.get("leaks", 0),
-                "yes" if told.get("holds") else "no",
-                told["source"],
+                found.use,
+                sum(found.queries.values()),
+                sum(found.documents.values()),
+                len(found.documents),
+                sum(found.rejected.values()),
+                found.leaks,
+                "yes" if found.holds else "no",
+                found.source,
                 manifest.revision or "–",
                 manifest.licence or "–",
             ]

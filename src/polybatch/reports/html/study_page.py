@@ -19,6 +19,7 @@ from polybatch.retrieval.trec import read_run
 from polybatch.sources.manifest import Manifest
 from polybatch.statistics.seeds import mean_scores
 from polybatch.statistics.significance import SIGNIFICANCE
+from polybatch.validation.summary import DatasetSummary
 
 _MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 5 MB
 _HEAT = "AP"  # the measure of results/languages
@@ -32,7 +33,6 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
     sure = pl.read_csv(results / "significance.csv", schema=SIGNIFICANCE)
     comparison = pl.read_csv(results / "compare.csv", schema=COMPARISON)
     compared = study.json("compare.json")
-    validation = study.json("validation.json")["datasets"]
     data, shown = explorer(_asked(study, measure), names, measure, _MOST)
     bold = decided(study.contrasts, baseline)
     budgets = {name: compared["budgets"].get(name, {}) for name in names}
@@ -47,7 +47,7 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
             "contrasts": shape.contrast_tables(study.contrasts),
             "bias": shape.bias_tables(study.bias),
             "training": [shape.budget_table(budgets)],
-            "data": [shape.data_table(validation, manifests)],
+            "data": [shape.data_table(study.validation, manifests)],
         },
         facts={
             "data": [(name, each.citation) for name, each in manifests.items() if each.citation],
@@ -55,7 +55,7 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         },
         explorer=data,
         shown=shown,
-        notes=[*compared["notes"], *_important(validation)],
+        notes=[*compared["notes"], *_important(study.validation)],
     )
 
 
@@ -125,9 +125,9 @@ def _scores(study: Study, trial: str, measure: str) -> pl.DataFrame:
     return found.filter(pl.col("measure") == measure, pl.col("setting").is_in(["mono", "multi"]))
 
 
-def _important(validation: Mapping[str, Any]) -> list[str]:
+def _important(validation: Mapping[str, DatasetSummary]) -> list[str]:
     """Return what a reader must know before the numbers: the data are made up, or do not hold."""
-    found = {note for one in validation.values() for note in one["notes"] if "proves" in note}
-    failed = [name for name, one in validation.items() if one.get("holds") is False]
+    found = {note for one in validation.values() for note in one.notes if "proves" in note}
+    failed = [name for name, one in validation.items() if not one.holds]
     told = f"Not all expectations hold of {', '.join(failed)}: see results/validation.md."
     return [*sorted(found), *([told] if failed else [])]

@@ -21,7 +21,12 @@ class TokenCounts:
     ids: frozenset[int]
 
     def total(self, texts: Sequence[str]) -> tuple[int, int]:
-        """Return the tokens of `texts` and how many of them were cut, repetitions counted."""
+        """Return the tokens of `texts` and how many of them were cut, repetitions counted.
+
+        Example:
+            >>> TokenCounts({"a": (3, False), "b": (8, True)}, frozenset()).total(["a", "b", "b"])
+            (19, 2)
+        """
         counts = [self.texts[text] for text in texts]
         return sum(n for n, _ in counts), sum(cut for _, cut in counts)
 
@@ -40,7 +45,7 @@ def token_limit(encoder: Encoder, max_tokens: int) -> Iterator[None]:
 def features_of(
     encoder: Encoder, texts: Sequence[str], max_tokens: int, prompt: str
 ) -> dict[str, Tensor]:
-    """Return the encoder's features of `texts` behind `prompt`, (B, longest)."""
+    """Return the encoder's features of `texts` behind `prompt`: tensors (B, T), T the longest."""
     with token_limit(encoder, max_tokens):
         features: dict[str, Tensor] = encoder.preprocess(list(texts), prompt=prompt or None)
     return features

@@ -79,12 +79,41 @@ def canonical(code: str) -> str | None:
 def same_language(code: str, among: Iterable[str]) -> str | None:
     """Return which code of `among` names the same language as `code`, None where none does.
 
+    A script and a region that CLDR holds for likely anyhow add nothing: `en-US` is `en`, `zh-CN`
+    and `zh-Hans` are `zh`; `en-GB` and `zh-Hant` are not.
+
     Example:
         >>> same_language("iw", ["en", "he"]), same_language("tl", ["fil"]), same_language("x", [])
         ('he', 'fil', None)
+        >>> [same_language(code, ["en", "pt"]) for code in ("en-US", "en-GB", "pt_br", "pt-PT")]
+        ['en', None, 'pt', None]
     """
+    written = [(other, canonical(other)) for other in among]
     wanted = canonical(code)
-    return next((other for other in among if wanted and canonical(other) == wanted), None)
+    for same in (str, _in_full):
+        for other, usual in written:
+            if wanted and usual and same(usual) == same(wanted):
+                return other
+    return None
+
+
+@lru_cache(4096)
+def _in_full(code: str) -> tuple[str, str, str]:
+    """Return language, script and region, the likely ones where a code names none.
+
+    Example:
+        >>> _in_full("sw"), _in_full("zh-TW")
+        (('sw', 'Latn', 'TZ'), ('zh', 'Hant', 'TW'))
+    """
+    language, *rest = code.split("-")
+    script = next((part for part in rest if len(part) == 4), "")
+    region = next((part for part in rest if len(part) < 4), "")
+    likely = get_global("likely_subtags")
+    for parts in ((language, script, region), (language, region), (language, script), (language,)):
+        if found := likely.get("_".join(part for part in parts if part)):
+            _, usual_script, usual_region = found.split("_")[:3]
+            return language, script or usual_script, region or usual_region
+    return language, script, region
 
 
 def language_mistake(code: str) -> tuple[str, str, str] | None:

@@ -15,8 +15,9 @@ def studies() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    composed = studies()
     GOLDEN.mkdir(exist_ok=True)
     for old in GOLDEN.glob("*.yaml"):
         old.unlink()
-    for name, text in studies().items():
+    for name, text in composed.items():
         (GOLDEN / f"{name}.yaml").write_text(text, encoding="utf-8")

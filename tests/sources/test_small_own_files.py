@@ -351,6 +351,18 @@ def test_codes_of_one_language_are_read_as_such_and_said(tmp_path: Path) -> None
     ]
 
 
+def test_a_likely_region_or_script_is_no_other_language(tmp_path: Path) -> None:
+    """By hand from CLDR's likely subtags: en is en-Latn-US, zh is zh-Hans-CN, sw is sw-Latn-TZ."""
+    rows = "a,en-US,A?,A.\nb,zh-Hans,B?,B.\nc,sw_TZ,C?,C.\nd,en-GB,D?,D.\ne,zh-TW,E?,E.\n"
+    found = read(tmp_path, {"x.csv": HEAD + rows}, ("en", "zh", "sw"))
+    assert questions(found) == {"a": "A?", "b": "B?", "c": "C?"}
+    assert [reason for *_, reason in reasons(found)] == [
+        "not requested: language 'en-GB'", "not requested: language 'zh-TW'",
+    ]  # fmt: skip
+    both = read(tmp_path, {"x.csv": HEAD + rows}, ("en-US", "en-GB", "zh-TW"))
+    assert questions(both) == {"a": "A?", "d": "D?", "e": "E?"}
+
+
 def test_words_of_splits(tmp_path: Path) -> None:
     head = HEAD.replace("\n", ",split\n")
     rows = "a,en,A?,A.,train\nb,en,B?,B.,Test\nc,en,C?,C.,test \nd,en,D?,D.,dev\n"
@@ -453,6 +465,21 @@ def test_every_line_of_a_beir_folder_is_counted(tmp_path: Path) -> None:
         ("qrels/test.tsv", 6, 1, 1, 4),
         ("queries.jsonl", 5, 1, 1, 3),
     ]
+
+
+def test_files_of_a_beir_folder_that_are_not_read_are_named(tmp_path: Path) -> None:
+    files = {
+        "corpus.jsonl": '{"_id": "d", "text": "D."}\n',
+        "queries.jsonl": '{"_id": "q", "text": "Q?"}\n',
+        "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq\td\t1\n",
+        "qrels/train.tsv": "query-id\tcorpus-id\tscore\nq\td\t1\n",
+        "more.jsonl": '{"_id": "e", "text": "E."}\n',
+    }
+    found = read(tmp_path, files, ("en",), splits=("test",), name="beir-x")
+    assert found.notes == (
+        "beir-x: not read (not of BEIR's form, or not of languages en, splits test): "
+        "more.jsonl, qrels/train.tsv",
+    )
 
 
 @pytest.mark.parametrize("first", ['{"_id": "d0", "text": null}', '{"_id": "d0"}', "{broken"])

@@ -194,6 +194,25 @@ def test_means_of_the_scores_are_the_metrics(studied: Workspace) -> None:
         assert part["score"].mean() == pytest.approx(metrics[setting]["AP"], abs=1e-6)
 
 
+def test_a_finished_study_is_kept_so_that_its_means_can_be_checked(studied: Workspace) -> None:
+    done = studied.run(sys.executable, "-m", "polybatch.reports.kept_study", "docs/results/tiny")
+    assert done.returncode == 0, done.stderr
+    kept = studied.folder / "docs/results/tiny"
+    for name, where in {"params.yaml": "", "versions.yaml": "", "compare.csv": "results/"}.items():
+        assert (kept / name).read_bytes() == (studied.folder / where / name).read_bytes()
+    commit = studied.run("git", "rev-parse", "HEAD").stdout.strip()
+    about = json.loads((kept / "study.json").read_text())
+    assert (about["commit"], about["code_edited"], about["seeds"]) == (commit, False, [0])
+    table = pl.read_parquet(kept / "ap.parquet")
+    metrics = json.loads((studied.folder / "results/metrics/hybrid/0.json").read_text())
+    for setting, values in metrics["cldr-test"].items():
+        by_language = (
+            table.filter(setting=setting).group_by("query_lang").agg(pl.col("hybrid/0").mean())
+        )
+        assert by_language["hybrid/0"].mean() == pytest.approx(values["AP"], abs=1e-4)
+    shutil.rmtree(studied.folder / "docs")
+
+
 def test_nothing_runs_twice_and_the_views_of_dvc_work(again: Workspace) -> None:
     done = again.run("dvc", "repro")
     assert done.returncode == 0

@@ -79,8 +79,21 @@ class BeirTables:
             corpus.select(CORPUS.names()),
             qrels.select(QRELS.names()),
             self._rejected.frame(),
-            tuple(self._notes),
+            (*self._notes, *self._not_read()),
             tally=self._tally.frame(),
+        )
+
+    def _not_read(self) -> list[str]:
+        """Return a note of the files that were not opened, if there are any."""
+        read = set(self._tally.frame()["file"])
+        files = (path for path in sorted(self._root.rglob("*")) if path.is_file())
+        others = [
+            name for path in files if (name := path.relative_to(self._root).as_posix()) not in read
+        ]
+        shown = ", ".join(others[:5]) + f" and {len(others) - 5} more" * (len(others) > 5)
+        asked = f"languages {', '.join(self._languages)}, splits {', '.join(self._splits)}"
+        return [f"{self._name}: not read (not of BEIR's form, or not of {asked}): {shown}"] * bool(
+            others
         )
 
     def _rows(

@@ -53,12 +53,12 @@ class PairTable:
         return _counts(self.languages, self.query_of, self.document_count)
 
     def pool(self, pair: LanguagePair) -> Int64:
-        """Return the items (N,), rows of `items`, with a query and a document in these languages."""
+        """Return the rows of `items` (N,) that have a query and a document in these languages."""
         a, b = (self.languages.index(half) for half in (pair.query, pair.document))
         return np.flatnonzero((self.query_of[:, a] >= 0) & (self.document_count[:, b] > 0))
 
     def parallel_items(self) -> Int64:
-        """Return the items (N,), rows of `items`, with a query and a document in every language."""
+        """Return the rows of `items` (N,) that have a query and a document in every language."""
         return np.flatnonzero(((self.query_of >= 0) & (self.document_count > 0)).all(axis=1))
 
     def keys_of(self, item: int) -> list[int]:

@@ -1,5 +1,5 @@
 # make                       this list
-# make repro [PRESET=name]   set up if needed, then run the study of params.yaml (or of a preset)
+# make repro [PRESET=name]   set up if needed, then run the study of params.yaml (or of a preset); WORKERS=2: two stages at a time
 # make test                  set up if needed, then lint, types and tests
 # make test-fast             lint, types and the tests of less than a second or two: under a minute
 # make versions [BUMP=1]     do stages still give the results of versions.yaml? record it, or bump numbers
@@ -35,9 +35,7 @@ repro: $(VENV)/.installed
 ifdef PRESET
 	@$(BIN)/python -m flows.preset $(PRESET)
 endif
-	@$(BIN)/python -m flows.check
-	@echo "polybatch: running what is not up to date (dvc repro)"
-	@$(BIN)/dvc repro
+	@$(BIN)/python -m flows.repro $(if $(WORKERS),--workers $(WORKERS))
 	@echo "polybatch: done; the comparison is in results/compare.md"
 
 versions: $(VENV)/.installed

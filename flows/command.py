@@ -22,7 +22,10 @@ MARK = "POLYBATCH_STUDY"
 """Set to the workspace in the environment of every process of a flow: how orphans are found."""
 
 _GRACE = 10.0  # seconds that a stage has to end after it was asked to
-_ADVICE = ("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`")
+_ADVICE = (
+    *("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`"),
+    "Data and pipelines are up to date",  # of one stage of many
+)
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 

@@ -5,7 +5,8 @@ python -m flows.graph      # draws the graph as mermaid, for documents
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from flows.scores import strategy_of
 from polybatch.errors import InputError
+from polybatch.files import write_text
 
 LOCK = "dvc.lock"
 
@@ -122,6 +124,34 @@ def unchanged(graph: Graph, status: Mapping[str, Any]) -> set[str]:
         if address not in status and clean.issuperset(box.upstream):
             clean.add(address)
     return clean
+
+
+def ready(graph: Graph, begun: Collection[str], ended: Collection[str], workers: int) -> list[str]:
+    """Return the stages that may begin now: not begun, all upstream ended, a worker each."""
+    free = workers - (len(begun) - len(ended))
+    can = [
+        box.address
+        for box in graph.values()
+        if box.address not in begun and all(up in ended for up in box.upstream if up in graph)
+    ]
+    return can[:free]
+
+
+def sort_lock(root: Path, graph: Graph) -> None:
+    """Put dvc.lock's entries in the graph's order, each as it is: DVC adds them as stages end.
+
+    Entries of stages that are not in the graph follow, in the order that they have.
+    """
+    path = root / LOCK
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    head, *entries = re.split(r"^(?=  [^ \n].*:\n)", text, flags=re.MULTILINE)
+    names = [entry.partition(":\n")[0].strip().strip("'\"") for entry in entries]
+    if not head.endswith("stages:\n") or set(names) != set(locked_stages(root)):
+        return  # not as DVC writes it: left as it is
+    place = {address: number for number, address in enumerate(graph)}
+    order = sorted(range(len(names)), key=lambda n: place.get(names[n], len(place)))
+    if order != list(range(len(names))):
+        write_text(path, head + "".join(entries[n] for n in order))
 
 
 def reasons(status: Any) -> str:

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from queue import Queue
@@ -33,7 +33,9 @@ from flows.alerts import raise_alerts, webhook_of
 from flows.artifacts import Progress, show_results
 from flows.check import check_params, remarks
 from flows.command import StageFailed, Stages, title
-from flows.graph import Graph, choose, lock_changes, locked_stages, read_graph, reasons, unchanged
+from flows.forecast import Forecast, foretell, seconds_before
+from flows.graph import choose, lock_changes, locked_stages, read_graph, ready, sort_lock
+from flows.plan import Plan, look, too_many
 from flows.register import register
 from flows.repository import check
 from flows.runners import Runners, runners
@@ -43,20 +45,6 @@ from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
-
-
-class Plan:
-    """What a flow knows before it runs anything.
-
-    No dataclass: Prefect would look through all of it, at each task, for what it might wait for.
-    """
-
-    def __init__(
-        self, graph: Graph, same: Iterable[str], why: dict[str, str], before: dict[str, Any]
-    ) -> None:
-        """Keep the unchanged stages (`same`), `why` others run, dvc.lock as it was (`before`)."""
-        self.graph, self.unchanged, self.reasons = graph, frozenset(same), why
-        self.before = before
 
 
 @task(cache_policy=NO_CACHE)
@@ -109,24 +97,18 @@ def study(
                 logger.info(fetch(root))
             plan = look(root, strategies or [])
             stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
+            known = seconds_before(root, plan.graph)
+            forecast = Forecast(plan.graph, plan.to_run, known, workers)
+            for line in foretell(root, forecast, plan.before) if plan.to_run else []:
+                logger.info(line)
             with runners(root, config, workers) as where:
-                states = _run_all(plan, stages, workers, config, where)
+                states = _run_all(plan, stages, forecast, config, where)
+            sort_lock(root, plan.graph)
             return _conclude(root, config, states, register_strategies)
     except Busy as busy:
         return Completed(name="Skipped", message=str(busy))
     except (InputError, InputErrorList) as error:
         return Failed(message=str(error))
-
-
-def too_many(config: Config, workers: int) -> list[str]:
-    """Say so if more threads would run than there are cores: results stay, time is lost."""
-    cores, threads = os.cpu_count() or 1, config.study.threads * workers
-    if workers == 1 or threads <= cores:
-        return []
-    return [
-        f"study.workers x study.threads = {threads} on {cores} cores: slower than need be."
-        f" Fewer workers change no result; fewer threads change the last digits"
-    ]
 
 
 def fetch(root: Path) -> str:
@@ -146,40 +128,26 @@ def fetch(root: Path) -> str:
     return f"dvc fetch: {told[-1] if told else 'done'}"
 
 
-def look(root: Path, strategies: Sequence[str]) -> Plan:
-    """Read the graph and ask DVC what changed; InputError if it cannot say."""
-    before = locked_stages(root)
-    try:
-        with Repo(str(root)) as repo:
-            whole = read_graph(repo)
-            graph = choose(whole, strategies)
-            status = repo.status(targets=list(graph)) if len(graph) < len(whole) else repo.status()
-    except DvcException as error:
-        raise InputError(
-            root,
-            f"DVC's answer '{str(error).splitlines()[0]}'",
-            "a workspace that nothing else works in and a dvc.yaml that DVC can read",
-            "If another DVC command runs here, wait until it ends; else mend dvc.yaml",
-        ) from error
-    told = {address: reasons(found) for address, found in status.items()}
-    return Plan(graph, unchanged(graph, status), told, before)
-
-
 def _run_all(
-    plan: Plan, stages: Stages, workers: int, config: Config, where: Runners
+    plan: Plan, stages: Stages, forecast: Forecast, config: Config, where: Runners
 ) -> dict[str, State[Any]]:
-    """Run every stage when all it depends on is done, at most `workers` at a time."""
+    """Run every stage when all it depends on is done, at most `forecast.workers` at a time."""
+    logger = get_run_logger()
     futures: dict[str, PrefectFuture[Any]] = {}
     states: dict[str, State[Any]] = {}
     ended: Queue[str] = Queue()
     try:
         while len(states) < len(plan.graph):
-            for address in _ready(plan.graph, futures, states, workers):
+            for address in ready(plan.graph, futures, states, forecast.workers):
+                forecast.begin(address)
                 futures[address] = _submit(address, plan, stages, futures, config, where)
                 futures[address].add_done_callback(partial(_put, ended, address))
             address = ended.get()
             futures[address].wait()
             states[address] = futures[address].state
+            forecast.end(address)
+            if address not in plan.unchanged and forecast.waiting:
+                logger.info(forecast.line())
     except BaseException:  # also Ctrl-C and Prefect's cancellation
         stages.interrupt()
         raise
@@ -188,16 +156,6 @@ def _run_all(
 
 def _put(ended: Queue[str], address: str, _: object) -> None:
     ended.put(address)
-
-
-def _ready(graph: Graph, begun: dict[str, Any], ended: dict[str, Any], workers: int) -> list[str]:
-    free = workers - (len(begun) - len(ended))
-    ready = [
-        box.address
-        for box in graph.values()
-        if box.address not in begun and all(up in ended for up in box.upstream if up in graph)
-    ]
-    return ready[:free]
 
 
 def _submit(

@@ -6,16 +6,26 @@ from pathlib import Path
 
 from polybatch.dataset import Dataset, read_dataset
 from polybatch.encoders.checkpoints import open_checkpoint
-from polybatch.encoders.encode import encode_side
+from polybatch.encoders.encode import encode_side, encode_texts
 from polybatch.encoders.light import Encoder
 from polybatch.files import whole_folder, write_json
-from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
+from polybatch.retrieval.index import (
+    TOKENS,
+    EncodedQueries,
+    build_index,
+    load_index,
+    save_index,
+    save_queries,
+    search,
+)
+from polybatch.retrieval.latency import FOUND
+from polybatch.retrieval.tokenization import spaced
 from polybatch.settings.config import Config
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.study import Trial
 from polybatch.training.machine import device, keep_freed_memory, make_deterministic
 
-from .common import INDEX, MODELS, VALID, log, run_trial
+from .common import INDEX, MODELS, VALID, log, run_trial, write_latency
 
 
 def index(config: Config, trial: Trial) -> str:
@@ -30,6 +40,9 @@ def index(config: Config, trial: Trial) -> str:
             for name, dataset in datasets.items()
         }
         write_json(folder / "truncated.json", cut)
+    _write_latency(
+        config, trial, encoder, max(datasets.values(), key=lambda one: one.corpus.height)
+    )
     count = sum(dataset.corpus.height + dataset.queries.height for dataset in datasets.values())
     return f"{count} texts encoded, {sum(sum(each.values()) for each in cut.values())} of them cut"
 
@@ -39,17 +52,32 @@ def _index(
 ) -> dict[str, int]:
     """Write a dataset's index and query vectors; return how many texts of each side were cut."""
     folder.mkdir()
-    vectors, documents = encode_side(
-        encoder, settings, dataset.corpus["text"].to_list(), "document"
-    )
+    texts, langs = dataset.corpus["text"].to_list(), dataset.corpus["lang"].to_list()
+    vectors, counts = encode_side(encoder, settings, texts, "document")
+    documents = counts.total(texts)[1]
     save_index(build_index(dataset.corpus["doc_id"].to_list(), vectors), folder)
-    vectors, queries = encode_side(encoder, settings, dataset.queries["text"].to_list(), "query")
+    write_json(folder / TOKENS, counts.by_language(texts, langs, spaced(langs)))
+    texts = dataset.queries["text"].to_list()
+    vectors, counts = encode_side(encoder, settings, texts, "query")
+    queries = counts.total(texts)[1]
     save_queries(EncodedQueries(tuple(dataset.queries["query_id"]), vectors), folder)
     log.info(
         "%s: %d documents (%d cut to their length), %d queries (%d cut)",
         *(dataset.name, dataset.corpus.height, documents, dataset.queries.height, queries),
     )
     return {"documents": documents, "queries": queries}
+
+
+def _write_latency(config: Config, trial: Trial, encoder: Encoder, dataset: Dataset) -> None:
+    """Measure encoding and searching a question in the largest pool."""
+    settings = config.encoder
+    found = load_index(INDEX / trial.path / dataset.name)
+
+    def ask(text: str) -> object:
+        vectors = encode_texts(encoder, [text], settings.query_length, 1, settings.query_prompt)
+        return search(found, EncodedQueries(("asked",), vectors), FOUND)
+
+    write_latency(trial, ask, dataset.queries["text"].to_list())
 
 
 if __name__ == "__main__":

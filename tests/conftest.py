@@ -39,6 +39,7 @@ SLOW = {
     "statistics/test_significance.py": 18,
     "sources/test_cldr.py": 16,
     "batches/test_plans.py": 15,
+    "flows/test_repro.py": 13,
     "batches/test_exposure.py": 6,
 }
 

@@ -18,8 +18,9 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows import server
 from flows.graph import Box, choose, in_order, read_graph, unchanged
+from flows.plan import too_many
 from flows.repository import check
-from flows.study import main, study, too_many
+from flows.study import main, study
 from flows.workspace import alone, mend, notes
 from polybatch.errors import InputError, InputErrorList
 from polybatch.settings.load import load

@@ -62,6 +62,7 @@ TOY = [
     "dvc remote add --default store /mnt/share/polybatch",
     *(
         "dvc repro",
+        "python -m flows.repro",
         "dvc status",
         "dvc --wait-for-lock repro -s STAGE",
         "dvc repro -f STAGE",
@@ -101,6 +102,7 @@ NOT_RUN = {
     "make docs": "it installs packages; tests/study/test_pages.py builds the site where they are",
     "make repro PYTHON=python3.12": "of a machine that has it",
     "make repro": "minutes; tests/study/test_pipeline.py runs its stages on a small study",
+    "make repro WORKERS=2": "minutes; tests/flows/test_repro.py runs it on toy stages",
     "make repro PRESET=local": "minutes; tests/sources/test_local.py runs what it is about",
     "make repro PRESET=mlqa-r": "40 minutes",
     "make repro PRESET=tune-mlqa": "50 minutes",

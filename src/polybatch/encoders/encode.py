@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from polybatch.encoders.light import Encoder
-from polybatch.encoders.tokens import count_tokens, token_limit
+from polybatch.encoders.tokens import TokenCounts, count_tokens, token_limit
 from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 
@@ -53,8 +53,8 @@ def encode_side(
     settings: EncoderSettings,
     texts: Sequence[str],
     side: Literal["query", "document"],
-) -> tuple[npt.NDArray[np.float32], int]:
-    """Return vectors (N, D) as `encode_texts` does, and how many texts were cut to their length."""
+) -> tuple[npt.NDArray[np.float32], TokenCounts]:
+    """Return vectors (N, D) as `encode_texts` does, and the tokens of the texts."""
     length, prompt = settings.of(side)
     vectors = encode_texts(encoder, texts, length, settings.batch_texts, prompt)
-    return vectors, count_tokens(encoder, texts, length, prompt).total(texts)[1]
+    return vectors, count_tokens(encoder, texts, length, prompt)

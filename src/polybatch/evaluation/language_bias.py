@@ -66,6 +66,8 @@ class Bias:
     `counts`: queries, and how many are left out of what. All these are empty for a pool of one
     language. `vectors`: what `alignment_and_uniformity` returns, `distinct_queries`: {language:
     [different texts, different vectors]}; both empty for a strategy without vectors.
+    `tokens`: what `TokenCounts.by_language` returns of the documents.
+    `index_bytes`: of what is searched, None where that is somebody else's.
 
     Example:
         >>> Bias(panel={"Max@R": 3.0}, vectors={"alignment": 0.5}).shown
@@ -79,6 +81,8 @@ class Bias:
     counts: dict[str, int] = field(default_factory=dict)
     vectors: dict[str, float] = field(default_factory=dict)
     distinct_queries: dict[str, list[int]] = field(default_factory=dict)
+    tokens: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    index_bytes: int | None = None
 
     @property
     def shown(self) -> dict[str, float]:

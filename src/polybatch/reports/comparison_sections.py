@@ -9,6 +9,7 @@ import polars as pl
 
 from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.markdown import MISSING, escape, markdown, number, span
+from polybatch.reports.languages import DECLARED, MEANING, mark
 from polybatch.statistics.breakdowns import (
     POOL_MEAN,
     View,
@@ -20,9 +21,7 @@ from polybatch.statistics.breakdowns import (
 )
 from polybatch.statistics.decisions import DECIDED
 
-TRAINED, ENCODER = "language of the training data", "language of the encoder"
-MEASURED = "language that the encoder tells apart"
-_FLAG = "†"
+TRAINED = "language of the training data"
 
 _TITLES = {
     "query language": "asked in",
@@ -32,12 +31,12 @@ _TITLES = {
 
 
 def study_views(
-    headline: str, trained: Collection[str], known: Collection[str] | None, kind: str = ENCODER
+    headline: str, trained: Collection[str], known: Collection[str], kind: str = DECLARED
 ) -> Callable[[pl.DataFrame, str], Sequence[View]]:
     """Return which views of a dataset's lists are assessed: all for `headline`, else settings.
 
-    `trained`: languages of the training data; `known`: those that the encoder knows, None where
-    that is not known itself; `kind`: what the tables call them.
+    `trained`: languages of the training data; `known`: those that the encoder knows; `kind`: what
+    the tables call them.
     """
 
     def views(lists: pl.DataFrame, measure: str) -> Sequence[View]:
@@ -45,8 +44,7 @@ def study_views(
         if measure == headline:
             found += language_views(lists) + script_views(lists)
             found += seen_views(lists, TRAINED, trained)
-            if known is not None:
-                found += seen_views(lists, kind, known)
+            found += seen_views(lists, kind, known)
         return found
 
     return views
@@ -85,7 +83,7 @@ def view_sections(
 ) -> str:
     """Return one table a dataset, view and setting: its groups down, strategies across.
 
-    `flagged`: languages whose texts the encoder cannot tell apart.
+    `flagged`: languages that are marked (languages.MEANING).
     """
     parts = [
         f"{escape(measure)} in percent of {escape(baseline)}, and the differences of the others to "
@@ -93,7 +91,7 @@ def view_sections(
         " within the table."
     ]
     if flagged:
-        parts.append(f"{_FLAG}: different texts of this language look the same to the encoder.")
+        parts.append(MEANING)
     rows = sure.filter(pl.col("measure") == measure, ~pl.col("kind").is_in(["setting", POOL_MEAN]))
     for (dataset, kind, setting), part in rows.group_by(
         "dataset", "kind", "setting", maintain_order=True
@@ -109,7 +107,7 @@ def difference_table(
 ) -> pl.DataFrame:
     """Return groups down, the baseline's value and the others' differences across, as Markdown."""
     groups = part["group"].unique(maintain_order=True).to_list()
-    labels = [escape(group) + f" {_FLAG}" * (group in flagged) for group in groups]
+    labels = [mark(escape(group), group in flagged) for group in groups]
     columns: dict[str, list[str]] = {"group": labels}
     for (strategy,), rows in part.group_by("strategy", maintain_order=True):
         cells = {row["group"]: _cell(row) for row in rows.iter_rows(named=True)}

@@ -22,6 +22,8 @@ from polybatch.vectors import Float32, Int64, check_vectors
 
 DOC_IDS = pl.Schema({"doc_id": pl.String})
 QUERY_IDS = pl.Schema({"query_id": pl.String})
+TOKENS = "tokens.json"
+"""Beside an encoder's index: how it reads each language (TokenCounts.by_language)."""
 
 _INDEX = "a FAISS index of this pipeline"
 _VECTORS = "vectors of queries (N, D) as 32-bit floats"

@@ -170,8 +170,8 @@ def _alerts(config: Config) -> Mistakes:
 
 
 def _schedule(config: Config) -> Mistakes:
-    for key, *mistake in schedule_mistakes(config.schedule.cron, config.schedule.timezone):
-        yield f"schedule.{key}", *mistake
+    for mistake in schedule_mistakes(config.schedule.cron, config.schedule.timezone):
+        yield f"schedule.{mistake[0]}", *mistake[1:]
 
 
 RULES: tuple[Callable[[Config], Mistakes], ...] = (

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from polybatch.reports.languages import mark
 from polybatch.statistics.decisions import DECIDED
 
 Spec = dict[str, Any]
@@ -234,8 +235,13 @@ def heatmap(differences: bool) -> Spec:
     }
 
 
-def language_gains(sure: pl.DataFrame, measure: str, dataset: str) -> list[dict[str, Any]]:
-    """Return differences to the baseline by group with intervals, in points, for `gains`."""
+def language_gains(
+    sure: pl.DataFrame, measure: str, dataset: str, flagged: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Return differences to the baseline by group with intervals, in points, for `gains`.
+
+    `flagged`: languages that are marked (languages.MEANING).
+    """
     rows = sure.filter(
         pl.col("dataset") == dataset,
         pl.col("measure") == measure,
@@ -246,7 +252,7 @@ def language_gains(sure: pl.DataFrame, measure: str, dataset: str) -> list[dict[
         {
             "strategy": row["strategy"],
             "view": f"{row['setting']}, by {row['kind']}",
-            "group": row["group"],
+            "group": mark(row["group"], row["group"] in flagged),
             "decided": row["outcome"] in DECIDED,
             **{
                 key: None if row[name] is None else round(100 * row[name], 2)

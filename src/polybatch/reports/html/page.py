@@ -57,6 +57,7 @@ class Report:
     explorer: bytes
     shown: Mapping[str, tuple[int, int]]
     notes: Sequence[str] = field(default=())
+    languages_note: str = ""
 
 
 def page(report: Report) -> str:

@@ -10,7 +10,9 @@ import polars as pl
 from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
+from polybatch.reports.costs import cost_cell
 from polybatch.reports.html.page import Cell, Table
+from polybatch.reports.languages import mark
 from polybatch.sources.manifest import Manifest
 from polybatch.validation.summary import DatasetSummary
 
@@ -93,10 +95,13 @@ def contrast_tables(contrasts: pl.DataFrame) -> list[Table]:
     return tables
 
 
-def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str, Any]:
+def heat_cells(
+    languages: Mapping[str, pl.DataFrame], measure: str, flagged: Collection[str] = ()
+) -> dict[str, Any]:
     """Return {dataset: {strategy: [[query language, document language, percent]]}}.
 
     `languages`: of each strategy (dataset, query_lang, doc_lang, and the measure's column).
+    `flagged`: languages that are marked (languages.MEANING).
     """
     found: dict[str, Any] = {}
     for name, frame in languages.items():
@@ -104,25 +109,31 @@ def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str,
             "dataset", "query_lang", "doc_lang", measure
         ).rows():
             if value is not None:
-                row = [query, document, round(100 * value, 6)]
+                row = [*_marked((query, document), flagged), round(100 * value, 6)]
                 found.setdefault(dataset, {}).setdefault(name, []).append(row)
     return found
 
 
-def retrieved_cells(bias: Mapping[str, Mapping[str, Bias]]) -> dict[str, Any]:
+def retrieved_cells(
+    bias: Mapping[str, Mapping[str, Bias]], flagged: Collection[str] = ()
+) -> dict[str, Any]:
     """Return {dataset: {strategy: [[query language, language found, percent of the ten best]]}}.
 
-    `bias`: {strategy: {dataset: its bias}}.
+    `bias`: {strategy: {dataset: its bias}}; `flagged`: as in `heat_cells`.
     """
     found: dict[str, Any] = {}
     for name, datasets in bias.items():
         for dataset, told in datasets.items():
             found.setdefault(dataset, {})[name] = [
-                [query, document, round(100 * share, 6)]
+                [*_marked((query, document), flagged), round(100 * share, 6)]
                 for query, shares in told.matrix.items()
                 for document, share in shares.items()
             ]
     return found
+
+
+def _marked(langs: tuple[str, str], flagged: Collection[str]) -> list[str]:
+    return [mark(lang, lang in flagged) for lang in langs]
 
 
 def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
@@ -149,6 +160,18 @@ def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = [[name, *(row.get(key) for key in columns)] for name, row in budgets.items()]
     names = ["strategy", *(column.replace("_", " ") for column in columns)]
     return Table("What each strategy was trained on", names, rows, decimals=0)
+
+
+def cost_table(costs: Mapping[str, Mapping[str, int | None]]) -> Table:
+    """Return what each row costs on any machine. `costs`: costs.fixed_costs."""
+    columns = list(next(iter(costs.values())))
+    sizes = [name if name == columns[0] else f"{name} (MB)" for name in columns]
+    rows = [
+        [name, *(cost_cell(column, row.get(column)) for column in columns)]
+        for name, row in costs.items()
+    ]
+    note = "tokens with those of adaptation, of all strategies that a row is made of"
+    return Table("What each row costs", ["strategy", *sizes], rows, note)
 
 
 def data_table(

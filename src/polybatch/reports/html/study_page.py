@@ -14,6 +14,7 @@ from polybatch.reports.html import shape
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.html.explorer import TOP, Asked, explorer, questions
 from polybatch.reports.html.page import Report
+from polybatch.reports.languages import MEANING
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.trec import read_run
 from polybatch.sources.manifest import Manifest
@@ -42,11 +43,11 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         baseline=baseline,
         headlines=compared["headlines"],
         scores=shape.score_rows(comparison, sure, measure, (focus, baseline), bold),
-        plots=_plots(study, sure, measure),
+        plots=_plots(study, sure, measure, compared["flagged"]),
         tables={
             "contrasts": shape.contrast_tables(study.contrasts),
             "bias": shape.bias_tables(study.bias),
-            "training": [shape.budget_table(budgets)],
+            "training": [shape.cost_table(compared["costs"]), shape.budget_table(budgets)],
             "data": [shape.data_table(study.validation, manifests)],
         },
         facts={
@@ -56,10 +57,11 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         explorer=data,
         shown=shown,
         notes=[*compared["notes"], *_important(study.validation)],
+        languages_note=MEANING if compared["flagged"] else "",
     )
 
 
-def _plots(study: Study, sure: pl.DataFrame, measure: str) -> dict[str, Any]:
+def _plots(study: Study, sure: pl.DataFrame, measure: str, flagged: list[str]) -> dict[str, Any]:
     config, results = study.config, study.folder / "results"
     names = list(study.kinds)
     first = {name: kind.trials[0] for name, kind in study.kinds.items()}
@@ -77,12 +79,12 @@ def _plots(study: Study, sure: pl.DataFrame, measure: str) -> dict[str, Any]:
         "baseline": config.study.baseline,
         "trade_offs": {name: spec for name, spec in trade_offs.items() if spec},
         "heat": {
-            "cells": shape.heat_cells(languages, _HEAT),
-            "retrieved": shape.retrieved_cells(study.bias),
+            "cells": shape.heat_cells(languages, _HEAT, flagged),
+            "retrieved": shape.retrieved_cells(study.bias, flagged),
             "values": heatmap(differences=False),
             "differences": heatmap(differences=True),
         },
-        "gains": {name: language_gains(sure, measure, name) for name in datasets},
+        "gains": {name: language_gains(sure, measure, name, flagged) for name in datasets},
         "gain": gains(),
         "curves": curves({k: v for k, v in losses.items() if v is not None}, names),
         "adaptation": curves({k: v for k, v in adapted.items() if v is not None}, list(adapted)),

@@ -1,0 +1,141 @@
+"""How long a run will take and how much it will write, by what its stages took the last time."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import shutil
+import statistics
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.graph import Graph
+
+TIMING = Path("results/timing")
+BEGINNING = 3.0
+"""Seconds that DVC and Python take before a stage's own clock starts, and DVC after it."""
+
+
+class Forecast:
+    """Seconds and bytes of the stages to run: known, else the median of the same program's."""
+
+    def __init__(
+        self, graph: Graph, to_run: Iterable[str], seconds: Mapping[str, float], workers: int
+    ) -> None:
+        """`seconds`: of stages, as far as they are known; of all others see `Forecast`."""
+        self.graph, self.workers = graph, workers
+        self.waiting = list(to_run)
+        self.all = len(self.waiting)
+        self.seconds = _completed(graph, seconds)
+        self.begun: dict[str, float] = {}
+
+    def begin(self, address: str) -> None:
+        """Note that a stage runs from now on."""
+        if address in self.waiting:
+            self.waiting.remove(address)
+            self.begun[address] = time.monotonic()
+
+    def end(self, address: str) -> None:
+        """Note that a stage is done, or need not run."""
+        if address in self.waiting:
+            self.waiting.remove(address)
+        self.begun.pop(address, None)
+
+    def left(self) -> float:
+        """Return the seconds until all is done: what is ready begins when a worker is free."""
+        now, waiting, running = time.monotonic(), list(self.waiting), list[tuple[float, str]]()
+        for address, start in self.begun.items():
+            running.append((max(0.0, self._of(address) - (now - start)), address))
+        heapq.heapify(running)
+        clock = 0.0
+        while waiting or running:
+            there = {*waiting, *(address for _, address in running)}
+            ready = [at for at in waiting if there.isdisjoint(self.graph[at].upstream)]
+            for address in ready[: self.workers - len(running)]:
+                heapq.heappush(running, (clock + self._of(address), address))
+                waiting.remove(address)
+            clock, _ = heapq.heappop(running)
+        return clock
+
+    def line(self) -> str:
+        """Return what is done, running and left, in one line."""
+        done = self.all - len(self.waiting) - len(self.begun)
+        told = [f"{done} of {self.all} stages done"]
+        told += [f"running {', '.join(self.begun)}"] if self.begun else []
+        told += [f"{len(self.waiting)} left"] if self.waiting else []
+        told += [f"about {duration(self.left())} to go"] if self.seconds else []
+        return ", ".join(told)
+
+    def _of(self, address: str) -> float:
+        return BEGINNING + self.seconds.get(address, 0.0)
+
+
+def foretell(root: Path, forecast: Forecast, before: Mapping[str, Any]) -> list[str]:
+    """Say before a run what it will take: stages, time, disk; `before` is what dvc.lock says."""
+    told = f"{forecast.all} of {len(forecast.graph)} stages to run"
+    told += f", {forecast.workers} at a time" if forecast.workers > 1 else ""
+    told += (
+        f": about {duration(forecast.left())}"
+        if forecast.seconds
+        else ": how long they take is known after their first run here"
+    )
+    sizes = _completed(forecast.graph, {at: _size(entry) for at, entry in before.items()})
+    size, free = sum(sizes.get(at, 0) for at in forecast.waiting), shutil.disk_usage(root).free
+    if size < 50_000:
+        return [told]
+    lines = [f"{told}, up to {amount(size)} of new outputs ({amount(free)} free)"]
+    if size > free:
+        lines.append("the disk may become full: free some, or set `dvc cache dir` to a larger one")
+    return lines
+
+
+def seconds_before(root: Path, graph: Graph) -> dict[str, float]:
+    """Return what stages took the last time they ran here, as they wrote it to results/timing."""
+    found = {}
+    for address, box in graph.items():
+        path = root / TIMING / f"{'-'.join(filter(None, (box.stage, box.key)))}.json"
+        if path.is_file():
+            found[address] = float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
+    return found
+
+
+def duration(seconds: float) -> str:
+    """Return a time as one says it.
+
+    Example:
+        >>> duration(42.4), duration(600), duration(8000)
+        ('42 s', '10 min', '2 h 13 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def amount(size: float) -> str:
+    """Return a number of bytes as one says it.
+
+    Example:
+        >>> amount(3_400_000_000), amount(120_000)
+        ('3.4 GB', '0.1 MB')
+    """
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _completed(graph: Graph, known: Mapping[str, float]) -> dict[str, float]:
+    """Add, for stages without a value, the median of those of the same program."""
+    kinds: dict[str, list[float]] = {}
+    for address, value in known.items():
+        if address in graph:
+            kinds.setdefault(graph[address].stage, []).append(value)
+    return {
+        address: known.get(address, statistics.median(kinds[box.stage]))
+        for address, box in graph.items()
+        if box.stage in kinds
+    }
+
+
+def _size(entry: Mapping[str, Any]) -> float:
+    return float(sum(out.get("size", 0) for out in entry.get("outs", [])))

@@ -1,0 +1,146 @@
+"""Bring the study up to date without Prefect: `python -m flows.repro`, which `make repro` runs.
+
+    python -m flows.repro [--workers N]
+
+With one worker this is `dvc repro`; with more, stages that do not need each other run side by
+side, each as flows run it, to the same files. `study.workers` says how many, here as in flows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Queue
+
+from flows.check import check_params, remarks
+from flows.command import StageFailed, Stages, environment
+from flows.forecast import Forecast, foretell, seconds_before
+from flows.graph import ready, sort_lock
+from flows.plan import Plan, look, too_many
+from flows.repository import check
+from flows.workspace import Busy, alone, mend
+from polybatch.errors import InputError, InputErrorList, use_utf8
+from polybatch.settings.config import Config
+
+
+def repro(root: Path, config: Config, workers: int, lock: int) -> int:
+    """Run what is not up to date; return the exit code. `lock`: the workspace's, which is held."""
+    plan = look(root, [])
+    if not plan.to_run:
+        _tell(f"polybatch: none of {len(plan.graph)} stages has to run")
+        print("Data and pipelines are up to date.", flush=True)
+        return 0
+    forecast = Forecast(plan.graph, plan.to_run, seconds_before(root, plan.graph), workers)
+    for line in foretell(root, forecast, plan.before):
+        _tell(f"polybatch: {line}")
+    try:
+        if workers == 1 or len(plan.to_run) == 1:
+            return _in_one_process(root, forecast)
+        stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
+        return _side_by_side(plan, stages, forecast)
+    finally:
+        sort_lock(root, plan.graph)
+
+
+def _in_one_process(root: Path, forecast: Forecast) -> int:
+    """Run `dvc repro` in this process, which saves a start, with a line before each stage."""
+    import dvc.stage
+    import dvc.stage.run
+    from dvc.cli import main as dvc_main
+
+    def follow(record: logging.LogRecord) -> bool:
+        address = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
+        message = str(record.msg)
+        if message.startswith("Running stage"):
+            for running in list(forecast.begun):
+                forecast.end(running)
+            forecast.begin(address)
+            _tell(f"polybatch: {forecast.line()}")
+        elif "didn't change" in message:
+            forecast.end(address)
+        return True
+
+    loggers = [dvc.stage.logger, dvc.stage.run.logger]
+    os.environ.update(environment(root, None))
+    for logger in loggers:
+        logger.addFilter(follow)
+    try:
+        return int(dvc_main(["repro"]))
+    finally:
+        for logger in loggers:
+            logger.removeFilter(follow)
+
+
+def _side_by_side(plan: Plan, stages: Stages, forecast: Forecast) -> int:
+    """Run every stage when all it depends on is done; after a failure begin no other."""
+    done, failed = dict.fromkeys(plan.unchanged), dict[str, str]()
+    begun = dict.fromkeys(plan.unchanged)
+    ended: Queue[tuple[str, str | None]] = Queue()
+
+    def run(address: str) -> None:
+        try:
+            stages.run(address, _tell)
+            ended.put((address, None))
+        except (StageFailed, OSError) as error:
+            ended.put((address, str(error)))
+
+    with ThreadPoolExecutor(forecast.workers) as pool:
+        try:
+            while True:
+                new = [] if failed else ready(plan.graph, begun, done, forecast.workers)
+                for address in new:
+                    begun[address] = None
+                    forecast.begin(address)
+                    pool.submit(run, address)
+                if len(begun) == len(done):
+                    break
+                _tell(f"polybatch: {forecast.line()}")
+                address, message = ended.get()
+                forecast.end(address)
+                done[address] = None
+                if message:
+                    failed[address] = message
+        except BaseException:  # Ctrl-C
+            stages.interrupt()
+            raise
+    for message in failed.values():
+        left = f"; {len(forecast.waiting)} stages were not run" if forecast.waiting else ""
+        print(f"polybatch: {message}{left}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Bring the study here up to date and return the exit code: 0 if it is."""
+    parser = argparse.ArgumentParser(prog="python -m flows.repro")
+    parser.add_argument("--workers", type=int, help="instead of study.workers")
+    asked, root = parser.parse_args(arguments), Path.cwd()
+    use_utf8()
+    log = logging.getLogger("polybatch")  # not the root: DVC's own messages would come twice
+    log.addHandler(logging.StreamHandler(sys.stdout))
+    try:
+        if asked.workers is not None and asked.workers < 1:
+            raise InputError("--workers", str(asked.workers), "1 or more", "Change the number")
+        check(root)
+        config = check_params(root)
+        workers = asked.workers or config.study.workers
+        with alone(root, config.flow.overlap) as lock:
+            for line in [*mend(root), *remarks(root, config), *too_many(config, workers)]:
+                _tell(f"polybatch: {line}")
+            return repro(root, config, workers, lock)
+    except (Busy, InputError, InputErrorList) as error:
+        sys.exit(f"polybatch: {error}")
+    except KeyboardInterrupt:
+        sys.exit("polybatch: interrupted; what was finished is kept")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

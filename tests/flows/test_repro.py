@@ -1,0 +1,92 @@
+"""`make repro`: stages side by side to the bytes of `dvc repro`, and what it says of the time."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.forecast import BEGINNING, Forecast, foretell, seconds_before
+from flows.graph import Box, Graph, sort_lock
+from tests.helpers.toy_flow import make_toy, sh
+
+REPRO = (sys.executable, "-m", "flows.repro")
+
+
+def diamond() -> Graph:
+    boxes = [("a", ()), ("b@x", ("a",)), ("b@y", ("a",)), ("b@z", ("a",)), ("c", ("b@x", "b@y"))]
+    return {address: Box(address, upstream, False) for address, upstream in boxes}
+
+
+def test_side_by_side_gives_the_files_and_the_lock_of_dvc_repro(tmp_path: Path) -> None:
+    one, two = (make_toy(tmp_path / name) for name in ("one", "two"))
+    sh(one, "dvc", "repro")
+    told = sh(two, *REPRO, "--workers", "2")
+    assert told.count("Running stage '") == 6
+    assert re.search(r"polybatch: 1 of 6 stages done, running train@a, train@b, 3 left\n", told)
+    assert sorted(path.name for path in one.glob("models/*")) == ["a.txt", "b.txt"]
+    for path in ("models/a.txt", "models/b.txt", "results/all.txt", "results/metrics.json"):
+        assert (one / path).read_bytes() == (two / path).read_bytes()
+    sort_lock(one, {name: Box(name, (), False) for name in _locked(two)})
+    assert (one / "dvc.lock").read_bytes() == (two / "dvc.lock").read_bytes()
+    told = sh(two, *REPRO)
+    assert told.endswith("none of 6 stages has to run\nData and pipelines are up to date.\n")
+
+
+def test_a_failed_stage_ends_the_run_and_one_worker_is_dvc_repro(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path)
+    train = (toy / "train.sh").read_text()
+    (toy / "train.sh").write_text('[ $1 = b ] && echo "loss is not finite" && exit 3\n' + train)
+    told = sh(toy, *REPRO, "--workers", "2", code=1)
+    assert "polybatch: stage train of b failed: loss is not finite; " in told
+    assert "Running stage 'compare'" not in told
+    (toy / "train.sh").write_text(train)
+    told = sh(toy, *REPRO, "--workers", "1")
+    assert told.count("Running stage 'train@b'") == 1  # DVC's messages once
+    assert re.search(r"polybatch: \d of \d stages done, running train@b, \d left", told)
+    assert (toy / "results/all.txt").is_file()
+
+
+def _locked(root: Path) -> list[str]:
+    return re.findall(r"^  (\S+):$", (root / "dvc.lock").read_text(), re.MULTILINE)
+
+
+def test_the_lock_is_put_in_order_and_nothing_else_changes(tmp_path: Path) -> None:
+    entry = "  {}:\n    cmd: x\n    params:\n      p.yaml:\n        k:\n        - 1\n"
+    begin = "schema: '2.0'\nstages:\n"
+    text = begin + "".join(entry.format(name) for name in ("c", "gone", "b@y", "a"))
+    (tmp_path / "dvc.lock").write_text(text)
+    sort_lock(tmp_path, diamond())
+    expected = begin + "".join(entry.format(name) for name in ("a", "b@y", "c", "gone"))
+    assert (tmp_path / "dvc.lock").read_text() == expected
+    (tmp_path / "dvc.lock").write_text("half: [")
+    sort_lock(tmp_path, diamond())
+    assert (tmp_path / "dvc.lock").read_text() == "half: ["
+
+
+@pytest.mark.parametrize(("workers", "rounds"), [(1, 5), (2, 3), (3, 3)])
+def test_time_to_go_is_that_of_the_schedule(workers: int, rounds: int) -> None:
+    """Stages of 7 s: a, then three of b, then c, beside the third b if there are two workers."""
+    seconds = {"a": 7.0, "b@x": 7.0, "c": 7.0}  # of b@y and b@z the median of b's
+    forecast = Forecast(diamond(), diamond(), seconds, workers)
+    assert forecast.left() == pytest.approx(rounds * (7 + BEGINNING))
+
+
+def test_what_a_run_takes_is_said_by_what_is_known(tmp_path: Path) -> None:
+    graph = diamond()
+    (tmp_path / "results/timing").mkdir(parents=True)
+    for name in ("a", "b-x", "c"):
+        (tmp_path / f"results/timing/{name}.json").write_text(json.dumps({"seconds": 57.0}))
+    known = seconds_before(tmp_path, graph)
+    assert known == {"a": 57.0, "b@x": 57.0, "c": 57.0}
+    forecast = Forecast(graph, ["b@x", "b@y", "b@z", "c"], known, 1)
+    before = {"b@x": {"outs": [{"size": 2_000_000_000}]}}
+    (line,) = foretell(tmp_path, forecast, before)
+    assert line.startswith("4 of 5 stages to run: about 4 min, up to 6.0 GB of new outputs (")
+    forecast.begin("b@x")
+    forecast.end("b@x")
+    forecast.begin("b@y")
+    assert forecast.line() == "1 of 4 stages done, running b@y, 2 left, about 3 min to go"

@@ -34,7 +34,8 @@ class TokenCounts:
         """Return the tokens of `texts` and how many of them were cut, repetitions counted.
 
         Example:
-            >>> TokenCounts({"a": (3, False), "b": (8, True)}, frozenset()).total(["a", "b", "b"])
+            >>> texts = {"a": TextTokens(3, False, 0), "b": TextTokens(8, True, 1)}
+            >>> TokenCounts(texts, frozenset()).total(["a", "b", "b"])
             (19, 2)
         """
         counts = [self.texts[text] for text in texts]

@@ -36,6 +36,8 @@ SLOW = {
     "sources/test_extend.py": 20,
     "encoders/test_rows.py": 20,
     "encoders/test_encoders.py": 20,
+    "encoders/test_multilingual_e5.py": 40,
+    "training/test_architectures.py": 30,
     "statistics/test_significance.py": 18,
     "sources/test_cldr.py": 16,
     "batches/test_plans.py": 15,

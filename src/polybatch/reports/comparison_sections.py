@@ -31,12 +31,12 @@ _TITLES = {
 
 
 def study_views(
-    headline: str, trained: Collection[str], known: Collection[str], kind: str = DECLARED
+    headline: str, trained: Collection[str], known: Collection[str] | None, kind: str = DECLARED
 ) -> Callable[[pl.DataFrame, str], Sequence[View]]:
     """Return which views of a dataset's lists are assessed: all for `headline`, else settings.
 
-    `trained`: languages of the training data; `known`: those that the encoder knows; `kind`: what
-    the tables call them.
+    `trained`: languages of the training data; `known`: those that the encoder knows, None where
+    that is not known itself; `kind`: what the tables call them.
     """
 
     def views(lists: pl.DataFrame, measure: str) -> Sequence[View]:
@@ -44,7 +44,8 @@ def study_views(
         if measure == headline:
             found += language_views(lists) + script_views(lists)
             found += seen_views(lists, TRAINED, trained)
-            found += seen_views(lists, kind, known)
+            if known is not None:
+                found += seen_views(lists, kind, known)
         return found
 
     return views

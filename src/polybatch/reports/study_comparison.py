@@ -9,7 +9,7 @@ import polars as pl
 
 from polybatch import __version__
 from polybatch.batches.exposure import budget
-from polybatch.encoders.pretraining_data import zero_shot
+from polybatch.encoders.pretraining_data import training_sets, zero_shot
 from polybatch.evaluation.scores import Summary
 from polybatch.reports.comparison import comparison, report
 from polybatch.reports.comparison_sections import (
@@ -148,6 +148,7 @@ def _signature(study: Study) -> dict[str, object]:
     config = study.config
     notes = sorted({note for dataset in study.validation.values() for note in dataset.notes})
     searched = config.used_for("evaluate")
+    seen = training_sets(config.encoder.name)
     return {
         "study": config.study.name,
         "encoder": config.encoder.name,
@@ -159,6 +160,7 @@ def _signature(study: Study) -> dict[str, object]:
             f"zero-shot for the encoder, {name}": str(zero_shot(config.encoder.name, one.source))
             for name, one in searched.items()
         },
+        **({"the encoder's own training data": seen} if seen else {}),
         "ties": "broken by doc_id, descending, as trec_eval does",
         "seeds": ", ".join(map(str, config.study.seeds)),
         "polybatch": __version__,

@@ -98,10 +98,10 @@ def _uses(config: Config) -> Mistakes:
 def _shared_data(config: Config) -> Mistakes:
     for name, searched in config.used_for("evaluate").items():
         for other, trained in config.used_for("train").items():
-            if overlap(searched, trained):
+            if shared := overlap(searched, trained):
                 yield (
                     f"datasets.{name}",
-                    f"questions that '{other}' trains on"
+                    f"what '{other}' trains on: {shared}"
                     f" (sources {searched.source} and {trained.source})",
                     "an evaluation dataset that training never sees",
                     "Take another source, other splits, or part: train and part: heldout of one"

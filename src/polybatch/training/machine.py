@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import random
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ import torch
 from torch import distributed
 
 from polybatch.errors import InputError
+
+log = logging.getLogger(__name__)
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
@@ -105,8 +109,20 @@ def check_machine(precision: str, where: str) -> None:
     gpu = torch.cuda.is_available()
     if precision == "fp16" and not gpu:
         raise InputError(where, "fp16 on a machine without a GPU", "fp32 or bf16 there", "Change")
+    if precision == "bf16" and not gpu and not has_bf16(torch.cpu.get_capabilities()):
+        log.warning("%s: this processor has no bf16: it runs, but slower than fp32", where)
     if precision == "bf16" and gpu and not torch.cuda.is_bf16_supported():
         raise InputError(where, "bf16 on a GPU that has no bf16", "fp32 or fp16 there", "Change")
+
+
+def has_bf16(capabilities: Mapping[str, Any]) -> bool:
+    """Return whether a processor computes in bf16. `capabilities`: as torch names them.
+
+    Example:
+        >>> has_bf16({"avx2": True, "avx512_bf16": False}), has_bf16({"amx_bf16": True})
+        (False, True)
+    """
+    return any(there for name, there in capabilities.items() if "bf16" in name)
 
 
 def check_shares(size: int, where: str) -> None:

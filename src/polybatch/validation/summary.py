@@ -15,8 +15,8 @@ class DatasetSummary:
 
     `queries`, `documents`: how many a language; `rejected`: how many a reason; `rows`: what became
     of each file's rows (`dataset.TALLY`). `merged`: documents, and judgements, that became one with
-    others: no rejected rows. `brought_to_nfc`: texts; `leaks`: training texts that were removed;
-    `holds`: whether every expectation does.
+    others: no rejected rows. `brought_to_nfc`: texts; `leaks`: training texts that stand in an
+    evaluation dataset, `leaks_by_match`: how they do; `holds`: whether every expectation does.
     """
 
     source: str
@@ -33,6 +33,7 @@ class DatasetSummary:
     brought_to_nfc: int
     profile: Mapping[str, Any]
     leaks: int
+    leaks_by_match: Mapping[str, int]
     holds: bool
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from polybatch.errors import InputError, did_you_mean
 from polybatch.languages import canonical, language_mistake
 from polybatch.names import name_mistake
-from polybatch.settings import adaptation_rules, arm_rules
+from polybatch.settings import adaptation_rules, arm_rules, tuning_rules
 from polybatch.settings.data import NO_FOLDER, DatasetSettings, SourceSettings
 from polybatch.settings.encoder_rules import encoder_mistakes
 from polybatch.settings.evaluation import MEASURES
@@ -263,6 +263,7 @@ RULES: tuple[Callable[[Config], Mistakes], ...] = (
     arm_rules.curves,
     _matched,
     _adaptation,
+    tuning_rules.mistakes,
     _encoder,
     _own_folders,
     _alerts,

@@ -28,7 +28,12 @@ _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 1], [1, 4])
 
 
 def by_strategy(names: Sequence[str], channel: str = "color") -> Spec:
-    """Return the encoding that gives each strategy its colour, shape or dash everywhere."""
+    """Return the encoding that gives each strategy its colour, shape or dash everywhere.
+
+    Example:
+        >>> by_strategy(["mono", "hybrid"], "shape")["scale"]
+        {'domain': ['mono', 'hybrid'], 'range': ['circle', 'square']}
+    """
     count = len(names)
     ranges: dict[str, list[Any]] = {
         "color": [COLOURS[n % len(COLOURS)] for n in range(count)],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
@@ -27,6 +27,7 @@ COSTS = pl.Schema(
 """A row an arm, of its first seed. Null where a stage did not run on this machine, and the time of
 a question of what nobody can ask again (`external`)."""
 
+TOKENS = "training tokens"
 _UNITS = {"training (s)": 1, "index (s)": 1, "peak memory (GiB)": 1, "question (ms)": 2}
 """Heads of the table, and how many decimals its columns have."""
 
@@ -38,16 +39,17 @@ HOW = (
 )
 
 
-def fixed_costs(study: Study, bias: Mapping[str, Any]) -> dict[str, dict[str, int | None]]:
-    """Return of each row its `training tokens`, and the bytes of its index of each dataset.
+def fixed_costs(study: Study) -> dict[str, dict[str, int | None]]:
+    """Return of each row its TOKENS, and the bytes of its index of each dataset.
 
-    `bias`: {row: what results/bias holds of it}. Tokens are those of the first seed.
+    Tokens are those of the first seed.
     """
-    return {
-        name: {"training tokens": _tokens(study, name)}
-        | {f"{dataset} index": one["index_bytes"] for dataset, one in bias[name].items()}
-        for name in study.kinds
-    }
+    costs: dict[str, dict[str, int | None]] = {}
+    for name in study.kinds:
+        costs[name] = {TOKENS: _tokens(study, name)}
+        for dataset, one in study.bias[name].items():
+            costs[name][f"{dataset} index"] = one.index_bytes
+    return costs
 
 
 def _tokens(study: Study, name: str) -> int:
@@ -73,7 +75,7 @@ def cost_section(
         shown = [number(values[name]) if name in values else MISSING for name in names]
         columns[f"{escape(measure)}, {escape(dataset)} {setting}"] = shown
     for key in next(iter(costs.values())):
-        unit = "" if key == "training tokens" else " (MB)"
+        unit = "" if key == TOKENS else " (MB)"
         columns[escape(key) + unit] = [cost_cell(key, costs[name].get(key)) for name in names]
     return (
         "Tokens of training, with those of adaptation, of all strategies that a row is made of, "
@@ -91,7 +93,7 @@ def cost_cell(key: str, value: int | None) -> str:
     """
     if value is None:
         return MISSING
-    return f"{value:,.0f}" if key == "training tokens" else f"{value / 1e6:,.1f}"
+    return f"{value:,.0f}" if key == TOKENS else f"{value / 1e6:,.1f}"
 
 
 def machine_costs(config: Config, timing: Timing, latency: Timing) -> pl.DataFrame:

@@ -81,7 +81,9 @@ def main() -> None:
             {"bench": Clusters("group_id", of)},
             study_views("AP", LANGUAGES, LANGUAGES[:8]),
         )
-        sys.stdout.write(f"read: {time.perf_counter() - start:.1f} s\n")
+        sys.stdout.write(
+            f"read: {time.perf_counter() - start:.1f} s ({time.process_time() - busy:.1f} of CPU)\n"
+        )
         table = assess(scored, names[0], RULE)
         claims = [(name, names[0]) for name in names[1:]]
         found = contrast_table(scored[:1], claims, RULE, 10_000, 0)

@@ -23,13 +23,16 @@ from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, read_da
 from polybatch.files import write_json
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.sources.table import SOURCES
+from polybatch.validation.containment import Contained
 from polybatch.validation.expectations import hold
 from polybatch.validation.leakage import leaks, without
 from polybatch.validation.profile import profile
 from polybatch.validation.row_rules import quarantine
 
 LANGS = ("ar", "de", "en", "es", "hi", "ru", "sw", "zh")
-RULES = ValidationSettings("remove", 0.8, 2, 64, 1, 20000, 0.05, 1.0, 1.0, 0.2, 0.0, 0.0, 2000)
+RULES = ValidationSettings(
+    "remove", 0.8, 0.8, 30, 2, 64, 1, 20000, 0.05, 1.0, 1.0, 0.2, 0.0, 0.0, 2000
+)
 _LETTERS = {
     "ar": "ابتثجحخدذرز ", "hi": "अआइईउऊकखगघ ", "ru": "абвгдежзик ", "zh": "天地玄黄宇宙洪荒日月",
 }  # fmt: skip
@@ -122,7 +125,9 @@ def main() -> None:
     held = [data]
     del data  # the stage lets go of rows that are replaced
     held[0] = measured("row rules and NFC", lambda: quarantine(held[0], RULES)).dataset
-    found = measured("leakage, 20,000 rows", lambda: leaks(held[0], evaluation, 0.8))
+    found = measured(
+        "leakage, 20,000 rows", lambda: leaks(held[0], evaluation, 0.8, Contained(0.8, 30))
+    )
     held[0], _ = measured("removing leaks", lambda: without(held[0], found))
     kept = held[0]
     nothing = pl.DataFrame(schema=REJECTED)

@@ -8,11 +8,12 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.files import storage_error, write_json
+from polybatch.retrieval.latency import Asked, median_milliseconds
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.study import Trial
@@ -23,6 +24,7 @@ RAW, VALID, SETTINGS, STARTS, BATCHES, INDEX = (
 )
 MODELS, RESULTS = Path("models"), Path("results")
 TIMING = RESULTS / "timing"  # neither in git nor in DVC: the same work, other seconds
+LATENCY = TIMING / "latency"  # of a row's single question
 START = MODELS / "start"  # base, and dapt/<seed>: what strategies start from
 
 _QUIET = {
@@ -120,6 +122,12 @@ def _write_timing(title: str, seconds: float, before: float | None) -> None:
     if before is not None and after is not None and after >= before:  # the counter wraps around
         told["joules"] = round(after - before, 1)
     write_json(TIMING / f"{title}.json", told)
+
+
+def write_latency(trial: Trial, ask: Callable[[Asked], object], questions: Sequence[Asked]) -> None:
+    """Write what one question takes on this machine to results/timing, for people to read."""
+    found = {"milliseconds": median_milliseconds(ask, questions)}
+    write_json(LATENCY / f"{trial}.json", found)
 
 
 def _joules() -> float | None:

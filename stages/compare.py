@@ -26,7 +26,9 @@ def compare(config: Config, _: str) -> str:
     write_text(RESULTS / "compare.md", found.text)
     page = {
         "budgets": found.budgets,
+        "costs": found.costs,
         "made": found.made,
+        "flagged": found.flagged,
         "headlines": found.headlines,
         "notes": found.notes,
     }

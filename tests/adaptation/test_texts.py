@@ -274,7 +274,7 @@ def test_the_section_is_read(tmp_path: Path) -> None:
         ([("objective: crop", "objective: mml")], "dapt.objective", "Did you mean 'mlm'"),
         ([("transductive: false", "transductive: 0")], "dapt.transductive", "true or false"),
         ([("[cldr-train]", "[cldr]")], "dapt.texts", "datasets of this file"),
-        ([("[cldr-train]", "[cldr-test]")], "dapt.texts", "documents are those of cldr-test"),
+        ([("[cldr-train]", "[cldr-test]")], "dapt.texts", "which has texts of cldr-test"),
         ([("crop_min_share: 0.2", "crop_min_share: 0.7")], "dapt.crop_min_share", "at most"),
         (
             [("log_every: 10\n  cached_t", "log_every: 3\n  cached_t")],
@@ -316,7 +316,7 @@ def test_text_of_a_source_with_the_same_articles_is_refused(tmp_path: Path) -> N
         ("datasets:\n", "datasets:\n" + data),
         ("[cldr-train]", "[stories]"),
     ]
-    with pytest.raises(InputErrorList, match="'stories', whose documents are those of asked"):
+    with pytest.raises(InputErrorList, match="'stories', which has texts of asked"):
         load(edited(tmp_path, *edits))
 
 

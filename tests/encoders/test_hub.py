@@ -103,7 +103,12 @@ def test_a_prompt_stands_before_each_text_and_is_counted(tmp_path: Path) -> None
     by_hand = encode_texts(encoder, [f"word5 {text}" for text in TEXTS], 32, 2)
     np.testing.assert_array_equal(asked, by_hand)
     counts = count_tokens(encoder, TEXTS, 6, "word5 ")
-    assert [counts.texts[text] for text in TEXTS] == [(6, False), (4, False), (6, True)]
+    assert [counts.texts[text][:2] for text in TEXTS] == [(6, False), (4, False), (6, True)]
+    odd = count_tokens(encoder, ["word1 ☃ word2", "☃"], 16, "word5 ")
+    assert odd.by_language(["word1 ☃ word2", "☃"], ["en", "am"], ["en"]) == {
+        "am": {"tokens_per_word": None, "unknown": 0.2},  # beside begin, prompt, a space and end
+        "en": {"tokens_per_word": round(7 / 3, 3), "unknown": round(1 / 7, 4)},
+    }
     assert counts.total([*TEXTS, TEXTS[2]]) == (22, 2)
     save_checkpoint(encoder, tmp_path / "saved")
     users = SentenceTransformer(str(tmp_path / "saved"))

@@ -20,6 +20,8 @@ from transformers import (
     BertConfig,
     BertModel,
     BertTokenizer,
+    ModernBertConfig,
+    ModernBertModel,
     XLMRobertaConfig,
     XLMRobertaModel,
     XLMRobertaTokenizer,
@@ -108,3 +110,56 @@ def labse(folder: Path, texts: Iterable[str] = WORDS) -> Path:
     head = [Pooling(width, pooling_mode="cls"), Dense(width, width), Normalize()]
     SentenceTransformer(modules=[transformer, *head], device="cpu").save(str(folder / "labse"))
     return folder / "labse"
+
+
+def e5(folder: Path, texts: Iterable[str] = WORDS, pad: int = 0) -> Path:
+    """Save multilingual-e5-small's shape: XLM-R's tokenizer, BERT's network, mean, unit length.
+
+    `pad`: of the network; the published one has 0, the begin token, where its tokenizer has 1.
+    """
+    rows = len(XLMRobertaTokenizer.from_pretrained(xlm_roberta(folder / "bert", texts)))
+    torch.manual_seed(0)
+    shape = BertConfig(vocab_size=rows, max_position_embeddings=66, pad_token_id=pad, **SHAPE)
+    BertModel(shape).save_pretrained(folder / "bert")
+    return _with_mean(folder)
+
+
+def minilm_shape(folder: Path, texts: Iterable[str] = WORDS) -> Path:
+    """Save MiniLM's shape: BERT's tokenizer and network, mean, unit length."""
+    found = pieces(texts)
+    listed = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *found]
+    vocabulary = {piece: i for i, piece in enumerate(listed)}
+    BertTokenizer(vocab=vocabulary).save_pretrained(folder / "bert")
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(listed), **SHAPE)).save_pretrained(folder / "bert")
+    return _with_mean(folder)
+
+
+def modern_bert(folder: Path, texts: Iterable[str] = WORDS) -> Path:
+    """Save ModernBERT's shape as transformers does: turned positions, local attention, no bias."""
+    tokenizer = XLMRobertaTokenizer.from_pretrained(xlm_roberta(folder, texts))
+    torch.manual_seed(0)
+    shape = {key: value for key, value in SHAPE.items() if "dropout" not in key}
+    config = ModernBertConfig(
+        vocab_size=len(tokenizer), pad_token_id=1, bos_token_id=0, cls_token_id=0, eos_token_id=2,
+        sep_token_id=2, max_position_embeddings=64, local_attention=8, **shape,
+    )  # fmt: skip
+    ModernBertModel(config).save_pretrained(folder)
+    return folder
+
+
+def _with_mean(folder: Path) -> Path:
+    transformer = Transformer(str(folder / "bert"))
+    head = [Pooling(transformer.get_embedding_dimension(), pooling_mode="mean"), Normalize()]
+    SentenceTransformer(modules=[transformer, *head], device="cpu").save(str(folder / "whole"))
+    return folder / "whole"
+
+
+SHAPES = {
+    "xlm-r": xlm_roberta,
+    "labse": labse,
+    "e5": e5,
+    "minilm": minilm_shape,
+    "modernbert": modern_bert,
+}
+"""Architecture -> function that saves a tiny random one to a folder and returns where it is."""

@@ -12,6 +12,7 @@ import pytest
 
 from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, check_dataset
 from polybatch.errors import InputError
+from polybatch.settings.overlaps import SAME_DATA, same_data
 from polybatch.sources.source import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.squad import paragraphs
 from polybatch.sources.table import SOURCES, source_of
@@ -232,10 +233,11 @@ def test_what_a_source_lacks_is_refused_by_name() -> None:
         source_of("nowhere", ["en"], ["dev"])
 
 
-def test_overlaps_are_mutual() -> None:
-    pairs = {(name, other) for name, source in SOURCES.items() for other in source.overlaps}
-    assert {("xquad", "xquad-r"), ("mlqa", "mlqa-r")} <= pairs
+def test_sources_that_share_data_are_sources_and_say_so_of_each_other() -> None:
+    pairs = {(name, other) for name in SOURCES for other in same_data(name)}
+    assert {("xquad", "xquad-r"), ("mlqa", "mlqa-r"), ("belebele", "sib200")} <= pairs
     assert pairs == {(other, name) for name, other in pairs}
+    assert {name for row in SAME_DATA for name in row.sources} <= SOURCES.keys()
 
 
 def test_a_source_from_outside_is_a_few_lines(

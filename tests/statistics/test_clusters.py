@@ -49,6 +49,28 @@ def test_an_item_with_documents_of_two_groups_joins_them() -> None:
     assert _of(joined) == ("group_id", [0, 0, 1, 2])
 
 
+def _with_templates(groups: list[str], templates: list[str | None]) -> Dataset:
+    found = _dataset(list(groups))
+    corpus = found.corpus.with_columns(template_id=pl.Series(templates, dtype=pl.String))
+    return Dataset("d", found.queries, corpus, found.qrels)
+
+
+def test_templates_that_lie_across_the_passages_are_a_level_of_their_own() -> None:
+    found = clusters_of(_with_templates(["p", "p", "q", "q"], ["t", "u", "t", "t"]))
+    assert found.level == "group_id x template_id"
+    assert found.of.sort("item_id")["cluster"].to_list() == [0, 1, 2, 2]
+    assert found.crossed is not None
+    assert found.crossed.tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
+def test_of_two_levels_of_which_one_holds_the_other_the_coarser_counts() -> None:
+    within = _with_templates(["p", "p", "q", "r"], ["t", "t", "t", "u"])  # passages in templates
+    assert _of(within) == ("template_id", [0, 0, 0, 1])
+    holding = _with_templates(["p", "p", "q", "q"], ["t", "u", "v", "v"])
+    assert _of(holding) == ("group_id", [0, 0, 1, 1])
+    assert _of(_with_templates(["p", "p", "q", "r"], [None] * 4)) == ("group_id", [0, 0, 1, 2])
+
+
 def test_pools_say_how_many_documents_answer_nothing() -> None:
     assert str(pool_of(_dataset(["p"] * 7))) == (
         "7 documents in 1 languages, 3 of them distractors, which answer no question"

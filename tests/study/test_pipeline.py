@@ -93,7 +93,8 @@ class Workspace:
             shutil.copytree(
                 ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "*.local")
             )
-        for name in ("dvc.yaml", "versions.yaml", ".dvcignore", ".gitignore", "params.yaml"):
+        files = ("dvc.yaml", "versions.yaml", "tuned.yaml", "params.yaml")
+        for name in (*files, ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / name, folder / name)
         self.run("git", "init", "-q", ".")
         self.params = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))
@@ -173,6 +174,27 @@ def test_a_study_ends_with_a_table_of_strategies(studied: Workspace) -> None:
     assert set(metrics) == {"cldr-test"}
     assert set(metrics["cldr-test"]) == {"mono", "cross", "multi"}
     assert metrics == json.loads((studied.folder / "results/metrics.json").read_text())
+
+
+def test_every_row_has_its_costs_beside_its_scores(studied: Workspace) -> None:
+    costs = json.loads((studied.folder / "results/compare.json").read_text())["costs"]
+    summary = json.loads((studied.folder / "results/training/hybrid/0/summary.json").read_text())
+    tokens = {name: row["training tokens"] for name, row in costs.items()}
+    assert tokens["zero-shot"] == tokens["bm25"] == 0
+    assert tokens["hybrid"] == summary["query_tokens"] + summary["document_tokens"]
+    assert tokens["merge"] == tokens["merge-centred"] == tokens["bm25-merge"] == tokens["hybrid"]
+    documents = pl.read_parquet(studied.folder / "data/valid/cldr-test/corpus.parquet").height
+    size = {name: row["cldr-test index"] for name, row in costs.items()}
+    assert size["hybrid"] == size["merge-centred"] == documents * 512 * 4
+    assert size["bm25-merge"] == size["bm25"] + size["merge-centred"]
+    here = pl.read_csv(studied.folder / "results/timing/costs.csv")
+    assert here["strategy"].to_list() == ARMS
+    assert here.null_count().sum_horizontal().item() == 0
+    took = {row["strategy"]: row for row in here.iter_rows(named=True)}
+    milliseconds = {name: row["query_milliseconds"] for name, row in took.items()}
+    both = milliseconds["bm25"] + milliseconds["merge"]
+    assert milliseconds["bm25-merge"] == pytest.approx(both)
+    assert took["bm25"]["training_seconds"] == 0 < took["hybrid"]["training_seconds"]
 
 
 def test_means_of_the_scores_are_the_metrics(studied: Workspace) -> None:

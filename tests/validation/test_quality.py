@@ -15,14 +15,15 @@ from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, check_d
 from polybatch.markdown import excerpt
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.settings.load import load
-from polybatch.validation.datasets import refuse_leaks
+from polybatch.validation.cross_checks import refuse_leaks
 from polybatch.validation.language_id import agrees, is_reliable, measure, measured, misidentified
-from polybatch.validation.leakage import _grams, leaks, without
+from polybatch.validation.leakage import leaks, without
+from polybatch.validation.near_duplicates import _grams
 from polybatch.validation.profile import profile
 from polybatch.validation.row_rules import losses, quarantine, real_losses, refuse_losses
 from polybatch.validation.scripts import in_script, letters_of
 
-RULES = ValidationSettings("remove", 0.8, 1, 1, 2, 40, 0.5, 1.0, 1.0, 0.2, 0.0, 0.0, 100)
+RULES = ValidationSettings("remove", 0.8, 0.8, 30, 1, 1, 2, 40, 0.5, 1.0, 1.0, 0.2, 0.0, 0.0, 100)
 ROOT = Path(__file__).parents[2]
 
 
@@ -104,7 +105,7 @@ def test_repeated_ids_and_dangling_judgements_are_kept_apart() -> None:
 
 
 def test_an_item_in_too_few_languages_goes() -> None:
-    rules = ValidationSettings("remove", 0.8, 2, 1, 2, 40, 0.5, 1, 1, 0.2, 0, 0, 100)
+    rules = ValidationSettings("remove", 0.8, 0.8, 30, 2, 1, 2, 40, 0.5, 1, 1, 0.2, 0, 0, 100)
     data = dataset(
         ("a", "en", "Where?", "Here."), ("a", "sw", "Wapi?", "Hapa."), ("b", "en", "Who?", "We.")
     )
@@ -144,7 +145,7 @@ def test_too_many_losses_name_language_and_reason() -> None:
         ("language sw", 3, 3, "control character")
     ]
     assert refuse_losses(found.dataset, found.rejected, RULES) == []
-    strict = ValidationSettings("remove", 0.8, 1, 1, 2, 40, 0.4, 1, 1, 0.2, 0, 0, 100)
+    strict = ValidationSettings("remove", 0.8, 0.8, 30, 1, 1, 2, 40, 0.4, 1, 1, 0.2, 0, 0, 100)
     (error,) = refuse_losses(found.dataset, found.rejected, strict)
     assert "language sw" in error.where
     assert "3 of 6 rows rejected, most of them: control character" in error.found
@@ -256,7 +257,7 @@ def test_an_item_that_leaks_goes_in_every_language() -> None:
     )
     check_dataset(kept)
     assert leaks(kept, evaluation, 1.0).is_empty()
-    fail = ValidationSettings("fail", 1.0, 1, 1, 2, 40, 0.5, 1, 1, 0.2, 0, 0, 100)
+    fail = ValidationSettings("fail", 1.0, 0.8, 30, 1, 1, 2, 40, 0.5, 1, 1, 0.2, 0, 0, 100)
     assert "2 training texts" in refuse_leaks("d", found, fail)[0].found
     assert refuse_leaks("d", found, RULES) == []
 

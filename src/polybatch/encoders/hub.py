@@ -48,14 +48,17 @@ _LABSE = "sentence-transformers/LaBSE"
 _FILES = {_LABSE: ("2_Dense/config.json", "2_Dense/model.safetensors")}
 
 
-def load(settings: EncoderSettings) -> SentenceTransformer:
+def load(settings: EncoderSettings, folder: Path | None = None) -> SentenceTransformer:
     """Return the untrained encoder of a hub name or a folder, in float32 on the CPU.
 
-    InputError when its files are missing, name code, lack weights or have some that are no numbers,
-    disagree with their tokenizer, have another pooling than `settings.pooling`, no position for
-    `settings`' lengths, or do not give a vector a text.
+    `folder`: where the files are, if not where `settings.name` says.
+
+    Raises:
+        InputError: files that are missing, name code, lack weights or have some that are no
+            numbers, disagree with their tokenizer, have another pooling than `settings.pooling`,
+            no position for `settings`' lengths, or do not give a vector a text.
     """
-    folder = folder_of(settings)
+    folder = folder or folder_of(settings)
     if (folder / "modules.json").is_file():
         encoder = as_sentence_transformer(open_checkpoint(folder))
         _check_pooling(encoder, folder, settings)

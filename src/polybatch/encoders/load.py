@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from polybatch.encoders.light import Encoder, LightEncoder
 from polybatch.encoders.use_multilingual import UseMultilingual
@@ -16,6 +17,14 @@ def _use_multilingual(settings: EncoderSettings) -> Encoder:
     return LightEncoder(UseMultilingual(settings.document_length))
 
 
+def _multilingual_e5(settings: EncoderSettings) -> Encoder:
+    from polybatch.encoders import hub, multilingual_e5  # takes seconds
+
+    with TemporaryDirectory() as folder:
+        multilingual_e5.write_folder(Path(folder))
+        return hub.load(settings, Path(folder))
+
+
 def _from_hub(settings: EncoderSettings) -> Encoder:
     from polybatch.encoders import hub  # takes seconds: a packaged encoder does without
 
@@ -24,6 +33,7 @@ def _from_hub(settings: EncoderSettings) -> Encoder:
 
 ENCODERS: dict[str, Callable[[EncoderSettings], Encoder]] = {
     "use-multilingual": _use_multilingual,
+    "multilingual-e5-small": _multilingual_e5,
     **dict.fromkeys(HUB_NAMES, _from_hub),
 }
 """Name in params.yaml -> function that makes the untrained encoder; hub.load makes all others."""

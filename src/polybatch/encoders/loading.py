@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import torch
 
 from polybatch.errors import InputError
@@ -13,11 +14,29 @@ from polybatch.errors import InputError
 TRANSFORMER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
+def check_memory(needed: int, where: str) -> None:
+    """Refuse work on a machine with less free memory than `needed` bytes. `where`: its key.
+
+    Raises:
+        InputError: how much is free, how much is needed. What a container may have is not seen.
+    """
+    if (free := psutil.virtual_memory().available) < needed:
+        raise InputError(
+            where,
+            f"{free / 2**30:.1f} GiB of free memory",
+            f"at least {needed / 2**30:.1f}",
+            "End other programs, run fewer stages at a time (study.workers), or take a smaller one",
+        )
+
+
 @contextmanager
 def loading(folder: Path) -> Iterator[None]:
     """Name the folder in whatever loading it raises; fix what is drawn for absent heads.
 
     The libraries raise errors of any kind when a file is not what it claims to be.
+
+    Raises:
+        InputError: whatever the libraries raise.
     """
     try:
         with torch.random.fork_rng(devices=[]):

@@ -87,6 +87,8 @@ def network_weights() -> dict[str, Tensor]:
 class Tokenizer:
     """The package's 128k SentencePiece vocabulary, with its begin and end pieces."""
 
+    unk_token_id = _UNKNOWN
+
     def __init__(self) -> None:
         self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(resource("sp.model")))
 

@@ -7,6 +7,7 @@ here; where they publish too little, it is `unknown`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,7 @@ class Flag:
 
 _USE = "arXiv 1907.04307: question-answer pairs and translations mined from the web, and SNLI"
 _E5 = "arXiv 2402.05672, supervised fine-tuning data"
+_E5_PAIRS = "Wikipedia is in its pre-training pairs (arXiv 2402.05672)"
 _MINILM = "its model card's list of training data"
 _XQUAD = "XQuAD is SQuAD 1.1's development set, translated"
 _PLAIN = "it was trained on unlabelled text only, and on no question-answer pairs"
@@ -54,7 +56,15 @@ ENCODERS: dict[str, dict[str, Flag]] = {
             "no", f"MS MARCO is in its training data ({_E5}); mMARCO is its translation"
         ),
         "xnli": Flag("no", f"NLI data are in its training data ({_E5})"),
-        "mlqa": Flag("unknown", f"MLQA is not named ({_E5}); its passages are Wikipedia's"),
+        "mlqa": Flag(
+            "unknown", f"MLQA is not named ({_E5}); its passages are Wikipedia's, and {_E5_PAIRS}"
+        ),
+        "afriqa": Flag("unknown", f"AfriQA is not named ({_E5}); {_E5_PAIRS}"),
+        "scifact": Flag(
+            "unknown",
+            "its abstracts may be S2ORC's, titles and abstracts of which are"
+            " in its pre-training pairs (arXiv 2402.05672)",
+        ),
         "belebele": Flag("unknown", f"Belebele is not named ({_E5}); its passages are FLORES'"),
     },
     "all-minilm-l6-v2": {
@@ -72,6 +82,38 @@ ENCODERS: dict[str, dict[str, Flag]] = {
     },
 }
 """By a part of the encoder's name, by source; `-r` sets stand under the set they were made from."""
+
+
+TRAINING_SETS: dict[str, Mapping[str, tuple[str, ...]]] = {
+    "multilingual-e5": {
+        "pairs of texts, pre-training": (
+            *("mC4", "multilingual CC News", "NLLB (translations)", "Wikipedia", "Reddit", "S2ORC"),
+            *("Stack Exchange", "xP3", "miscellaneous pairs of sentence-transformers"),
+        ),
+        "training parts of labelled data, fine-tuning": (
+            *("MS MARCO", "Natural Questions", "TriviaQA", "NLI as in SimCSE", "ELI5", "NLLB"),
+            *("DuReader", "FEVER", "HotpotQA", "Quora duplicates", "SQuAD", "Mr. TyDi", "MIRACL"),
+        ),
+    },
+}
+"""Which data a base encoder's makers trained it on, by a part of its name and by stage.
+
+multilingual-e5: arXiv 2402.05672, tables 1 and 2, and its model card. It begins as a distilled
+XLM-R (CommonCrawl).
+"""
+
+
+def training_sets(encoder: str) -> str:
+    """Return the data that an encoder's makers name, for a report; empty where none are listed.
+
+    Example:
+        >>> training_sets("multilingual-e5-small").split("; ")[0][:42]
+        'pairs of texts, pre-training: mC4, multili'
+        >>> training_sets("mine")
+        ''
+    """
+    stages = next((sets for part, sets in TRAINING_SETS.items() if part in encoder.lower()), {})
+    return "; ".join(f"{stage}: {', '.join(names)}" for stage, names in stages.items())
 
 
 def _codes(text: str) -> frozenset[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from polybatch.encoders.light import Encoder
@@ -13,17 +15,56 @@ from polybatch.encoders.light import Encoder
 _AT_ONCE = 1024  # texts tokenized together when they are only counted
 
 
+class TextTokens(NamedTuple):
+    """A text's tokens, whether it was cut, and how many of them the vocabulary does not know."""
+
+    tokens: int
+    cut: bool
+    unknown: int
+
+
 @dataclass(frozen=True)
 class TokenCounts:
-    """`texts`: (tokens, whether cut) of each distinct text; `ids`: the token ids that occur."""
+    """`texts`: of each distinct text; `ids`: the token ids that occur."""
 
-    texts: dict[str, tuple[int, bool]]
+    texts: dict[str, TextTokens]
     ids: frozenset[int]
 
     def total(self, texts: Sequence[str]) -> tuple[int, int]:
-        """Return the tokens of `texts` and how many of them were cut, repetitions counted."""
+        """Return the tokens of `texts` and how many of them were cut, repetitions counted.
+
+        Example:
+            >>> texts = {"a": TextTokens(3, False, 0), "b": TextTokens(8, True, 1)}
+            >>> TokenCounts(texts, frozenset()).total(["a", "b", "b"])
+            (19, 2)
+        """
         counts = [self.texts[text] for text in texts]
-        return sum(n for n, _ in counts), sum(cut for _, cut in counts)
+        return sum(one.tokens for one in counts), sum(one.cut for one in counts)
+
+    def by_language(
+        self, texts: Sequence[str], langs: Sequence[str], spaced: Collection[str]
+    ) -> dict[str, dict[str, float | None]]:
+        """Return how an encoder reads each language: `tokens_per_word`, and `unknown` (a share).
+
+        Special tokens and prompts count with the text's. Words stand between spaces, so the former
+        is null but of languages in `spaced`; texts that were cut are left out of it.
+
+        Example:
+            >>> counts = TokenCounts({"habari gani": TextTokens(5, False, 1)}, frozenset())
+            >>> counts.by_language(["habari gani"], ["sw"], ["sw"])
+            {'sw': {'tokens_per_word': 2.5, 'unknown': 0.2}}
+        """
+        found = {}
+        for lang in sorted(set(langs)):
+            rows = {text for text, of in zip(texts, langs, strict=True) if of == lang}
+            counts = [self.texts[text] for text in rows]
+            whole = [text for text in rows if not self.texts[text].cut and lang in spaced]
+            words = sum(len(text.split()) for text in whole)
+            tokens = sum(self.texts[text].tokens for text in whole)
+            unknown = sum(one.unknown for one in counts) / sum(one.tokens for one in counts)
+            per_word = round(tokens / words, 3) if words else None
+            found[lang] = {"tokens_per_word": per_word, "unknown": round(unknown, 4)}
+        return found
 
 
 @contextmanager
@@ -40,7 +81,7 @@ def token_limit(encoder: Encoder, max_tokens: int) -> Iterator[None]:
 def features_of(
     encoder: Encoder, texts: Sequence[str], max_tokens: int, prompt: str
 ) -> dict[str, Tensor]:
-    """Return the encoder's features of `texts` behind `prompt`, (B, longest)."""
+    """Return the encoder's features of `texts` behind `prompt`: tensors (B, T), T the longest."""
     with token_limit(encoder, max_tokens):
         features: dict[str, Tensor] = encoder.preprocess(list(texts), prompt=prompt or None)
     return features
@@ -48,20 +89,27 @@ def features_of(
 
 def padding_ids(encoder: Encoder) -> frozenset[int]:
     """Return the ids that tokenizers of an encoder fill short texts with."""
+    return _named_ids(encoder, "pad_token_id")
+
+
+def _named_ids(encoder: Encoder, name: str) -> frozenset[int]:
     tokenizers = [getattr(module, "tokenizer", None) for module in encoder.modules()]
-    ids = {getattr(tokenizer, "pad_token_id", None) for tokenizer in tokenizers}
+    ids = {getattr(tokenizer, name, None) for tokenizer in tokenizers}
     return frozenset(each for each in ids if each is not None)
 
 
 def count_tokens(
     encoder: Encoder, texts: Sequence[str], max_tokens: int, prompt: str
 ) -> TokenCounts:
-    """Return tokens of each distinct text, prompt included, and whether it was cut to its length.
+    """Return each distinct text's tokens, prompt included, whether cut, and how many unknown.
 
     A text that just fills its length is not cut: it is looked at with room for one token more.
     """
-    counted: dict[str, tuple[int, bool]] = {}
+    counted: dict[str, TextTokens] = {}
     seen: set[int] = set()
+    # some vocabularies name the end of a text as their unknown piece: they know all bytes
+    unknown_ids = _named_ids(encoder, "unk_token_id") - _named_ids(encoder, "eos_token_id")
+    absent = torch.tensor(sorted(unknown_ids), dtype=torch.long)
     distinct = sorted(set(texts))
     for start in range(0, len(distinct), _AT_ONCE):
         some = distinct[start : start + _AT_ONCE]
@@ -69,9 +117,11 @@ def count_tokens(
         mask = features["attention_mask"].bool()
         seen.update(features["input_ids"][mask].tolist())
         counts = mask.sum(dim=1).tolist()
+        unknown = (torch.isin(features["input_ids"], absent) & mask).sum(dim=1).tolist()
         full = [text for text, n in zip(some, counts, strict=True) if n == max_tokens]
         cut = _longer(encoder, full, max_tokens, prompt)
-        counted.update({text: (n, text in cut) for text, n in zip(some, counts, strict=True)})
+        rows = zip(some, counts, unknown, strict=True)
+        counted |= {text: TextTokens(n, text in cut, lost) for text, n, lost in rows}
     return TokenCounts(counted, frozenset(seen))
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.evaluation.language_bias import PANEL
+from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.markdown import MISSING, escape, markdown, number, span
+from polybatch.reports.languages import DECLARED, MEANING, mark
 from polybatch.statistics.breakdowns import (
     POOL_MEAN,
     View,
@@ -20,9 +21,7 @@ from polybatch.statistics.breakdowns import (
 )
 from polybatch.statistics.decisions import DECIDED
 
-TRAINED, ENCODER = "language of the training data", "language of the encoder"
-MEASURED = "language that the encoder tells apart"
-_FLAG = "†"
+TRAINED = "language of the training data"
 
 _TITLES = {
     "query language": "asked in",
@@ -32,7 +31,7 @@ _TITLES = {
 
 
 def study_views(
-    headline: str, trained: Collection[str], known: Collection[str] | None, kind: str = ENCODER
+    headline: str, trained: Collection[str], known: Collection[str] | None, kind: str = DECLARED
 ) -> Callable[[pl.DataFrame, str], Sequence[View]]:
     """Return which views of a dataset's lists are assessed: all for `headline`, else settings.
 
@@ -85,7 +84,7 @@ def view_sections(
 ) -> str:
     """Return one table a dataset, view and setting: its groups down, strategies across.
 
-    `flagged`: languages whose texts the encoder cannot tell apart.
+    `flagged`: languages that are marked (languages.MEANING).
     """
     parts = [
         f"{escape(measure)} in percent of {escape(baseline)}, and the differences of the others to "
@@ -93,7 +92,7 @@ def view_sections(
         " within the table."
     ]
     if flagged:
-        parts.append(f"{_FLAG}: different texts of this language look the same to the encoder.")
+        parts.append(MEANING)
     rows = sure.filter(pl.col("measure") == measure, ~pl.col("kind").is_in(["setting", POOL_MEAN]))
     for (dataset, kind, setting), part in rows.group_by(
         "dataset", "kind", "setting", maintain_order=True
@@ -109,7 +108,7 @@ def difference_table(
 ) -> pl.DataFrame:
     """Return groups down, the baseline's value and the others' differences across, as Markdown."""
     groups = part["group"].unique(maintain_order=True).to_list()
-    labels = [escape(group) + f" {_FLAG}" * (group in flagged) for group in groups]
+    labels = [mark(escape(group), group in flagged) for group in groups]
     columns: dict[str, list[str]] = {"group": labels}
     for (strategy,), rows in part.group_by("strategy", maintain_order=True):
         cells = {row["group"]: _cell(row) for row in rows.iter_rows(named=True)}
@@ -120,10 +119,10 @@ def difference_table(
     return frame.select("group", first, *rest)
 
 
-def bias_section(bias: Mapping[str, Mapping[str, object]]) -> str:
+def bias_section(bias: Mapping[str, Mapping[str, Bias]]) -> str:
     """Return the bias panel of every dataset: strategies down, the panel across.
 
-    `bias`: {strategy: what results/bias/<strategy>.json holds}.
+    `bias`: {strategy: {dataset: its bias}}.
     """
     parts = [
         "In the pool of all languages, averaged over queries; definitions in docs/measures.md. "
@@ -133,11 +132,7 @@ def bias_section(bias: Mapping[str, Mapping[str, object]]) -> str:
     ]
     for dataset in next(iter(bias.values()), {}):
         names = [*PANEL, "alignment", "uniformity", "cross_uniformity"]
-        found: dict[str, dict[str, float]] = {}
-        for strategy, datasets in bias.items():
-            entry = datasets[dataset]
-            assert isinstance(entry, Mapping)
-            found[strategy] = {**entry.get("panel", {}), **entry.get("vectors", {})}
+        found = {strategy: datasets[dataset].shown for strategy, datasets in bias.items()}
         names = [name for name in names if any(name in row for row in found.values())]
         frame = pl.DataFrame(
             {

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from polybatch.markdown import MISSING, escape, markdown, number, probability, span
-from polybatch.statistics.clusters import FEW, ITEM, LEAST
+from polybatch.statistics.clusters import FEW, ITEM, LEAST, TEMPLATE
 from polybatch.statistics.contrasts import difference_of
 from polybatch.statistics.decisions import (
     DECIDED,
@@ -28,7 +28,14 @@ REASONS: Mapping[Outcome, str] = {
     "two trainings": TWO_TRAININGS,
     "no interval": NO_INTERVAL,
 }
-LEVELS = {"document_id": "documents", "group_id": "passages", ITEM: "questions"}
+LEVELS = {
+    "document_id": "documents", "group_id": "passages", TEMPLATE: "templates", ITEM: "questions",
+}  # fmt: skip
+
+EQUAL_SEEDS = (
+    "the variance over seeds is pooled over the trained strategies; were they alike, spreads as "
+    "different as theirs would be found with (Bartlett's test)"
+)
 
 
 def headlines(contrasts: pl.DataFrame, rule: Rule) -> list[str]:
@@ -136,9 +143,19 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         number(row["detectable"]),
         MISSING if row["margin"] is None else f"±{number(row['margin'])}",
         MISSING if row["seeds"] is None else str(row["seeds"]),
-        f"{row['clusters']} {LEVELS.get(row['level'], row['level'])}{flag}",
+        f"{row['clusters']} {_level(row['level'])}{flag}",
         row["outcome"],
     )
+
+
+def _level(level: str) -> str:
+    """Return what clusters are, of crossed ones the level that has fewer of them.
+
+    Example:
+        >>> _level("document_id"), _level("group_id x template_id")
+        ('documents', 'passages or templates')
+    """
+    return " or ".join(LEVELS.get(part, part) for part in level.split(" x "))
 
 
 def _bold(text: str, outcome: str) -> str:
@@ -149,6 +166,12 @@ def _remarks(rows: pl.DataFrame) -> list[str]:
     found = [REASONS[reason] for reason in REASONS if (rows["outcome"] == reason).any()]
     if ((rows["clusters"] < FEW) & (rows["clusters"] >= LEAST)).any():
         found.append(FEW_CLUSTERS)
+    tests = rows.select("dataset", "setting", "equal_seeds").unique(maintain_order=True)
+    if tested := [
+        f"{escape(dataset)} {setting} p = {probability(p)}"
+        for dataset, setting, p in tests.drop_nulls().rows()
+    ]:
+        found.append(f"{EQUAL_SEEDS}: {', '.join(tested)}")
     return ["\n".join(f"- {line[0].upper()}{line[1:]}." for line in found)] if found else []
 
 

@@ -101,6 +101,9 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
     """Compare two strategies; refuses different queries, measures or dataset revisions.
 
     Questions are those of `choice.setting`, else of the pool, else of the first setting there is.
+
+    Raises:
+        InputError: the same strategy twice, or strategies that cannot be compared.
     """
     if first == second:
         raise InputError("polybatch compare", f"'{first}' twice", "two strategies", "Name another")

@@ -13,6 +13,7 @@ import polars as pl
 
 from polybatch.dataset import Dataset, read_dataset, read_notes, read_table
 from polybatch.errors import InputError
+from polybatch.evaluation.language_bias import Bias
 from polybatch.evaluation.scores import SCORES
 from polybatch.reports.comparison import refuse_different_queries, refuse_different_revisions
 from polybatch.settings.config import Config
@@ -22,7 +23,8 @@ from polybatch.statistics.arms import ArmKind
 from polybatch.statistics.clusters import Clusters, Pool, clusters_of, pool_of
 from polybatch.statistics.contrasts import CONTRASTS
 from polybatch.statistics.decisions import Rule
-from polybatch.statistics.seeds import mean_scores
+from polybatch.statistics.seeds import mean_numbers, mean_scores
+from polybatch.validation.summary import DatasetSummary, read_summaries
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,19 @@ class Study:
 
     def _kind(self, name: str) -> ArmKind:
         """Return what chance and which plan are in a row, by the strategies it is made of."""
-        made_of = self._strategies(name)
+        made_of = self.made_of(name).values()
         plans = {f"{one.batches} {one.cross_ratio}" for one in made_of if one.batches != "none"}
         trained = any(one.batches != "none" or one.start != "base" for one in made_of)
         trials = [str(trial.path) for trial in self.config.trials_of(name)]
         plan = plans.pop() if len(plans) == 1 else None
         return ArmKind(tuple(trials if trained else trials[:1]), trained, plan)
 
-    def _strategies(self, name: str) -> list[Strategy]:
+    def made_of(self, name: str) -> dict[str, Strategy]:
+        """Return the strategies that a row is made of, itself if it is one."""
         arm = self.config.arms[name]
         if isinstance(arm.settings, Strategy):
-            return [arm.settings]
-        return [one for part in arm.parts for one in self._strategies(part)]
+            return {name: arm.settings}
+        return {key: one for part in arm.parts for key, one in self.made_of(part).items()}
 
     @property
     def trained_languages(self) -> set[str]:
@@ -97,11 +100,28 @@ class Study:
         """Return a row's JSON files below results/<folder>, one a training."""
         return [self.json(folder, f"{trial}.json") for trial in self.kinds[name].trials]
 
+    @cached_property
+    def validation(self) -> dict[str, DatasetSummary]:
+        """Of each dataset what validation found."""
+        return read_summaries(self.folder / "results" / "validation.json")
+
+    @cached_property
+    def bias(self) -> dict[str, dict[str, Bias]]:
+        """Of each row and dataset what results/bias holds, averaged over trainings."""
+        means = {name: mean_numbers(self.by_seed("bias", name)) for name in self.kinds}
+        return {
+            name: {dataset: Bias(**found) for dataset, found in datasets.items()}
+            for name, datasets in means.items()
+        }
+
     @property
     def contrasts(self) -> pl.DataFrame:
         """What compare wrote of the declared contrasts (CONTRASTS), empty before it ran."""
         path = self.folder / "results" / "contrasts.csv"
-        return pl.read_csv(path, schema=CONTRASTS) if path.is_file() else CONTRASTS.to_frame()
+        if not path.is_file():
+            return CONTRASTS.to_frame()
+        found = pl.read_csv(path, schema_overrides=CONTRASTS)  # an earlier one may lack columns
+        return found.match_to_schema(CONTRASTS, missing_columns="insert")
 
     def trial_scores(self, trial: str) -> pl.DataFrame:
         """Return the scores (evaluation.SCORES) of a trial, such as `hybrid/0`."""

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from polybatch import __version__
 from polybatch.batches.exposure import budget
-from polybatch.encoders.pretraining_data import known_languages, zero_shot
+from polybatch.encoders.pretraining_data import training_sets, zero_shot
 from polybatch.evaluation.scores import Summary
 from polybatch.reports.comparison import comparison, report
 from polybatch.reports.comparison_sections import (
-    ENCODER,
-    MEASURED,
     bias_section,
     exposure_section,
     pool_section,
@@ -29,11 +26,17 @@ from polybatch.reports.contrasts import (
     known_section,
     pooled_section,
 )
-from polybatch.reports.languages import collapse_notes, collapsed
+from polybatch.reports.costs import cost_section, fixed_costs
+from polybatch.reports.languages import (
+    collapse_notes,
+    encoder_section,
+    flagged,
+    known_by,
+    readings,
+)
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import read_arms
 from polybatch.statistics.contrasts import contrast_table
-from polybatch.statistics.decisions import Rule
 from polybatch.statistics.meta_analysis import pool
 from polybatch.statistics.seeds import mean_numbers, seeds_section, spread_over_seeds
 from polybatch.statistics.significance import assess
@@ -51,9 +54,11 @@ class StudyComparison:
     contrasts: pl.DataFrame
     text: str
     budgets: Mapping[str, Mapping[str, int | str]]
+    costs: Mapping[str, Mapping[str, int | None]]
     made: Mapping[str, object]
     headlines: list[str]
     notes: list[str]
+    flagged: list[str]
     metrics: Mapping[str, Summary]
 
 
@@ -66,44 +71,53 @@ def compare_study(study: Study) -> StudyComparison:
     metrics = {name: mean_numbers(found) for name, found in by_seed.items()}
     spreads = {row[:4]: row[4] for row in seeds.select(*_ROW, "spread").rows()}
     table = comparison(metrics, baseline, spreads)
-    bias = {name: mean_numbers(study.by_seed("bias", name)) for name in study.kinds}
     revisions = study.same_revisions(list(study.kinds))
-    sure, contrasts, kind = _tested(study, bias, rule)
+    read = readings(study.bias)
+    known, kind = known_by(config.encoder.name, read)
+    marked = flagged(read, known)
+    sure, contrasts = _tested(study, known, kind)
     lines, bold = headlines(contrasts, rule), decided(contrasts, baseline)
     budgets = {name: _budget(study, name) for name in config.strategies}
+    costs = fixed_costs(study)
     made = _signature(study) | {f"{name} revision": found for name, found in revisions.items()}
     headline = config.evaluation.headline
     plans = {name: study.json("plans", name, f"{_seed(study)}.json") for name in config.strategies}
     sections = {
         "What was declared": contrast_section(contrasts, rule),
+        "What the encoder knows": encoder_section(config.encoder.name, read, marked),
         "By what the encoder knows": known_section(contrasts, kind, headline),
+        "What each row costs": cost_section(table, headline, costs),
         "Over datasets": pooled_section(
             pool(contrasts, rule.confidence), len(config.used_for("evaluate"))
         ),
         "How far trainings are apart": seeds_section(seeds, headline),
         "The pool's two means": pool_section(sure, headline),
         "What each strategy was asked": exposure_section(plans),
-        "Language bias": bias_section(bias),
-        "Which languages gain or lose": view_sections(sure, headline, baseline, collapsed(bias)),
+        "Language bias": bias_section(study.bias),
+        "Which languages gain or lose": view_sections(sure, headline, baseline, marked),
     }
-    notes = collapse_notes(bias)
+    notes = collapse_notes(read)
     text = report(table, baseline, budgets, made, sections, sure, [*lines, *notes], bold)
     return StudyComparison(
-        table, seeds, sure, contrasts, text, budgets, made, lines, notes, metrics
+        table,
+        seeds,
+        sure,
+        contrasts,
+        text,
+        budgets,
+        costs,
+        made,
+        lines,
+        notes,
+        sorted(marked),
+        metrics,
     )
 
 
-def _tested(
-    study: Study, bias: Mapping[str, Any], rule: Rule
-) -> tuple[pl.DataFrame, pl.DataFrame, str]:
-    """Return SIGNIFICANCE, CONTRASTS, and what the views by the encoder's languages are called."""
-    config = study.config
+def _tested(study: Study, known: frozenset[str], kind: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return SIGNIFICANCE and CONTRASTS. `known`: the encoder's languages, called `kind`."""
+    config, rule = study.config, study.rule
     headline, settings = config.evaluation.headline, config.statistics
-    known, kind = known_languages(config.encoder.name), ENCODER
-    if known is None:
-        there = {lang for found in bias.values() for one in found.values()
-                 for lang in one.get("distinct_queries", ())}  # fmt: skip
-        known, kind = frozenset(there - collapsed(bias)), MEASURED
     views = study_views(headline, study.trained_languages, known, kind)
     scored = read_arms(study.kinds, study.trial_scores, study.clusters, views)
     sure = assess(scored, config.study.baseline, rule)
@@ -112,7 +126,7 @@ def _tested(
         contrast_table(claims, settings.pairs, rule, settings.resamples, _seed(study), each)
         for each in ("setting", kind)
     ]
-    return sure, pl.concat(tables), kind
+    return sure, pl.concat(tables)
 
 
 def _seed(study: Study) -> int:
@@ -132,9 +146,9 @@ def _budget(study: Study, name: str) -> dict[str, int | str]:
 
 def _signature(study: Study) -> dict[str, object]:
     config = study.config
-    validation = study.json("validation.json")["datasets"]
-    notes = sorted({note for dataset in validation.values() for note in dataset["notes"]})
+    notes = sorted({note for dataset in study.validation.values() for note in dataset.notes})
     searched = config.used_for("evaluate")
+    seen = training_sets(config.encoder.name)
     return {
         "study": config.study.name,
         "encoder": config.encoder.name,
@@ -146,6 +160,7 @@ def _signature(study: Study) -> dict[str, object]:
             f"zero-shot for the encoder, {name}": str(zero_shot(config.encoder.name, one.source))
             for name, one in searched.items()
         },
+        **({"the encoder's own training data": seen} if seen else {}),
         "ties": "broken by doc_id, descending, as trec_eval does",
         "seeds": ", ".join(map(str, config.study.seeds)),
         "polybatch": __version__,

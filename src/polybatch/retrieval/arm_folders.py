@@ -62,6 +62,18 @@ def open_external(key: str, folder: Path, dataset: Dataset, form: str) -> ScoreR
     return source
 
 
+def index_bytes(source: ScoreRows) -> int | None:
+    """Return the size of what a source searches, all lists together; None for finished runs."""
+    if isinstance(source, VectorScores):
+        return len(source.columns) * int(source.documents[:1].nbytes)
+    if isinstance(source, Bm25Scores):
+        return source.index_bytes
+    if isinstance(source, FusedScores):
+        sizes = [index_bytes(part) for part in source.sources]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+    return None
+
+
 def open_queries(folder: Path, dataset: Dataset) -> EncodedQueries | None:
     """Return the queries' vectors where our own encoder made some, None elsewhere."""
     place = folder / dataset.name

@@ -32,7 +32,7 @@ class FusedScores:
     """The fusion of two sources; `columns`: (N,), document n in column n."""
 
     columns: Int64
-    _sources: tuple[ScoreRows, ScoreRows]
+    sources: tuple[ScoreRows, ScoreRows]
     _order: _Order
     _constant: int
 
@@ -49,8 +49,8 @@ class FusedScores:
         rows = block_rows(2 * len(self.columns))
         for start in range(0, len(queries), rows):
             block = queries[start : start + rows]
-            first = {query: parts for query, *parts in self._parts(self._sources[0], block)}
-            for query, *parts in self._parts(self._sources[1], block):
+            first = {query: parts for query, *parts in self._parts(self.sources[0], block)}
+            for query, *parts in self._parts(self.sources[1], block):
                 pool, by_language = map(_sum, first.pop(query), parts)
                 yield ScoreRow(query, pool, by_language)
 

@@ -22,6 +22,8 @@ from polybatch.vectors import Float32, Int64, check_vectors
 
 DOC_IDS = pl.Schema({"doc_id": pl.String})
 QUERY_IDS = pl.Schema({"query_id": pl.String})
+TOKENS = "tokens.json"
+"""Beside an encoder's index: how it reads each language (TokenCounts.by_language)."""
 
 _INDEX = "a FAISS index of this pipeline"
 _VECTORS = "vectors of queries (N, D) as 32-bit floats"
@@ -62,6 +64,9 @@ class Index:
 
 def build_index(doc_ids: list[str], vectors: Float32) -> Index:
     """Index documents (N, D); refuses NaN, rows not of unit length and ids not unique.
+
+    Raises:
+        InputError: vectors are not finite or not of unit length, or an id stands twice.
 
     Example:
         >>> index = build_index(["a", "b"], np.eye(2, dtype=np.float32))

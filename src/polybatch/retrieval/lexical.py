@@ -120,6 +120,12 @@ class Bm25Scores:
         size = sum(each.bytes for each in (pool, *languages))
         return cls(everything, tokenizers, size, queries, pool, languages)
 
+    def best(self, text: str, lang: str, k: int) -> Int64:
+        """Return the documents (row numbers) of the k highest scores in the pool, in any order."""
+        scores = self._pool.scores(tokenize(text, lang))
+        found: Int64 = np.argpartition(-scores, min(k, len(scores)) - 1)[:k]
+        return found
+
     def of(self, queries: Int64) -> Iterator[ScoreRow]:
         """Yield the scores of each query, in the order given."""
         for query in queries.tolist():

@@ -11,6 +11,7 @@ same word in a Thai text and in an English one. Reasons and figures: docs/decisi
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 
 import regex
@@ -64,6 +65,16 @@ def tokenizer_of(lang: str) -> str:
         " (polybatch.retrieval.tokenization)",
         "Leave bm25 and its fusions out of study.strategies, or the language out of the datasets",
     )
+
+
+def spaced(langs: Iterable[str]) -> set[str]:
+    """Return those of the languages whose words stand between spaces.
+
+    Example:
+        >>> sorted(spaced(["sw", "zh", "th", "ko"]))
+        ['sw']
+    """
+    return {lang for lang in langs if _TOKENIZERS.get(script_of(lang) or "") == WORDS}
 
 
 def tokenize(text: str, lang: str) -> list[str]:

@@ -77,7 +77,7 @@ def _texts(dapt: AdaptationSettings, datasets: Mapping[str, DatasetSettings]) ->
         if shared and not dapt.transductive:
             yield (
                 "dapt.texts",
-                f"'{name}', whose documents are those of {', '.join(shared)}",
+                f"'{name}', which has texts of {', '.join(shared)}",
                 "domain text that no evaluation dataset searches",
                 "Take other text, other splits, or part: train and part: heldout of one source; or"
                 " write transductive: true, which every table will say",

@@ -14,10 +14,6 @@ from polybatch.settings.types import (
     in_range,
 )
 
-SAME_DATA = (frozenset({"xquad", "xquad-r"}), frozenset({"mlqa", "mlqa-r"}))
-"""Sources that hold the same questions: training on one, nothing is measured on the other."""
-
-
 NO_FOLDER = "inputs/none"
 """What `folder` says where there are no files of one's own: DVC depends on a folder in any case."""
 
@@ -72,17 +68,21 @@ class ValidationSettings:
 
     `leakage`: what happens to training items whose text stands in an evaluation dataset.
     `near_duplicate`: from which share of common character trigrams (Jaccard) on two texts count as
-    the same one; 1 looks for equal texts only. `min_languages`: an item in fewer is rejected.
-    `min_rows`: queries, and documents, a language needs; one number for all uses, or `train` and
-    `evaluate` apart. `min_characters`, `max_characters`: of a
-    text; a row outside is rejected. Shares are of a language's rows in one table: rejected ones,
-    texts that stand twice, texts that stand in another language of their item, answers that their
-    document does not hold whole (where a publisher marks answers), texts in the language's script,
-    texts that language identification agrees on (`identified_rows` are asked).
+    the same one; 1 looks for equal texts only. `contained`: from which share of the shorter one's
+    shingles (eight characters) on a text stands inside another, if it has `contained_characters`
+    or more (30 where texts are not templated; more than any text has looks for none).
+    `min_languages`: an item in fewer is rejected. `min_rows`: queries, and documents, a language
+    needs; one number for all uses, or `train` and `evaluate` apart. `min_characters`,
+    `max_characters`: of a text; a row outside is rejected. Shares are of a language's rows in one
+    table: rejected ones, texts that stand twice or in another language of their item, answers that
+    their document does not hold whole (where a publisher marks answers), texts in the language's
+    script, texts that language identification agrees on (`identified_rows` are asked).
     """
 
     leakage: Literal["remove", "fail", "report"]
     near_duplicate: Annotated[float, in_range(0.5, 1.0)]
+    contained: Annotated[float, in_range(0.5, 1.0)]
+    contained_characters: Annotated[int, in_range(20, 1_000_000)]
     min_languages: Annotated[int, in_range(1, 1000)]
     min_rows: MinRows | Count
     min_characters: Annotated[int, in_range(1, 1000)]

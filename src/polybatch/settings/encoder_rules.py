@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polybatch.settings.encoder import EncoderSettings
 
-PACKAGED_ENCODERS = ("use-multilingual",)
+PACKAGED_ENCODERS = ("use-multilingual", "multilingual-e5-small")
 """Encoders whose weights come with a package: no revision, no pooling to choose."""
 
 HUB_NAMES = {
@@ -21,6 +21,9 @@ PROMPTS = {
     f"multilingual-e5-{kind}": ("query: ", "passage: ") for kind in ("small", "base", "large")
 }
 """Encoders trained with a prompt before each query and document, by the last part of a name."""
+
+_PROMPTED_LENGTH = 512
+"""How many tokens a text of these may have: seen here before anything is fetched."""
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -66,6 +69,9 @@ def encoder_mistakes(encoder: EncoderSettings) -> Iterator[tuple[str, str, str, 
     if name in PACKAGED_ENCODERS and encoder.pooling != "as-saved":
         yield ("encoder.pooling", encoder.pooling, f"as-saved for '{name}'", "Change it")
     for key, wanted in zip(("query", "document"), PROMPTS.get(Path(name).name, ()), strict=False):
+        if (length := getattr(encoder, f"{key}_length")) > _PROMPTED_LENGTH:
+            most = f"at most the {_PROMPTED_LENGTH} that '{name}' has positions for"
+            yield (f"encoder.{key}_length", f"{length} tokens", most, "Lower it")
         if not getattr(encoder, f"{key}_prompt"):
             yield (
                 f"encoder.{key}_prompt",

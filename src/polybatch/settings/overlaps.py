@@ -3,27 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
-from polybatch.settings.data import SAME_DATA, DatasetSettings
+from polybatch.settings.data import DatasetSettings
 
 
-def overlap(one: DatasetSettings, other: DatasetSettings) -> bool:
-    """Tell whether two datasets may share data.
+class SameData(NamedTuple):
+    """Sources of which any two hold the same texts, and which texts these are."""
 
-    They do where they come from one source, or from two that hold the same questions, unless
-    they take different splits of it, or the two parts of the same split by group.
+    sources: tuple[str, ...]
+    what: str
+
+
+SAME_DATA = (
+    SameData(("xquad", "xquad-r"), "XQuAD's questions and paragraphs"),
+    SameData(("mlqa", "mlqa-r"), "MLQA's questions and paragraphs"),
+    SameData(("belebele", "sib200"), "FLORES sentences: 905 of 1,004 stand inside the passages"),
+    SameData(("miracl", "tydiqa"), "TyDi QA's questions, which MIRACL judged again"),
+)
+"""Trained or adapted on one, nothing is measured on another. Every new source that has texts of
+another gets a line here: settings, docs/sources.md and tests read this table alone.
+"""
+
+DISTRACTORS = "distractors"
+"""A split that holds documents of all other splits of its source."""
+
+
+def same_data(source: str) -> dict[str, str]:
+    """Return the other sources that hold texts of this one, and which texts these are.
+
+    Example:
+        >>> same_data("xquad")
+        {'xquad-r': "XQuAD's questions and paragraphs"}
     """
-    return _same_source(one.source, other.source) and not _apart(one, other)
+    rows = [row for row in SAME_DATA if source in row.sources]
+    return {other: row.what for row in rows for other in row.sources if other != source}
 
 
-def _same_source(one: str, other: str) -> bool:
-    return one == other or frozenset({one, other}) in SAME_DATA
+def overlap(one: DatasetSettings, other: DatasetSettings) -> str:
+    """Return what two datasets may share; '' where they share nothing.
+
+    They do where they come from one source, or from two that hold the same texts, unless they take
+    different splits of it, or the two parts of the same split by group.
+    """
+    if one.source == other.source:
+        return "" if _apart(one, other) else f"texts of {one.source}"
+    return same_data(one.source).get(other.source, "")
 
 
 def _apart(one: DatasetSettings, other: DatasetSettings) -> bool:
-    if one.source != other.source:
-        return False
-    if not set(one.splits) & set(other.splits):
+    splits = set(one.splits), set(other.splits)
+    if not splits[0] & splits[1] and DISTRACTORS not in splits[0] | splits[1]:
         return True
     alike = dataclasses.replace(one, use=other.use, part=other.part) == other
     return alike and {one.part, other.part} == {"train", "heldout"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from polybatch.settings.overlaps import same_data
 from polybatch.sources.source import Source
 from polybatch.sources.table import SOURCES
 
@@ -54,7 +55,10 @@ def _facts(source: Source) -> list[tuple[str, str]]:
         ("citation", source.citation),
         ("homepage", source.homepage),
         ("revision", source.revision.split(" 2")[0]),  # not the installed version of a package
-        ("holds the same questions as", ", ".join(source.overlaps)),
+        *(
+            (f"shares data with `{other}`", what)
+            for other, what in sorted(same_data(source.name).items())
+        ),
         *(("note", note) for note in source.notes(source.splits)),
     ]
 

@@ -25,9 +25,8 @@ class Lareqa(Source):
 
     splits = ("test",)
 
-    def __init__(self, name: str, held: str, languages: tuple[str, ...], overlaps: str) -> None:
+    def __init__(self, name: str, held: str, languages: tuple[str, ...]) -> None:
         self.name, self._held, self.languages = name, held, languages
-        self.overlaps = (overlaps,)
         describe(self, held)
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
@@ -124,6 +123,6 @@ def _repeated(found: list[Paragraph], lang: str) -> Counter[str]:
     )
 
 
-XQUAD_R = Lareqa("xquad-r", "xquad-r", _XQUAD, overlaps="xquad")
-XQUAD = Lareqa("xquad", "xquad-r", _XQUAD, overlaps="xquad-r")
-MLQA_R = Lareqa("mlqa-r", "mlqa-r", _MLQA, overlaps="mlqa")
+XQUAD_R = Lareqa("xquad-r", "xquad-r", _XQUAD)
+XQUAD = Lareqa("xquad", "xquad-r", _XQUAD)
+MLQA_R = Lareqa("mlqa-r", "mlqa-r", _MLQA)

@@ -43,7 +43,6 @@ class Mlqa(Source):
     name = "mlqa"
     languages = ("ar", "de", "en", "es", "hi", "vi", "zh")
     splits = ("dev", "test")
-    overlaps = ("mlqa-r",)
 
     def __init__(self) -> None:
         describe(self, "mlqa")

@@ -53,8 +53,8 @@ class Fetch(Protocol):
 class Source(ABC):
     """A publisher's data. Subclass it and put an instance into `polybatch.sources.SOURCES`.
 
-    `languages` are BCP-47, `splits` the publisher's words. `overlaps` names the sources that hold
-    the same questions: training on one, nothing is measured on the other.
+    `languages` are BCP-47, `splits` the publisher's words. One that holds texts of another source
+    has a line in `polybatch.settings.overlaps`.
 
     Example:
         >>> class Mine(Source):
@@ -77,7 +77,6 @@ Remove what the source does not have.
     citation: str
     homepage: str
     revision: str
-    overlaps: tuple[str, ...] = ()
     own: bool = False
     """Whether it reads the user's own files: `sources.<name>.folder`; may stand several times in
     params, as `<name>-<anything>`."""

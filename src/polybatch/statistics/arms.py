@@ -7,7 +7,7 @@ clusters add to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -80,7 +80,8 @@ class Scored:
 
 
 def _columns(arm: Arm, kept: list[int]) -> Arm:
-    return Arm(arm.values[:, kept], arm.influence[:, :, kept], arm.trained, arm.groups[kept])
+    values, influence = arm.values[:, kept], arm.influence[:, :, kept]
+    return replace(arm, values=values, influence=influence, clusters=arm.groups[kept])
 
 
 class _Design:
@@ -97,6 +98,8 @@ class _Design:
                 "the items of the dataset",
                 "Run `dvc repro`: scores and dataset are of different runs",
             )
+        there = placed["cluster"].unique().sort().to_numpy()
+        self.crossed = None if clusters.crossed is None else clusters.crossed[:, there]
         self.layout: Layout = lay_out(placed.with_columns(item_id="cluster"))
         self.views = {name: tuple(views(self.layout.lists, name)) for name in measures}
         self.members = {
@@ -129,18 +132,20 @@ def read_arms(
         name: _Design(_keys(first, name, measures[0]), clusters[name], measures, views)
         for name in first["dataset"].unique(maintain_order=True)
     }
+    reader = _Reader(first)
     parts: dict[tuple[str, str, str], list[Arm]] = {}
     for arm, kind in kinds.items():
         for trial in kind.trials:
-            frame = read(trial)
+            one_of = reader.open(read(trial), trial)
             for dataset, design in designs.items():
                 for measure in measures:
-                    scores = _aligned(frame, trial, dataset, measure, design.keys)
+                    scores = one_of(dataset, measure, design.keys)
                     one = arm_of(
                         [design.layout.sums(scores)],
                         design.layout.counts,
                         design.members[measure],
                         kind.trained,
+                        design.crossed,
                     )
                     parts.setdefault((dataset, measure, arm), []).append(one)
     return [
@@ -158,11 +163,30 @@ def read_arms(
     ]
 
 
+class _Reader:
+    """Scores of trials in the order of keys, quicker where a table has the rows of the `first`."""
+
+    def __init__(self, first: pl.DataFrame) -> None:
+        self.keys = first.drop("score")
+        numbered = first.select("dataset", "measure", *_KEY).with_row_index("row")
+        self.rows = {
+            key: part.sort(_KEY)["row"].to_numpy()
+            for key, part in numbered.partition_by("dataset", "measure", as_dict=True).items()
+        }
+
+    def open(self, frame: pl.DataFrame, trial: str) -> Callable[[str, str, pl.DataFrame], Float64]:
+        """Return what gives scores (J,) of a dataset and measure, in the order of its keys."""
+        scores = frame["score"].to_numpy() if frame.drop("score").equals(self.keys) else None
+        if scores is not None and np.isfinite(scores).all():
+            return lambda dataset, measure, _: scores[self.rows[dataset, measure]]
+        return lambda dataset, measure, keys: _aligned(frame, trial, dataset, measure, keys)
+
+
 def _joined(seeds: list[Arm]) -> Arm:
     values, influence = (
         np.concatenate([getattr(one, name) for one in seeds]) for name in ("values", "influence")
     )
-    return Arm(values, influence, seeds[0].trained, seeds[0].clusters)
+    return replace(seeds[0], values=values, influence=influence)
 
 
 def _keys(frame: pl.DataFrame, dataset: str, measure: str) -> pl.DataFrame:

@@ -13,7 +13,12 @@ from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
 from polybatch.statistics.decisions import Difference, Outcome, Rule, decide
 from polybatch.statistics.family import Claims, Corrected, family, holm
-from polybatch.statistics.multi_reader import Estimate, Float64, estimate
+from polybatch.statistics.multi_reader import (
+    Estimate,
+    Float64,
+    equal_seed_variances,
+    estimate,
+)
 from polybatch.statistics.significance import DIGITS
 
 CONTRASTS = pl.Schema(
@@ -37,6 +42,7 @@ CONTRASTS = pl.Schema(
         "freedom": pl.Float64,
         "from_seeds": pl.Float64,
         "from_clusters": pl.Float64,
+        "equal_seeds": pl.Float64,
         "seeds": pl.Int64,
         "items": pl.Int64,
         "clusters": pl.Int64,
@@ -50,8 +56,9 @@ CONTRASTS = pl.Schema(
 over the same. `detectable`: the smallest difference found with 80% power after correction;
 `margin`: half of the interval, which the smallest difference has to exceed for two equal arms to be
 called equal. `error`, `freedom`: standard error and degrees of freedom, made of `from_seeds` and
-`from_clusters`, variances. Null where nothing can be said: with fewer than five clusters, or
-(`from_seeds`) with one training."""
+`from_clusters`, variances; `equal_seeds`: Bartlett's p of all trained arms having the seed variance
+that is pooled over them. Null where nothing can be said: with fewer than five clusters, or
+(`from_seeds`, `equal_seeds`) with one training."""
 
 POWER = 0.8
 
@@ -103,6 +110,7 @@ def _rows(
 ) -> list[tuple[object, ...]]:
     """Return rows of CONTRASTS; `p` (K, V') of the views with enough clusters, in their order."""
     rows: list[tuple[object, ...]] = []
+    equal = equal_seed_variances(part.arms)
     enough = [int(v) for v in np.flatnonzero(part.clusters >= LEAST)]
     for k, (first, second) in enumerate(pairs):
         one = estimate(part.arms, part.contrast(first, second))
@@ -113,7 +121,7 @@ def _rows(
             numbers = (
                 low[v], high[v], one.p[v], float(p[k][enough.index(v)]) if sure else np.nan, np.nan,
                 reach[v], (high[v] - low[v]) / 2, one.error[v], one.freedom[v],
-                _digits(one.from_seeds[v]), _digits(one.from_clusters[v]),
+                _digits(one.from_seeds[v]), _digits(one.from_clusters[v]), equal[v],
             )  # fmt: skip
             known = [float(x) if sure and np.isfinite(x) else None for x in numbers]
             rows.append(

@@ -22,6 +22,7 @@ from polybatch.statistics.multi_reader import (
     Estimate,
     Float64,
     influence,
+    products,
     seed_covariance,
 )
 
@@ -118,8 +119,7 @@ def correlation(tested: Claims) -> Float64:
     added = [influence(arms, one) for one in contrasts]  # (G, V) each
     views = added[0].shape[1]
     stacked = np.concatenate(added, axis=1)
-    groups = len(stacked)
-    covariance = groups / (groups - 1) * stacked.T @ stacked
+    covariance = products(next(iter(arms.values())), stacked)
     seeds = seed_covariance(arms)
     for a, one in enumerate(contrasts):
         for b, other in enumerate(contrasts):

@@ -7,6 +7,10 @@ arms, and C from what the clusters have in common under *different* seeds (Obuch
 1995, doi 10.1080/03610919508813243), with the degrees of freedom of Hillis (2007, doi
 10.1002/sim.2532) and those of C, G - 1, beside them (Satterthwaite).
 
+Where clusters are crossed (a territory's facts stand in the same templates as another's), sums of
+squares over them are those over each level less those over what both have in common (Cameron,
+Gelbach and Miller 2011, doi 10.1198/jbes.2010.07136), and the level with fewer clusters counts.
+
 A view is a mean over lists of means over queries. It is made linear in the clusters: what a
 cluster adds is (its sum of scores - its queries times the list's mean) / the list's queries.
 
@@ -22,6 +26,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from polybatch.vectors import Int64
+
 Float64 = npt.NDArray[np.float64]
 
 
@@ -31,13 +37,15 @@ class Arm:
 
     `influence`: what each cluster adds to each view; over the clusters it adds up to 0.
     `trained`: whether another seed would give other values. An arm without training has R = 1.
-    `clusters` (V,): how many clusters have queries in a view; None means all of them.
+    `clusters` (V,): how many clusters have queries in a view; None means all of them. `crossed`
+    (2, G): of crossed clusters the numbers of their two levels, else None.
     """
 
     values: Float64
     influence: Float64
     trained: bool
     clusters: Float64 | None = None
+    crossed: Int64 | None = None
 
     @property
     def seeds(self) -> int:
@@ -50,12 +58,47 @@ class Arm:
         _, groups, views = self.influence.shape
         return np.full(views, float(groups)) if self.clusters is None else self.clusters
 
+    def squares(self, moved: Float64) -> Float64:
+        """Return the sum of squares (V,) of what clusters add, `moved` (G, V)."""
+        rows, signs = signed(moved, self.crossed)
+        return np.asarray(signs @ rows**2)
 
-def arm_of(sums: Sequence[Float64], counts: Float64, members: Float64, trained: bool) -> Arm:
+
+def signed(moved: Float64, crossed: Int64 | None) -> tuple[Float64, Float64]:
+    """Return rows (M, F) and signs (M,) whose signed products are those over all clusters (G, F).
+
+    Of crossed clusters: the sums of each level, and with a minus what both have in common.
+
+    Example:
+        >>> moved = np.array([[1.0], [2.0], [3.0]])
+        >>> rows, signs = signed(moved, np.array([[0, 0, 1], [0, 1, 1]]))
+        >>> rows[:, 0].tolist(), signs.tolist()
+        ([3.0, 3.0, 1.0, 5.0, 1.0, 2.0, 3.0], [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
+    """
+    if crossed is None:
+        return moved, np.ones(len(moved))
+    sums = np.concatenate([_sums(moved, level) for level in crossed])
+    signs = np.repeat([1.0, -1.0], [len(sums), len(moved)])
+    return np.concatenate([sums, moved]), signs
+
+
+def _sums(moved: Float64, level: Int64) -> Float64:
+    found = np.zeros((int(level.max()) + 1, moved.shape[1]))
+    np.add.at(found, level, moved)
+    return found
+
+
+def arm_of(
+    sums: Sequence[Float64],
+    counts: Float64,
+    members: Float64,
+    trained: bool,
+    crossed: Int64 | None = None,
+) -> Arm:
     """Return an arm from the sums of its scores (G, L), one a seed.
 
     `counts` (G, L): queries of each cluster in each list. `members` (L, V): 1 where the list
-    belongs to the view.
+    belongs to the view. `crossed`: as in Arm.
 
     Example:
         >>> one = arm_of([np.array([[1.0], [0.0]])], np.ones((2, 1)), np.ones((1, 1)), True)
@@ -69,8 +112,10 @@ def arm_of(sums: Sequence[Float64], counts: Float64, members: Float64, trained: 
         ((found - counts * mean) / asked) @ share for found, mean in zip(sums, means, strict=True)
     ]
     values = np.stack([mean @ share for mean in means])
-    clusters = (counts @ members > 0).sum(axis=0).astype(np.float64)
-    return Arm(values, np.stack(moved), trained, clusters)
+    there = (counts @ members > 0).astype(np.float64)
+    levels = [there] if crossed is None else [_sums(there, level) > 0 for level in crossed]
+    clusters = np.min([level.sum(axis=0) for level in levels], axis=0).astype(np.float64)
+    return Arm(values, np.stack(moved), trained, clusters, crossed)
 
 
 @dataclass(frozen=True)
@@ -129,8 +174,7 @@ def estimate(arms: Mapping[str, Arm], contrast: Contrast) -> Estimate:
     trained = [arm for arm in (first, second) if arm is not None and arm.trained]
     value = first.values.mean(axis=0) - (0 if second is None else second.values.mean(axis=0))
     added, groups = influence(arms, contrast), first.groups
-    # the clusters', and what a seed does to one of them
-    together = _times(groups) * (added**2).sum(axis=0)
+    together = _times(groups) * _over_clusters(first, added)
     groups = np.maximum(groups - 1, 1)
     if any(arm.seeds < 2 for arm in trained):
         nothing = np.full_like(value, np.nan)
@@ -141,6 +185,14 @@ def estimate(arms: Mapping[str, Arm], contrast: Contrast) -> Estimate:
     below = spread**2 / seed_freedom + together**2 / groups
     freedom = np.divide(total**2, below, out=groups.copy(), where=below > 0)
     return Estimate(value, np.sqrt(total), freedom, spread, clusters, True)
+
+
+def _over_clusters(arm: Arm, added: Float64) -> Float64:
+    """Return the sum of squares (V,) over clusters; over crossed ones no less than over a level."""
+    found = [arm.squares(added)]
+    if arm.crossed is not None:
+        found += [(_sums(added, level) ** 2).sum(axis=0) for level in arm.crossed]
+    return np.asarray(np.max(found, axis=0))
 
 
 def _seed_variances(
@@ -189,23 +241,33 @@ def seed_covariance(arms: Mapping[str, Arm]) -> Float64:
     freedom = sum(arm.seeds - 1 for arm in known)
     for arm in known:
         apart = arm.values - arm.values.mean(axis=0)
-        moved = (arm.influence - arm.influence.mean(axis=0)).reshape(-1, views)
-        groups = arm.influence.shape[1]
-        found += (apart.T @ apart - groups / (groups - 1) * moved.T @ moved) / freedom
+        found += apart.T @ apart / freedom
+        for moved in arm.influence - arm.influence.mean(axis=0):
+            found -= products(arm, moved) / freedom
     return found
+
+
+def products(arm: Arm, moved: Float64) -> Float64:
+    """Return the covariances (F, F) of what clusters add, `moved` (G, F)."""
+    rows, signs = signed(moved, arm.crossed)
+    levels = [np.arange(len(moved))] if arm.crossed is None else arm.crossed
+    groups = min(len(np.unique(level)) for level in levels)
+    return np.asarray(groups / max(groups - 1, 1) * (rows * signs[:, None]).T @ rows)
 
 
 def _residue(arms: Mapping[str, Arm]) -> Float64:
     """Return the variance (V,) that seeds bring through single clusters, pooled over arms."""
     known = [arm for arm in arms.values() if arm.trained and arm.seeds > 1]
     freedom = sum(arm.seeds - 1 for arm in known)
-    squares = sum(((arm.influence - arm.influence.mean(axis=0)) ** 2).sum((0, 1)) for arm in known)
+    squares = sum(
+        arm.squares(moved) for arm in known for moved in arm.influence - arm.influence.mean(axis=0)
+    )
     return np.asarray(_times(known[0].groups) * squares / freedom, np.float64)
 
 
 def _minus(first: Arm, second: Arm) -> Arm:
     values, moved = first.values - second.values, first.influence - second.influence
-    return Arm(values, moved, True, first.clusters)
+    return Arm(values, moved, True, first.clusters, first.crossed)
 
 
 def equal_seed_variances(arms: Mapping[str, Arm]) -> Float64:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import random
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ import torch
 from torch import distributed
 
 from polybatch.errors import InputError
+
+log = logging.getLogger(__name__)
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's malloc.h
 
@@ -62,12 +66,22 @@ def leave_processes() -> None:
 
 
 def processes() -> int:
-    """Return how many processes work on this training."""
+    """Return how many processes work on this training.
+
+    Example:
+        >>> processes()
+        1
+    """
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def is_first_process() -> bool:
-    """Return whether this process is the one that writes files and logs."""
+    """Return whether this process is the one that writes files and logs.
+
+    Example:
+        >>> is_first_process()
+        True
+    """
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -87,16 +101,36 @@ def wait_for_all() -> None:
 
 
 def check_machine(precision: str, where: str) -> None:
-    """Refuse a precision that this machine has no arithmetic for. `where`: its key in params."""
+    """Refuse a precision that this machine has no arithmetic for. `where`: its key in params.
+
+    Raises:
+        InputError: fp16 without a GPU, bf16 on a GPU without it.
+    """
     gpu = torch.cuda.is_available()
     if precision == "fp16" and not gpu:
         raise InputError(where, "fp16 on a machine without a GPU", "fp32 or bf16 there", "Change")
+    if precision == "bf16" and not gpu and not has_bf16(torch.cpu.get_capabilities()):
+        log.warning("%s: this processor has no bf16: it runs, but slower than fp32", where)
     if precision == "bf16" and gpu and not torch.cuda.is_bf16_supported():
         raise InputError(where, "bf16 on a GPU that has no bf16", "fp32 or fp16 there", "Change")
 
 
+def has_bf16(capabilities: Mapping[str, Any]) -> bool:
+    """Return whether a processor computes in bf16. `capabilities`: as torch names them.
+
+    Example:
+        >>> has_bf16({"avx2": True, "avx512_bf16": False}), has_bf16({"amx_bf16": True})
+        (False, True)
+    """
+    return any(there for name, there in capabilities.items() if "bf16" in name)
+
+
 def check_shares(size: int, where: str) -> None:
-    """Refuse a batch that the processes cannot share evenly. `where`: its key in params."""
+    """Refuse a batch that the processes cannot share evenly. `where`: its key in params.
+
+    Raises:
+        InputError: a rest is left.
+    """
     if size % processes():
         raise InputError(
             where,

@@ -11,19 +11,22 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.dataset import Dataset, check_dataset, normalised
+from polybatch.dataset import Dataset, check_dataset
 from polybatch.errors import InputError
 from polybatch.settings.config import Config
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.sources.source import Parsed, Source
+from polybatch.validation.articles import common_articles
+from polybatch.validation.cross_checks import refuse_leaks, shared_texts, study_leaks
 from polybatch.validation.duplicates import MERGED, merge_equal, unmerged
 from polybatch.validation.expectations import Result, broken, hold
-from polybatch.validation.leakage import LEAKS, leaks, without
+from polybatch.validation.leakage import without
 from polybatch.validation.markdown_report import Outcome
 from polybatch.validation.profile import profile
 from polybatch.validation.regrouped import GROUPS, places_of, regrouped
 from polybatch.validation.row_rules import quarantine, real_losses, refuse_losses, rows_by_language
 from polybatch.validation.split import joined_groups, split_by_group
+from polybatch.validation.summary import DatasetSummary
 
 _NAMED = 5  # groups named in a note, and their members
 _FEW = 100  # items, from which on a share is known to 10 points
@@ -36,7 +39,7 @@ class Prepared:
     `rejected`: rows of the whole source that its reader or a rule rejected, and those of this part
     that were merged. `kept`: rows of each language that the whole source kept. `groups`:
     `group_id`s that were drawn as one, since they share items or documents. `errors`: too many
-    losses.
+    losses. `links`: item_id and doc_id of what answers what, of domain text, too.
     """
 
     dataset: Dataset
@@ -47,6 +50,7 @@ class Prepared:
     groups: Sequence[Sequence[str]]
     errors: Sequence[InputError]
     places: pl.DataFrame
+    links: pl.DataFrame
 
 
 def build(name: str, settings: DatasetSettings, parsed: Parsed) -> Dataset:
@@ -86,6 +90,7 @@ def prepare(
         part, parsed.said(), pl.concat([lost, merged.of(part)]), kept, checked.composed,
         [group for group in groups if here.intersection(group)], errors,
         places_of(merged.dataset, part) if own and settings.part != "all" else GROUPS.to_frame(),
+        merged.dataset.qrels.select("item_id", "doc_id").join(part.corpus, on="doc_id", how="semi"),
     )  # fmt: skip
 
 
@@ -109,10 +114,10 @@ def check(
     """
     settings, rules, mine = config.datasets[name], config.validation, prepared[name]
     check_dataset(mine.dataset)
-    found = _leaks(config, name, prepared)
+    found = study_leaks(config, name, {each: row.dataset for each, row in prepared.items()})
     dataset, gone = mine.dataset, mine.rejected.clear()
     if rules.leakage == "remove":
-        dataset, gone = without(dataset, found)
+        dataset, gone = without(dataset, found, mine.links)
     check_languages(dataset, settings)
     losses = real_losses(mine.rejected)
     profiled = profile(dataset, losses, settings, rules, mine.parsed.answers, mine.kept)
@@ -126,17 +131,6 @@ def check(
         (*mine.parsed.notes, *_notes(mine, settings)), mine.composed, errors, held,
         mine.parsed.tally, regrouped(before.filter(dataset=name), mine.places),
     )  # fmt: skip
-
-
-def _leaks(config: Config, name: str, prepared: Mapping[str, Prepared]) -> pl.DataFrame:
-    """Return LEAKS of a dataset that is trained on, or adapted on without seeing evaluation."""
-    use = config.datasets[name].use
-    transductive = config.dapt is not None and config.dapt.transductive and use == "text"
-    if use == "evaluate" or transductive:
-        return LEAKS.to_frame()
-    mine, near = prepared[name].dataset, config.validation.near_duplicate
-    evaluated = config.used_for("evaluate")
-    return pl.concat([leaks(mine, prepared[other].dataset, near) for other in evaluated])
 
 
 def _broken(name: str, held: Mapping[str, tuple[Result, str]]) -> Iterator[InputError]:
@@ -212,17 +206,29 @@ def summary(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """Return what results/validation.json says of all datasets."""
     uses = {name: outcome.settings.use for name, outcome in outcomes.items()}
     datasets = {
-        name: summarise(outcome.dataset, outcome.settings, outcome)
-        | {
-            "brought_to_nfc": outcome.composed,
-            "profile": outcome.profile.tables,
-            "leaks": outcome.leaks.height,
-            "holds": not outcome.broken,
-        }
+        name: vars(
+            DatasetSummary(
+                **summarise(outcome.dataset, outcome.settings, outcome),
+                brought_to_nfc=outcome.composed,
+                profile=outcome.profile.tables,
+                leaks=outcome.leaks.height,
+                leaks_by_match=_counts(outcome.leaks, "match"),
+                holds=not outcome.broken,
+            )
+        )
         for name, outcome in outcomes.items()
     }
-    shared = shared_texts({name: each.dataset for name, each in outcomes.items()}, uses)
-    return {"datasets": datasets, "shared_texts": shared}
+    tables = {name: each.dataset for name, each in outcomes.items()}
+    common = {
+        f"{row.evaluation} in {row.training}": {
+            "articles": len(row.articles),
+            "items": row.items,
+            "of": row.of,
+        }
+        for row in common_articles(tables, uses)
+    }
+    shared = shared_texts(tables, uses)
+    return {"datasets": datasets, "shared_texts": shared, "common_articles": common}
 
 
 def summarise(
@@ -248,42 +254,6 @@ def summarise(
         "rows": origin.tally.to_dicts(),
         "notes": list(origin.notes),
     }
-
-
-def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> dict[str, int]:
-    """Count texts of each evaluation dataset that stand, normalised, in a training dataset.
-
-    Of the datasets as they are written, so zero where leaks were removed: queries against queries,
-    documents against documents. `polybatch.validation.leakage` looks closer.
-    """
-    found = {}
-    for name, dataset in datasets.items():
-        for other, seen in datasets.items():
-            if uses[name] == "evaluate" and uses[other] == "train":
-                for what in ("queries", "corpus"):
-                    here = getattr(dataset, what).select(normalised("text"))
-                    there = getattr(seen, what).select(normalised("text")).unique()
-                    found[f"{name} in {other}, {what}"] = here.join(there, on="text").height
-    return found
-
-
-def refuse_leaks(name: str, found: pl.DataFrame, settings: ValidationSettings) -> list[InputError]:
-    """Return the error that leaking texts are, where params say that they are one.
-
-    `found`: polybatch.validation.leakage.LEAKS.
-    """
-    if settings.leakage != "fail" or found.is_empty():
-        return []
-    first = found.row(0, named=True)
-    return [
-        InputError(
-            f"dataset {name}",
-            f"{found.height} training texts that stand in an evaluation dataset (first: "
-            f"{first['id']} as {first['evaluation_id']} of {first['evaluation']})",
-            "none (validation.leakage: fail)",
-            "Remove them, or set leakage: remove",
-        )
-    ]
 
 
 def _by_language(frame: pl.DataFrame) -> dict[str, int]:

@@ -1,24 +1,14 @@
-"""Texts of an evaluation dataset in training data: equal once normalised, or near-duplicates.
-
-Near-duplicates are found by MinHash (Broder 1997) over character trigrams, which need no word
-boundaries, banded as in locality-sensitive hashing; every candidate is then measured exactly, so
-a reported similarity is true and only a miss is possible: 1 in 1,000 at 0.8, fewer above.
-
-Letters: N texts, C characters of all of them, B bands of R hashes.
-"""
+"""Texts of an evaluation dataset in training data: equal, near-duplicates, or one in the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from polybatch.dataset import REJECTED, Dataset, normalised
-
-UInt64 = npt.NDArray[np.uint64]
+from polybatch.validation.containment import Contained, Containment
+from polybatch.validation.near_duplicates import similar
 
 LEAKS = pl.Schema(
     {
@@ -29,57 +19,74 @@ LEAKS = pl.Schema(
         "evaluation": pl.String,
         "evaluation_id": pl.String,
         "evaluation_text": pl.String,
+        "match": pl.String,
         "similarity": pl.Float64,
     }
 )
-"""A training text, and an evaluation text it is the same as; similarity 1: equal, normalised."""
+"""A training text, and an evaluation text that says the same. `match`: how; similarity: how much.
 
-_GRAM = 3
-_BANDS, _ROWS = 10, 3
-_CHUNK = 2_000  # texts hashed at a time: their trigrams stay in the processor's cache
-_ODD = np.random.Generator(np.random.PCG64(20240810)).integers(
-    1, 2**63, size=(_BANDS * _ROWS, 2), dtype=np.uint64
-) | np.uint64(1)
+`equal`: once normalised. `similar`: by the Jaccard of trigrams. `inside`, `around`: the training
+text stands in the evaluation text, or has it within; how much of the shorter one's shingles.
+"""
+
+MATCH_WORDS = {
+    "equal": "the same text",
+    "similar": "nearly the same text",
+    "inside": "a part of a text",
+    "around": "a text that has one within",
+}
 
 
-def leaks(train: Dataset, evaluation: Dataset, threshold: float) -> pl.DataFrame:
+def leaks(
+    train: Dataset, evaluation: Dataset, threshold: float, contained: Contained | None = None
+) -> pl.DataFrame:
     """Return one row of LEAKS for each training text that an evaluation dataset holds.
 
     Queries and documents of one are held against both of the other. `threshold`: Jaccard of the
-    sets of character trigrams of normalised texts; 1 looks for equal texts only.
+    sets of character trigrams of normalised texts; 1 looks for equal texts only. `contained`: when
+    a text stands inside another.
     """
-    theirs, parts = _texts(evaluation), []
+    theirs, parts = _texts(evaluation).sort("table", "id"), []
+    theirs = theirs.unique("plain", keep="first", maintain_order=True)
+    index = contained and Containment(theirs["plain"], contained)
     for what in ("queries", "corpus"):  # in turn, so that one table's normalised texts are held
         ours = _texts(train, what).drop("text")
         equal = _equal(ours, theirs)
         parts.append(equal)
         if threshold < 1:
-            rest = ours.join(equal, on=["table", "id"], how="anti")
+            ours = _without_found(ours, equal)
+            parts.append(_pairs(ours, theirs, similar(ours["plain"], theirs["plain"], threshold)))
+        if index:
+            rest = _without_found(ours, parts[-1])
             del ours
-            parts.append(_near(rest, theirs, threshold))
+            parts.append(_contained(rest, theirs, index))
     found = _with_texts(pl.concat(parts), train).with_columns(
         pl.lit(evaluation.name).alias("evaluation")
     )
     return found.select(list(LEAKS)).cast(LEAKS).sort("table", "id")
 
 
-def without(train: Dataset, found: pl.DataFrame) -> tuple[Dataset, pl.DataFrame]:
+def without(
+    train: Dataset, found: pl.DataFrame, links: pl.DataFrame | None = None
+) -> tuple[Dataset, pl.DataFrame]:
     """Return `train` without the items that leak, in every language, and what left as REJECTED.
 
     A translation of a leaking text says the same, so an item goes as a whole, with its documents;
-    so does a document that no item asks for, when its text leaks.
+    so does a document that no item asks for, when its text leaks. `links`: (item_id, doc_id) of
+    domain text, whose documents have items that nobody asks; the qrels of other datasets.
     """
+    links = train.qrels if links is None else links
     by_table = {what: found.filter(table=what) for what in ("queries", "corpus")}
     documents = by_table["corpus"].select(pl.col("id").alias("doc_id"))
     queries = by_table["queries"].select(pl.col("id").alias("query_id"))
     items = pl.concat(
         [
             train.queries.join(queries, on="query_id", how="semi").select("item_id"),
-            train.qrels.join(documents, on="doc_id", how="semi").select("item_id"),
+            links.join(documents, on="doc_id", how="semi").select("item_id"),
         ]
     ).unique()
     documents = pl.concat(
-        [documents, train.qrels.join(items, on="item_id", how="semi").select("doc_id")]
+        [documents, links.join(items, on="item_id", how="semi").select("doc_id")]
     ).unique()
     qrels = train.qrels.join(documents, on="doc_id", how="anti", maintain_order="left")
     judged = qrels.filter(pl.col("relevance") > 0)
@@ -149,108 +156,37 @@ def _with_texts(found: pl.DataFrame, train: Dataset) -> pl.DataFrame:
 
 
 def _equal(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
-    unique = theirs.sort("table", "id").unique("plain", keep="first", maintain_order=True)
-    other = unique.select("plain", evaluation_id="id", evaluation_text="text")
-    found = ours.join(other, on="plain").with_columns(pl.lit(1.0).alias("similarity"))
+    other = theirs.select("plain", evaluation_id="id", evaluation_text="text")
+    found = ours.join(other, on="plain").with_columns(match=pl.lit("equal"), similarity=pl.lit(1.0))
     return found.select([name for name in LEAKS if name not in ("evaluation", "text")])
 
 
-def _near(ours: pl.DataFrame, theirs: pl.DataFrame, threshold: float) -> pl.DataFrame:
-    unique = theirs.sort("table", "id").unique("plain", keep="first", maintain_order=True)
-    plain, other = ours["plain"], unique["plain"]
-    rows: list[tuple[int, int, float]] = []
-    for row, candidates in _candidates(plain, other):
-        grams = _grams(plain[row])
-        for candidate in candidates:
-            similarity = _jaccard(grams, other[candidate], threshold)
-            if similarity >= threshold:
-                rows.append((row, candidate, similarity))
-                break
+def _without_found(ours: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    return ours.join(found, on=["table", "id"], how="anti", maintain_order="left")
+
+
+def _contained(ours: pl.DataFrame, theirs: pl.DataFrame, index: Containment) -> pl.DataFrame:
+    rows = index.found(ours["plain"])
+    found = _pairs(ours, theirs, rows)
+    own = ours[[row for row, _, _ in rows]]["plain"].str.len_chars()
+    other = theirs[[row for _, row, _ in rows]]["plain"].str.len_chars()
+    longer = pl.Series(own > other, dtype=pl.Boolean)
+    match = pl.when(longer).then(pl.lit("around")).otherwise(pl.lit("inside"))
+    return found.with_columns(match.alias("match"))
+
+
+def _pairs(
+    ours: pl.DataFrame, theirs: pl.DataFrame, rows: Sequence[tuple[int, int, float]]
+) -> pl.DataFrame:
+    """Return LEAKS, without evaluation and text, of (row of ours, row of theirs, similarity)."""
     left = ours[[row for row, _, _ in rows]]
-    right = unique[[candidate for _, candidate, _ in rows]]
+    right = theirs[[candidate for _, candidate, _ in rows]]
     return pl.DataFrame(
         {
             **left.select("table", "id", "lang").to_dict(),
             "evaluation_id": right["id"],
             "evaluation_text": right["text"],
+            "match": pl.Series(["similar"] * len(rows), dtype=pl.String),
             "similarity": pl.Series([value for _, _, value in rows], dtype=pl.Float64),
         }
     )
-
-
-def _candidates(plain: pl.Series, other: pl.Series) -> Iterator[tuple[int, list[int]]]:
-    """Yield rows of `plain` with the rows of `other` that share a band, in order."""
-    keys = (
-        np.concatenate([_bands(part) for part in _chunks(other)]) if len(other) else _bands(other)
-    )
-    rows = np.repeat(np.arange(len(other)), _BANDS)
-    order = np.argsort(keys.ravel(), kind="stable")
-    keys, rows = keys.ravel()[order], rows[order]
-    begun = 0
-    for part in _chunks(plain):
-        asked = _bands(part)
-        first = np.searchsorted(keys, asked)
-        last = np.searchsorted(keys, asked, side="right")
-        for row in np.flatnonzero((last > first).any(axis=1)).tolist():
-            spans = zip(first[row].tolist(), last[row].tolist(), strict=True)
-            yield begun + row, sorted({int(each) for a, b in spans for each in rows[a:b]})
-        begun += len(part)
-
-
-def _chunks(texts: pl.Series) -> Iterator[pl.Series]:
-    for begin in range(0, len(texts), _CHUNK):
-        yield texts.slice(begin, _CHUNK)
-
-
-def _bands(texts: pl.Series) -> UInt64:
-    """Return (N, B) keys; two texts share a key when all R minima of a band are equal."""
-    grams, starts = _gram_codes(texts)
-    keys = np.zeros((len(texts), _BANDS), np.uint64)
-    if not len(texts):
-        return keys
-    for place, (factor, shift) in enumerate(_ODD):
-        mixed = grams * factor + shift
-        least = np.minimum.reduceat(mixed, starts)
-        band = place // _ROWS
-        keys[:, band] = (keys[:, band] ^ least) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(band)
-    return keys
-
-
-def _gram_codes(texts: pl.Series) -> tuple[UInt64, npt.NDArray[np.int64]]:
-    """Return the trigrams of all texts as (C,) numbers and where each text's begin.
-
-    A text is followed by two ends, so that every text has a trigram and none spans two texts.
-    """
-    joined = "".join(f"{text}\x00\x00" for text in texts)
-    codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32).astype(np.uint64)
-    lengths = texts.str.len_chars().to_numpy().astype(np.int64) + _GRAM - 1
-    padded = np.concatenate([codes, np.zeros(_GRAM - 1, np.uint64)])
-    grams = codes << np.uint64(42) | padded[1:-1] << np.uint64(21) | padded[2:]
-    inside = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(codes)) > 2 * (_GRAM - 1)
-    # where no whole trigram begins, the text's first one stands in its place
-    starts = np.cumsum(lengths) - lengths
-    first = np.repeat(grams[starts], lengths) if len(texts) else grams
-    mixed = np.where(inside, grams, first) * np.uint64(0xBF58476D1CE4E5B9)
-    return mixed ^ (mixed >> np.uint64(31)), starts
-
-
-@lru_cache(maxsize=4096)  # texts that are like many others come again and again
-def _grams(text: str) -> frozenset[str]:
-    r"""Return a text's trigrams; those at its end are filled up.
-
-    Example:
-        >>> sorted(_grams("abcd")), sorted(_grams("a"))
-        (['abc', 'bcd'], ['a\x00\x00'])
-    """
-    if len(text) < _GRAM:
-        return frozenset({text.ljust(_GRAM, "\x00")})
-    return frozenset(text[i : i + _GRAM] for i in range(len(text) - _GRAM + 1))
-
-
-def _jaccard(grams: frozenset[str], text: str, threshold: float) -> float:
-    other = _grams(text)
-    small, large = sorted((len(grams), len(other)))
-    if small < threshold * large:
-        return 0.0
-    common = len(grams & other)
-    return common / (len(grams) + len(other) - common)

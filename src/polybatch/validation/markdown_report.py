@@ -12,7 +12,9 @@ from polybatch.dataset import TALLY, Dataset
 from polybatch.errors import InputError
 from polybatch.markdown import escape, excerpt, markdown
 from polybatch.settings.data import DatasetSettings
+from polybatch.validation.articles import common_articles
 from polybatch.validation.duplicates import MERGED
+from polybatch.validation.leakage import MATCH_WORDS
 from polybatch.validation.profile import Profile
 
 _SHOWN = 5  # examples of each reason
@@ -75,6 +77,7 @@ def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     for outcome in outcomes.values():
         parts += _dataset(outcome)
     parts += ["## Training texts that stand in an evaluation dataset", _leakage(outcomes, leakage)]
+    parts += ["## Articles that training and evaluation have in common", _articles(outcomes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -187,11 +190,32 @@ def _leakage(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     if found.is_empty():
         return "None."
     done = {"remove": "Their items were removed from training.", "report": "They were left there."}
-    counts = found.group_by("evaluation", "table").len().sort("evaluation", "table").rows()
-    told = ", ".join(f"{number:,} {what} in {name}" for name, what, number in counts)
-    columns = ["table", "id", "similarity", "text", "evaluation", "evaluation_id"]
+    by = ["evaluation", "table", "match"]
+    counts = found.group_by(by).len().sort(by).rows()
+    told = ", ".join(
+        f"{number:,} {what} in {name} ({MATCH_WORDS[match]})"
+        for name, what, match, number in counts
+    )
+    columns = ["table", "id", "match", "similarity", "text", "evaluation", "evaluation_id"]
     shown = _shown(found.sort("similarity", "id").head(20), [*columns, "evaluation_text"])
     return f"{escape(told)}. {done.get(leakage, '')}\n\n{markdown(shown)}"
+
+
+def _articles(outcomes: Mapping[str, Outcome]) -> str:
+    """Return which there are: they are left in training, and questions about them are counted."""
+    datasets = {name: outcome.dataset for name, outcome in outcomes.items()}
+    uses = {name: outcome.settings.use for name, outcome in outcomes.items()}
+    found = [
+        {
+            "evaluation": escape(row.evaluation),
+            "training": escape(row.training),
+            "articles": f"{len(row.articles):,}",
+            "items about them": f"{row.items:,} of {row.of:,}",
+            "for example": excerpt("; ".join(row.articles[:_SHOWN])),
+        }
+        for row in common_articles(datasets, uses)
+    ]
+    return markdown(pl.DataFrame(found)) if found else "None that their sources name."
 
 
 def _shown(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

@@ -7,11 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.evaluation.language_bias import PANEL
+from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
+from polybatch.reports.costs import TOKENS
 from polybatch.reports.html.page import Cell, Table
+from polybatch.reports.languages import mark
 from polybatch.sources.manifest import Manifest
+from polybatch.validation.summary import DatasetSummary
 
 _ROW = ["strategy", "dataset", "setting", "measure"]
 
@@ -92,10 +95,13 @@ def contrast_tables(contrasts: pl.DataFrame) -> list[Table]:
     return tables
 
 
-def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str, Any]:
+def heat_cells(
+    languages: Mapping[str, pl.DataFrame], measure: str, flagged: Collection[str] = ()
+) -> dict[str, Any]:
     """Return {dataset: {strategy: [[query language, document language, percent]]}}.
 
     `languages`: of each strategy (dataset, query_lang, doc_lang, and the measure's column).
+    `flagged`: languages that are marked (languages.MEANING).
     """
     found: dict[str, Any] = {}
     for name, frame in languages.items():
@@ -103,37 +109,39 @@ def heat_cells(languages: Mapping[str, pl.DataFrame], measure: str) -> dict[str,
             "dataset", "query_lang", "doc_lang", measure
         ).rows():
             if value is not None:
-                row = [query, document, round(100 * value, 6)]
+                row = [*_marked((query, document), flagged), round(100 * value, 6)]
                 found.setdefault(dataset, {}).setdefault(name, []).append(row)
     return found
 
 
-def retrieved_cells(bias: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def retrieved_cells(
+    bias: Mapping[str, Mapping[str, Bias]], flagged: Collection[str] = ()
+) -> dict[str, Any]:
     """Return {dataset: {strategy: [[query language, language found, percent of the ten best]]}}.
 
-    `bias`: {strategy: what results/bias holds of it}.
+    `bias`: {strategy: {dataset: its bias}}; `flagged`: as in `heat_cells`.
     """
     found: dict[str, Any] = {}
     for name, datasets in bias.items():
         for dataset, told in datasets.items():
             found.setdefault(dataset, {})[name] = [
-                [query, document, round(100 * share, 6)]
-                for query, shares in (told.get("matrix") or {}).items()
+                [*_marked((query, document), flagged), round(100 * share, 6)]
+                for query, shares in told.matrix.items()
                 for document, share in shares.items()
             ]
     return found
 
 
-def bias_tables(bias: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+def _marked(langs: tuple[str, str], flagged: Collection[str]) -> list[str]:
+    return [mark(lang, lang in flagged) for lang in langs]
+
+
+def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
     """Return the bias panel of each dataset, strategies down."""
     datasets = list(dict.fromkeys(name for told in bias.values() for name in told))
     tables = []
     for dataset in datasets:
-        told = {name: found[dataset] for name, found in bias.items() if dataset in found}
-        shown = {
-            name: {**(one.get("panel") or {}), **(one.get("vectors") or {})}
-            for name, one in told.items()
-        }
+        shown = {name: found[dataset].shown for name, found in bias.items() if dataset in found}
         order = [*PANEL, "alignment", "uniformity", "cross_uniformity"]
         columns = [key for key in order if any(key in row for row in shown.values())]
         rows = [[name, *(row.get(key) for key in columns)] for name, row in shown.items()]
@@ -154,27 +162,50 @@ def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("What each strategy was trained on", names, rows, decimals=0)
 
 
+def cost_table(costs: Mapping[str, Mapping[str, int | None]], names: Sequence[str]) -> Table:
+    """Return what each row costs on any machine. `costs`: costs.fixed_costs; `names`: the rows.
+
+    Example:
+        >>> costs = {"bm25": {"d index": None, "training tokens": 0}}
+        >>> table = cost_table(costs, ["bm25"])
+        >>> table.columns, table.rows
+        (['strategy', 'training tokens', 'd index (MB)'], [['bm25', 0, None]])
+    """
+    sizes = [key for key in next(iter(costs.values())) if key != TOKENS]
+    rows: list[Sequence[Cell]] = [
+        [name, costs[name][TOKENS], *(_megabytes(costs[name][key]) for key in sizes)]
+        for name in names
+    ]
+    columns = ["strategy", TOKENS, *(f"{key} (MB)" for key in sizes)]
+    note = "tokens with those of adaptation, of all strategies that a row is made of"
+    return Table("What each row costs", columns, rows, note)
+
+
+def _megabytes(size: int | None) -> float | None:
+    return None if size is None else size / 1e6
+
+
 def data_table(
-    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Manifest]
+    validation: Mapping[str, DatasetSummary], manifests: Mapping[str, Manifest]
 ) -> Table:
     """Return one row a dataset: sizes, what was rejected, and where it is from.
 
-    `validation`: results/validation.json's datasets; `manifests`: {source: its manifest}.
+    `validation`: {dataset: its summary}; `manifests`: {source: its manifest}.
     """
     rows: list[Sequence[Cell]] = []
-    for name, told in validation.items():
-        manifest = manifests[told["source"]]
+    for name, found in validation.items():
+        manifest = manifests[found.source]
         rows.append(
             [
                 name,
-                told["use"],
-                sum(told["queries"].values()),
-                sum(told["documents"].values()),
-                len(told["documents"]),
-                sum(told["rejected"].values()),
-                told.get("leaks", 0),
-                "yes" if told.get("holds") else "no",
-                told["source"],
+                found.use,
+                sum(found.queries.values()),
+                sum(found.documents.values()),
+                len(found.documents),
+                sum(found.rejected.values()),
+                found.leaks,
+                "yes" if found.holds else "no",
+                found.source,
                 manifest.revision or "–",
                 manifest.licence or "–",
             ]

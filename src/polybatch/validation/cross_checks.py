@@ -1,0 +1,66 @@
+"""What training and evaluation datasets of a study have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from polybatch.dataset import Dataset, normalised
+from polybatch.errors import InputError
+from polybatch.settings.config import Config
+from polybatch.settings.data import ValidationSettings
+from polybatch.validation.containment import Contained
+from polybatch.validation.leakage import LEAKS, leaks
+
+
+def study_leaks(config: Config, name: str, datasets: Mapping[str, Dataset]) -> pl.DataFrame:
+    """Return LEAKS of a dataset that is trained on, or adapted on without seeing evaluation."""
+    use = config.datasets[name].use
+    transductive = config.dapt is not None and config.dapt.transductive and use == "text"
+    if use == "evaluate" or transductive:
+        return LEAKS.to_frame()
+    mine, rules = datasets[name], config.validation
+    inside = Contained(rules.contained, rules.contained_characters)
+    return pl.concat(
+        [
+            leaks(mine, datasets[other], rules.near_duplicate, inside)
+            for other in config.used_for("evaluate")
+        ]
+    )
+
+
+def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> dict[str, int]:
+    """Count texts of each evaluation dataset that stand, normalised, in a training dataset.
+
+    Of the datasets as they are written, so zero where leaks were removed: queries against queries,
+    documents against documents. `polybatch.validation.leakage` looks closer.
+    """
+    found = {}
+    for name, dataset in datasets.items():
+        for other, seen in datasets.items():
+            if uses[name] == "evaluate" and uses[other] == "train":
+                for what in ("queries", "corpus"):
+                    here = getattr(dataset, what).select(normalised("text"))
+                    there = getattr(seen, what).select(normalised("text")).unique()
+                    found[f"{name} in {other}, {what}"] = here.join(there, on="text").height
+    return found
+
+
+def refuse_leaks(name: str, found: pl.DataFrame, settings: ValidationSettings) -> list[InputError]:
+    """Return the error that leaking texts are, where params say that they are one.
+
+    `found`: polybatch.validation.leakage.LEAKS.
+    """
+    if settings.leakage != "fail" or found.is_empty():
+        return []
+    first = found.row(0, named=True)
+    return [
+        InputError(
+            f"dataset {name}",
+            f"{found.height} training texts that stand in an evaluation dataset (first: "
+            f"{first['id']} as {first['evaluation_id']} of {first['evaluation']})",
+            "none (validation.leakage: fail)",
+            "Remove them, or set leakage: remove",
+        )
+    ]

@@ -1,0 +1,77 @@
+"""Sentences about results, and the cells of tables that their numbers are from.
+
+A page below docs/results cites a cell in a comment behind what it says of it:
+
+    `hybrid` wins 0.8 [0.6, 1.0]<!-- xquad-r-adapted | hybrid | xquad-r cross --> points.
+
+First the study's folder, then the row's first cells (`hybrid | xquad-r | cross` where a table needs
+them), at last a column where that table has one of this name. Signs are the sentence's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+NUMBER = re.compile(r"(?<![\w.,-])[+-−]?\d[\d,]*(?:\.\d+)?(?![\w-]|\.\d)")
+_CITED = re.compile(r"<!-- ([^>]*?) -->")
+_PROSE = re.compile(r"^(?![|#])(?:.|\n(?![|#\n]))+", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What stands before a citation, since the one before it; `cell`: empty where none follows."""
+
+    text: str
+    cell: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> set[str]:
+        """The numbers in the text as tables write them, without signs; code and links left out."""
+        plain = re.sub(r"`[^`]*`|\]\([^)]*\)", " ", self.text)
+        return {found.lstrip("+-−") for found in NUMBER.findall(plain)}
+
+
+def claims(page: str) -> Iterator[Claim]:
+    """Yield what the paragraphs and lists of a page say, piece by piece."""
+    for paragraph in _PROSE.finditer(re.sub(r"(?ms)^```.*?^```$", "", page)):
+        pieces = _CITED.split(paragraph[0])
+        for text, cited in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
+            yield Claim(text, tuple(part.strip() for part in cited.split("|") if part.strip()))
+
+
+def cell(folder: Path, cited: tuple[str, ...]) -> str:
+    """Return what a citation names; LookupError where there is no such row."""
+    study, *keys = cited
+    for head, rows in _tables((folder / study / "compare.md").read_text(encoding="utf-8")):
+        for row in rows:
+            if row[: len(keys)] == keys:
+                return " ".join(row)
+            if row[: len(keys) - 1] == keys[:-1] and keys[-1] in head:
+                return row[head.index(keys[-1])]
+    raise LookupError(f"{' | '.join(cited)}: no such row in compare.md of {study}")
+
+
+def _tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        head, _, *rows = [
+            [part.strip() for part in line.strip("|").split(" | ")] for line in block.splitlines()
+        ]
+        yield head, rows
+
+
+def unsupported(page: str, folder: Path) -> list[str]:
+    """Return a sentence a number that no table holds, and one a citation that leads nowhere."""
+    found = []
+    for claim in claims(page):
+        held: set[str] = set()
+        if claim.cell:
+            try:
+                held = {one.lstrip("+-−") for one in NUMBER.findall(cell(folder, claim.cell))}
+            except (LookupError, OSError) as error:
+                found.append(str(error))
+                continue
+        found += [f"{one} in '{claim.text.strip()[-80:]}'" for one in sorted(claim.numbers - held)]
+    return found

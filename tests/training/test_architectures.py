@@ -1,0 +1,201 @@
+"""Every architecture through all that polybatch does with an encoder, as tiny random ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Dense, Pooling
+from torch import Tensor
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
+
+from polybatch.adaptation.adapt import adapt
+from polybatch.adaptation.job import Job
+from polybatch.encoders.checkpoints import save_checkpoint
+from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.load import load_encoder
+from polybatch.errors import InputError
+from polybatch.settings.adaptation import OBJECTIVES
+from polybatch.settings.encoder import EncoderSettings
+from polybatch.training.contrastive import train
+from polybatch.training.machine import make_deterministic
+from tests.adaptation.test_adaptation import SETTINGS as ADAPTATION
+from tests.adaptation.test_adaptation import texts
+from tests.helpers.small_encoders import SHAPES, settings_for
+from tests.training.test_training import SETTINGS, plan
+
+STEPS = 4
+TRAINING = dataclasses.replace(SETTINGS, checkpoint_every=9, log_every=9, learning_rate=1e-3)
+TEXTS = ["word1 word2 word3", "word250", "word7 word8 word9 word10 word11 word12"]
+State = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def lengths(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], EncoderSettings]:
+    """Settings of an architecture, whose files are written when they are asked for."""
+    made: dict[str, EncoderSettings] = {}
+
+    def settings(kind: str) -> EncoderSettings:
+        if kind not in made:
+            prompts = (
+                {"query_prompt": "word1 ", "document_prompt": "word2 "} if kind == "e5" else {}
+            )
+            made[kind] = settings_for(SHAPES[kind](tmp_path_factory.mktemp(kind)), **prompts)
+        return made[kind]
+
+    return settings
+
+
+@pytest.fixture(scope="module")
+def whole(
+    lengths: Callable[[str], EncoderSettings], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], State]:
+    """The weights of an architecture after a training without interruption."""
+    made: dict[str, State] = {}
+
+    def trained(kind: str) -> State:
+        if kind not in made:
+            made[kind] = _trained(lengths(kind), tmp_path_factory.mktemp(f"whole-{kind}"))
+        return made[kind]
+
+    return trained
+
+
+def _trained(
+    lengths: EncoderSettings, folder: Path, stop_at: int | None = None, **changes: Any
+) -> State:
+    make_deterministic(0, 1)
+    encoder = load_encoder(lengths)
+    calls = 0
+
+    def interrupt(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if stop_at is not None and calls > 2 * stop_at:  # queries, then documents
+            raise KeyboardInterrupt
+
+    hook = encoder[0].register_forward_hook(interrupt)
+    settings = dataclasses.replace(TRAINING, **changes)
+    train(encoder, plan(STEPS), settings, lengths, 0, folder / "work", folder / "curves")
+    hook.remove()
+    state: State = encoder.state_dict()
+    return state
+
+
+def _assert_close(found: State, expected: State, tolerance: float) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], atol=tolerance, rtol=0, msg=name)
+
+
+def _train(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
+    before = load_encoder(lengths).state_dict()
+    moved = {name for name, value in whole.items() if not torch.equal(value, before[name])}
+    still = {name for name in whole.keys() - moved if "pooler" not in name}
+    assert moved
+    assert not {name for name in still if "token_type" not in name}
+    assert all(value.isfinite().all() for value in whole.values())
+
+
+def _resume(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _trained(lengths, folder, stop_at=3, checkpoint_every=2)
+    assert list((folder / "work").glob("checkpoint-2*"))
+    _assert_close(_trained(lengths, folder, checkpoint_every=2), whole, 0)
+
+
+def _bf16(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
+    found = _trained(lengths, folder, precision="bf16")
+    assert {value.dtype for value in found.values()} == {value.dtype for value in whole.values()}
+    _assert_close(found, whole, 2 * STEPS * TRAINING.rows_learning_rate)  # Adam's longest way
+
+
+def _gradcache(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
+    # Sums in another order; Adam makes steps of the same length of gradients that are nearly zero.
+    found = _trained(lengths, folder, cached_pairs=2)
+    far = [float((found[name] - value).abs().mean()) for name, value in whole.items()]
+    assert max(far) < TRAINING.learning_rate / 10
+
+
+def _elsewhere(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
+    encoder = load_encoder(lengths)
+    encoder.load_state_dict(whole)
+    save_checkpoint(encoder, folder / "saved")
+    users = SentenceTransformer(str(folder / "saved"), device="cpu")
+    ours = encode_texts(encoder, TEXTS, 16, 2, lengths.query_prompt)
+    theirs = users.encode_query(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(theirs, ours, atol=1e-6)
+    assert "polybatch" not in (folder / "saved/modules.json").read_text()
+
+
+CELLS = {
+    "train": _train,
+    "resume": _resume,
+    "bf16": _bf16,
+    "GradCache": _gradcache,
+    "load elsewhere": _elsewhere,
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("kind", SHAPES)
+def test_every_architecture_trains_and_is_saved(
+    kind: str,
+    cell: str,
+    lengths: Callable[[str], EncoderSettings],
+    whole: Callable[[str], State],
+    tmp_path: Path,
+) -> None:
+    CELLS[cell](kind, lengths(kind), whole(kind), tmp_path)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("kind", SHAPES)
+def test_every_architecture_adapts_and_keeps_its_head(
+    kind: str, objective: str, lengths: Callable[[str], EncoderSettings], tmp_path: Path
+) -> None:
+    make_deterministic(0, 1)
+    settings = dataclasses.replace(ADAPTATION, objective=objective, steps=3, checkpoint_every=3)
+    encoder = load_encoder(lengths(kind))
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    work = (tmp_path / "work", tmp_path / "curves")
+    job = Job(encoder, texts(), settings, lengths(kind), 0, *work)
+    if (kind, objective) == ("modernbert", "tsdae"):  # its code has no decoder
+        with pytest.raises(InputError, match=r"'tsdae', which .* cannot do, .* mlm, crop"):
+            adapt(job)
+        return
+    summary = adapt(job)
+    after = encoder.state_dict()
+    assert summary.steps == 3
+    assert after.keys() == before.keys()
+    assert sum(not torch.equal(value, before[name]) for name, value in after.items()) > 10
+    assert (Dense in map(type, encoder)) == (kind == "labse")
+    assert [one.pooling_mode for one in encoder if isinstance(one, Pooling)] == [
+        "cls" if kind == "labse" else "mean"
+    ]
+    assert np.isfinite(encode_texts(encoder, TEXTS, 16, 3)).all()
+
+
+@pytest.mark.parametrize("kind", ["xlm-r", "modernbert"])
+def test_a_folder_published_with_its_masked_language_head_is_its_encoder(
+    kind: str, tmp_path: Path
+) -> None:
+    """As FacebookAI/xlm-roberta-base and answerdotai/ModernBERT-base are published."""
+    folder = SHAPES[kind](tmp_path)
+    torch.manual_seed(1)
+    head = AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(folder))
+    inner = AutoModel.from_pretrained(folder)
+    missing, _ = head.base_model.load_state_dict(inner.state_dict(), strict=False)
+    assert not missing
+    plain = encode_texts(load_encoder(settings_for(folder)), TEXTS, 16, 3)
+    (folder / "model.safetensors").unlink()
+    head.save_pretrained(folder)
+    assert "MaskedLM" in (folder / "config.json").read_text()
+    found = encode_texts(load_encoder(settings_for(folder)), TEXTS, 16, 3)
+    np.testing.assert_allclose(found, plain, atol=1e-6)

@@ -87,6 +87,7 @@ COMMANDS: dict[str, Command] = {
         "A strategy as a folder that sentence-transformers loads, with its card",
         "export hybrid exported --dtype fp16",
     ),
+    "init": Command("A study of your own in a new folder", "init my-study --from faq.csv"),
     "plan-study": Command(
         "Trainings and questions that find a difference", "plan-study --difference 1.0"
     ),

@@ -1,0 +1,47 @@
+"""`polybatch init`: a study apart from the repository, in which DVC finds its stages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from polybatch.cli import main
+from polybatch.settings.load import load
+
+FAQ = "item_id,lang,question,answer\n1,en,Why?,Because.\n1,sw,Kwa nini?,Kwa sababu.\n"
+
+
+def test_a_new_study_has_the_default_params_and_all_of_dvcs_stages(tmp_path: Path) -> None:
+    folder = tmp_path / "my-study"
+    assert main(["init", str(folder)]) == 0
+    assert list(load(folder / "params.yaml").used_for("evaluate")) == ["cldr-test"]
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    listed = subprocess.run(
+        ["dvc", "stage", "list", "--name-only"],
+        cwd=folder, capture_output=True, text=True, check=True, env=os.environ,
+    ).stdout.split()  # fmt: skip
+    assert {"settings", "validate", "train@hybrid-0", "report"} <= set(listed)
+
+
+def test_a_faq_gives_its_languages_and_its_file(tmp_path: Path) -> None:
+    (tmp_path / "faq.csv").write_text(FAQ, encoding="utf-8")
+    folder = tmp_path / "mine"
+    assert main(["init", str(folder), "--from", str(tmp_path / "faq.csv")]) == 0
+    config = load(folder / "params.yaml")
+    assert config.sources["local"].languages == ("en", "sw")
+    assert {one.languages for one in config.datasets.values()} == {("en", "sw")}
+    assert (folder / "inputs/faq/faq.csv").read_text(encoding="utf-8") == FAQ
+
+
+def test_what_cannot_become_a_study_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "faq.csv").write_text("id,language,q\n1,en,a\n", encoding="utf-8")
+    assert main(["init", str(tmp_path / "new"), "--from", str(tmp_path / "faq.csv")]) == 1
+    assert "item_id, lang, question, answer" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    assert main(["init", str(tmp_path)]) == 1
+    assert "a new or empty folder" in capsys.readouterr().err

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from polybatch.dataset import Dataset, read_dataset, revision_of, write_table
 from polybatch.evaluation.alignment import alignment_and_uniformity, distinct_queries
-from polybatch.evaluation.language_bias import TOP_DOCUMENTS, language_bias
+from polybatch.evaluation.language_bias import TOP_DOCUMENTS, Bias, language_bias
 from polybatch.evaluation.scores import Scores, evaluate_source, refuse_missing
 from polybatch.files import whole_together, write_json
 from polybatch.retrieval.arm_folders import index_bytes, open_queries, open_source
@@ -28,7 +29,7 @@ _HEATMAP_MEASURE = "AP"
 def evaluate_strategy(config: Config, trial: Trial) -> str:
     """Score the trial on every evaluation dataset and write what came of it."""
     scored: list[Scores] = []
-    bias: dict[str, dict[str, object]] = {}
+    bias: dict[str, Bias] = {}
     revisions: dict[str, str] = {}
     runs = RESULTS / "runs" / trial.path
     with whole_together(runs) as place:
@@ -42,8 +43,11 @@ def evaluate_strategy(config: Config, trial: Trial) -> str:
             shown = scores.runs.filter(pl.col("rank") <= config.evaluation.run_depth)
             write_runs(dataset, shown, folder / name, str(trial))
             scored.append(scores)
-            bias[name] = _bias(dataset, scores, open_queries(INDEX / trial.path, dataset))
-            bias[name] |= {"index_bytes": index_bytes(source)} | _tokens(INDEX / trial.path / name)
+            bias[name] = replace(
+                _bias(dataset, scores, open_queries(INDEX / trial.path, dataset)),
+                tokens=_tokens(INDEX / trial.path / name),
+                index_bytes=index_bytes(source),
+            )
             revisions[name] = revision_of(dataset)
             log.info("%s: judged and left-out queries %s", name, scores.counts[name])
         per_query = pl.concat([scores.per_query for scores in scored])
@@ -52,7 +56,8 @@ def evaluate_strategy(config: Config, trial: Trial) -> str:
         _write_heatmap(heatmap, place(RESULTS / "languages" / f"{trial.path}.csv"))
         summary = {name: values for scores in scored for name, values in scores.summary.items()}
         write_json(place(RESULTS / "metrics" / f"{trial.path}.json"), summary)
-        write_json(place(RESULTS / "bias" / f"{trial.path}.json"), bias)
+        found = {name: each.as_json() for name, each in bias.items()}
+        write_json(place(RESULTS / "bias" / f"{trial.path}.json"), found)
     return f"{per_query.height} scores"
 
 
@@ -62,18 +67,20 @@ def _score(config: Config, source: ScoreRows, dataset: Dataset) -> Scores:
     return evaluate_source(dataset, source, settings.measures, depth)
 
 
-def _bias(dataset: Dataset, scores: Scores, queries: EncodedQueries | None) -> dict[str, object]:
-    bias = language_bias(dataset, scores.relevant, scores.runs)
+def _bias(dataset: Dataset, scores: Scores, queries: EncodedQueries | None) -> Bias:
+    bias = language_bias(dataset, scores.relevant, scores.runs) or Bias()
     if queries is None:
-        return bias.as_json() if bias else {}
-    vectors = alignment_and_uniformity(dataset, queries.vectors)
-    texts = {"distinct_queries": distinct_queries(dataset, queries.vectors)}
-    return (bias.as_json() if bias else {}) | {"vectors": vectors} | texts
+        return bias
+    return replace(
+        bias,
+        vectors=alignment_and_uniformity(dataset, queries.vectors),
+        distinct_queries=distinct_queries(dataset, queries.vectors),
+    )
 
 
-def _tokens(folder: Path) -> dict[str, object]:
+def _tokens(folder: Path) -> dict[str, dict[str, float | None]]:
     path = folder / TOKENS
-    return {"tokens": json.loads(path.read_text(encoding="utf-8"))} if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _write_heatmap(heatmap: pl.DataFrame, path: Path) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 from polybatch.dataset import Dataset, read_dataset
 from polybatch.encoders.checkpoints import open_checkpoint
-from polybatch.encoders.encode import encode_texts
-from polybatch.encoders.tokens import TokenCounts, count_tokens
+from polybatch.encoders.encode import encode_side, encode_texts
+from polybatch.encoders.light import Encoder
 from polybatch.files import whole_folder, write_json
 from polybatch.retrieval.index import (
     TOKENS,
@@ -27,11 +24,8 @@ from polybatch.settings.config import Config
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.study import Trial
 from polybatch.training.machine import device, keep_freed_memory, make_deterministic
-from polybatch.vectors import Float32
 
 from .common import INDEX, MODELS, VALID, log, run_trial, write_latency
-
-Encode = Callable[[list[str], Literal["query", "document"]], tuple[Float32, TokenCounts]]
 
 
 def index(config: Config, trial: Trial) -> str:
@@ -39,10 +33,12 @@ def index(config: Config, trial: Trial) -> str:
     keep_freed_memory()
     make_deterministic(trial.seed, config.study.threads)
     encoder = open_checkpoint(MODELS / trial.path).to(device())
-    encode = partial(_encode, encoder, config.encoder)
     datasets = {name: read_dataset(VALID / name) for name in config.used_for("evaluate")}
     with whole_folder(INDEX / trial.path) as folder:
-        cut = {name: _index(dataset, encode, folder / name) for name, dataset in datasets.items()}
+        cut = {
+            name: _index(dataset, encoder, config.encoder, folder / name)
+            for name, dataset in datasets.items()
+        }
         write_json(folder / "truncated.json", cut)
     _write_latency(
         config, trial, encoder, max(datasets.values(), key=lambda one: one.corpus.height)
@@ -51,16 +47,18 @@ def index(config: Config, trial: Trial) -> str:
     return f"{count} texts encoded, {sum(sum(each.values()) for each in cut.values())} of them cut"
 
 
-def _index(dataset: Dataset, encode: Encode, folder: Path) -> dict[str, int]:
+def _index(
+    dataset: Dataset, encoder: Encoder, settings: EncoderSettings, folder: Path
+) -> dict[str, int]:
     """Write a dataset's index and query vectors; return how many texts of each side were cut."""
     folder.mkdir()
     texts, langs = dataset.corpus["text"].to_list(), dataset.corpus["lang"].to_list()
-    vectors, counts = encode(texts, "document")
+    vectors, counts = encode_side(encoder, settings, texts, "document")
     documents = counts.total(texts)[1]
     save_index(build_index(dataset.corpus["doc_id"].to_list(), vectors), folder)
     write_json(folder / TOKENS, counts.by_language(texts, langs, spaced(langs)))
     texts = dataset.queries["text"].to_list()
-    vectors, counts = encode(texts, "query")
+    vectors, counts = encode_side(encoder, settings, texts, "query")
     queries = counts.total(texts)[1]
     save_queries(EncodedQueries(tuple(dataset.queries["query_id"]), vectors), folder)
     log.info(
@@ -70,7 +68,7 @@ def _index(dataset: Dataset, encode: Encode, folder: Path) -> dict[str, int]:
     return {"documents": documents, "queries": queries}
 
 
-def _write_latency(config: Config, trial: Trial, encoder: Any, dataset: Dataset) -> None:
+def _write_latency(config: Config, trial: Trial, encoder: Encoder, dataset: Dataset) -> None:
     """Measure encoding and searching a question in the largest pool."""
     settings = config.encoder
     found = load_index(INDEX / trial.path / dataset.name)
@@ -80,14 +78,6 @@ def _write_latency(config: Config, trial: Trial, encoder: Any, dataset: Dataset)
         return search(found, EncodedQueries(("asked",), vectors), FOUND)
 
     write_latency(trial, ask, dataset.queries["text"].to_list())
-
-
-def _encode(
-    encoder: Any, settings: EncoderSettings, texts: list[str], side: Literal["query", "document"]
-) -> tuple[Float32, TokenCounts]:
-    length, prompt = settings.of(side)
-    vectors = encode_texts(encoder, texts, length, settings.batch_texts, prompt)
-    return vectors, count_tokens(encoder, texts, length, prompt)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Write what other stages read of params.yaml and DVC cannot name: data/settings/.
 
 DVC fails on a key that is absent, and depends on a section whole. So this stage depends on the
-file, takes half a second, and other stages depend on the small files that concern them:
+file, and on tuned.yaml, takes half a second, and other stages depend on the small files that
+concern them:
 
 - `adaptation.json`: what decides the adaptation, null where no strategy starts from it
 - `transductive.json`: whether domain text may be what evaluation searches

@@ -33,6 +33,7 @@ SLOW = {
     "flows/test_flow_terminal.py": 30,
     "training/test_transformer_rows.py": 30,
     "encoders/test_checkpoint_safety.py": 30,
+    "tuning/test_tuning.py": 25,
     "sources/test_extend.py": 20,
     "encoders/test_rows.py": 20,
     "encoders/test_encoders.py": 20,

@@ -174,10 +174,32 @@ def _plan(chosen: argparse.Namespace) -> str:
     return study_plan(Study(chosen.folder), chosen.difference, assumed)
 
 
+def _tune(chosen: argparse.Namespace) -> str:
+    import logging
+
+    from polybatch.files import write_text
+    from polybatch.reports.html.tuning_page import tuning_page
+    from polybatch.reports.tuning_tables import tuning_markdown
+    from polybatch.settings.load import load
+    from polybatch.settings.tuned import TUNED
+    from polybatch.tuning.tune import tune, write_tuned
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("polybatch").setLevel(logging.INFO)
+    config = load(chosen.folder / "params.yaml")
+    name, results = config.study.name, chosen.folder / "results"
+    tuned = tune(chosen.folder, config)
+    write_text(results / "tuning.md", tuning_markdown(name, tuned))
+    write_text(results / "tuning.html", tuning_page(name, tuned))
+    write_tuned(chosen.folder / TUNED, name, tuned)
+    return f"{TUNED} holds what was chosen; commit it. What was tried: {results / 'tuning.md'}"
+
+
 COMMANDS: dict[str, Command] = {
     "compare": Command("Two strategies side by side", _compare_arguments, _compare),
     "plan-study": Command("Trainings and questions that find a difference", _plan_arguments, _plan),
     "runs": Command("TREC runs and qrels, a file a pair of languages", _runs_arguments, _runs),
+    "tune": Command("Try settings on held-out articles, write tuned.yaml", lambda _: None, _tune),
     "upgrade": Command(
         "Rewrite params.yaml of an earlier version, comments kept", _upgrade_arguments, _upgrade
     ),

@@ -113,6 +113,13 @@ def write_table(frame: pl.DataFrame, path: Path, notes: Mapping[str, str] | None
     """Write Parquet, whole or not at all, with the same bytes for the same rows.
 
     `notes`: what the file says of itself beside its rows; `read_notes` reads it.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.parquet"
+        >>> write_table(pl.DataFrame({"lang": ["sw"]}), path, {"revision": "1"})
+        >>> read_notes(path), read_table(path, pl.Schema({"lang": pl.String})).rows()
+        ({'revision': '1'}, [('sw',)])
     """
     with whole_file(path) as temporary, library_writes(path):
         frame.write_parquet(
@@ -121,7 +128,11 @@ def write_table(frame: pl.DataFrame, path: Path, notes: Mapping[str, str] | None
 
 
 def read_notes(path: Path) -> dict[str, str]:
-    """Return the notes that `write_table` put into a Parquet file."""
+    """Return the notes that `write_table` put into a Parquet file.
+
+    Raises:
+        InputError: there is no such file, or it is no Parquet.
+    """
     try:
         found = pl.read_parquet_metadata(path)
     except _UNREADABLE as error:
@@ -144,7 +155,11 @@ def revision_of(dataset: Dataset) -> str:
 
 
 def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
-    """Read Parquet and hold it against `schema` (names and types, in that order)."""
+    """Read Parquet and hold it against `schema` (names and types, in that order).
+
+    Raises:
+        InputError: there is no such file, it is no Parquet, or it has other columns.
+    """
     try:
         frame = pl.read_parquet(path)
     except _UNREADABLE as error:

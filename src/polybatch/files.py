@@ -20,7 +20,15 @@ _CHUNK = 1 << 20  # bytes read at a time when hashing
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hex SHA-256 of a file, read in pieces."""
+    """Return the hex SHA-256 of a file, read in pieces.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> _ = path.write_text("done")
+        >>> sha256_of(path)[:8]
+        'a4c3ed04'
+    """
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while piece := stream.read(_CHUNK):
@@ -47,7 +55,7 @@ def sha256_of_folder(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def gzipped(data: bytes, level: int = 9) -> bytes:
+def gzipped(data: bytes | memoryview, level: int = 9) -> bytes:
     """Return gzip's format of bytes, without time and system: of the same zlib, the same bytes.
 
     Example:
@@ -94,6 +102,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     The rename is atomic, so a reader sees the old file or the new one. A killed process leaves
     a `.name.partial-PID` behind, which the next writer of the same path removes.
 
+    Raises:
+        InputError: the disk is full, or refuses to be written to.
+
     Example:
         >>> import tempfile
         >>> target = Path(tempfile.mkdtemp()) / "a.txt"
@@ -116,7 +127,19 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder; it replaces `path` only if the block succeeds."""
+    """Yield an empty temporary folder; it replaces `path` only if the block succeeds.
+
+    Raises:
+        InputError: the disk is full, or refuses to be written to.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "made"
+        >>> with whole_folder(target) as temporary:
+        ...     _ = (temporary / "a.txt").write_text("done")
+        >>> [path.name for path in target.iterdir()]
+        ['a.txt']
+    """
     temporary = _temporary_for(path)
     try:
         temporary.mkdir()
@@ -138,6 +161,9 @@ def whole_together(first: Path) -> Iterator[Callable[[Path], Path]]:
 
     What the block made there, files or folders, is on the disk before the first rename, so a full
     disk leaves every old result as it was. `first` is one of the paths, on the same file system.
+
+    Raises:
+        InputError: the disk is full, or refuses to be written to.
 
     Example:
         >>> import tempfile
@@ -214,14 +240,33 @@ def follow_umask(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as sorted, indented UTF-8 JSON, whole or not at all."""
+    """Write `value` as sorted, indented UTF-8 JSON, whole or not at all.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.json"
+        >>> write_json(path, {"b": 1, "a": "é"})
+        >>> print(path.read_text(encoding="utf-8"), end="")
+        {
+          "a": "é",
+          "b": 1
+        }
+    """
     with whole_file(path) as temporary:
         text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
+    """Write UTF-8 text, whole or not at all.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.md"
+        >>> write_text(path, "done")
+        >>> path.read_text(encoding="utf-8")
+        'done'
+    """
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -256,12 +301,17 @@ def _sync(path: Path) -> None:
 
 
 def storage_error(path: Path, answer: str) -> InputError:
-    """Return the error of a file that cannot be written, with the cure."""
+    """Return the error of a file that cannot be written, with the cure.
+
+    Example:
+        >>> storage_error(Path("data"), "No space left on device").expected
+        'room and permission for this file'
+    """
     return InputError(
         path,
         f"the system's answer '{answer}' while writing",
         "room and permission for this file",
-        "Free disk space or mend the permissions, then run the same command again; "
+        "Free disk space or correct the permissions, then run the same command again; "
         "what was there before is unchanged",
     )
 

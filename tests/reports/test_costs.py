@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from polybatch.evaluation.language_bias import Bias
 from polybatch.reports.comparison import comparison
 from polybatch.reports.costs import COSTS, cost_page, cost_section, machine_costs
 from polybatch.reports.languages import (
@@ -68,7 +69,7 @@ def test_scores_and_costs_stand_beside_each_other() -> None:
     assert "| mono | 86.1 | 142,802 | 5.7 |" in text
 
 
-def _bias() -> dict[str, dict[str, object]]:
+def _bias() -> dict[str, dict[str, Bias]]:
     """Two rows: one tells more Amharic questions apart than the other, neither enough."""
     tokens = {
         "am": {"tokens_per_word": 6.0, "unknown": 0.4},
@@ -76,8 +77,8 @@ def _bias() -> dict[str, dict[str, object]]:
         "zh": {"tokens_per_word": None, "unknown": 0.051},
     }
     distinct = [{"am": [10, am], "en": [10, 10], "zh": [10, 10]} for am in (6, 9)]
-    rows = [{"d": {"distinct_queries": one, "tokens": tokens}} for one in distinct]
-    return {"mono": rows[0], "hybrid": rows[1], "bm25": {"d": {}}}  # type: ignore[dict-item]
+    rows = [{"d": Bias(distinct_queries=one, tokens=tokens)} for one in distinct]
+    return {"mono": rows[0], "hybrid": rows[1], "bm25": {"d": Bias()}}
 
 
 def test_of_an_encoder_that_nobody_declares_the_vocabulary_and_the_vectors_decide() -> None:

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, table
+from polybatch.evaluation.language_bias import Bias
 from polybatch.reports.contrasts import decided, headlines
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.html.dvc_page import dvc_page
@@ -153,7 +154,7 @@ def _report() -> Report:
     data, shown = explorer([_asked()], NAMES, "AP", 10_000)
     loss = pl.DataFrame({"step": [1, 2], "loss": [2.0, 1.0]})
     cells = {"d": {name: [["sw", "en", 50.0], ["en", "en", 90.0]] for name in NAMES}}
-    bias = {name: {"d": {"panel": {"Max@R": 3.0}, "vectors": {}}} for name in NAMES}
+    bias = {name: {"d": Bias(panel={"Max@R": 3.0})} for name in NAMES}
     return Report(
         study=EVIL,
         focus=NAMES[1],
@@ -222,7 +223,7 @@ def test_scores_are_written_as_in_compare_md_and_decided_ones_are_bold(written: 
 def test_languages_that_the_encoder_does_not_know_are_marked(written: Path) -> None:
     frame = pl.DataFrame({"dataset": "d", "query_lang": "am", "doc_lang": "en", "AP": [0.5]})
     assert heat_cells({"mono": frame}, "AP", ["am"]) == {"d": {"mono": [["am †", "en", 50.0]]}}
-    bias = {"mono": {"d": {"matrix": {"en": {"am": 0.25}}}}}
+    bias = {"mono": {"d": Bias(matrix={"en": {"am": 0.25}})}}
     assert retrieved_cells(bias, ["am"]) == {"d": {"mono": [["en", "am †", 25.0]]}}
     with visit(written) as found:
         assert found.page.locator("#gain svg", has_text="sw †").count() == 1

@@ -92,7 +92,7 @@ def _leaves(value: Any, key: str = "") -> Iterator[str]:
 
 
 def _at(value: Any, key: str) -> Any:
-    for part in key.split("."):
+    for part in key.split(".") if key else ():
         value = value[part]
     return value
 
@@ -247,6 +247,49 @@ def test_a_new_row_retrains_nothing_that_is_there(
     after = _settings(here, params)
     whole = {stage for stage, body in STAGES.items() if section in _keys(body.get("do", body))}
     assert whole | _reading({file for file in before if before[file] != after[file]}) == stages
+
+
+ARM: dict[str, Any] = {"score": 0.5, "edges": [], "trials": [], "curve": []}
+TUNING = {
+    **{"measure": "AP", "seeds": {"settings": 0, "training": 0}, "trials": 1, "trial_steps": 6},
+    **{"steps": 6, "margin": 0.5, "zero_shot": 0.4, "datasets": {}},
+    "strategies": {
+        "x-y": ARM | {"values": {"temperature": 0.05}},
+        "hybrid": ARM | {"values": {"temperature": 0.05, "cross_ratio": 0.5}},
+    },
+    "adaptation": ARM | {"values": {"learning_rate": 2e-5}},
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stages"),
+    [
+        ("strategies.x-y.values.temperature", 0.1, {"train"}),
+        ("strategies.hybrid.values.cross_ratio", 0.25, {"batches"}),
+        ("strategies.x-y.trials", [{"values": {"temperature": 0.05}, "score": 0.5}], set()),
+        ("strategies.x-y.score", 0.6, set()),
+        ("adaptation.values.learning_rate", 3e-5, set(ADAPTED.split())),
+        ("steps", 3, set()),
+    ],
+)
+def test_tuned_values_rerun_the_strategy_that_they_are_of(
+    here: Path, key: str, value: Any, stages: set[str]
+) -> None:
+    params, tuned = copy.deepcopy(PARAMS), copy.deepcopy(TUNING)
+    params["study"]["tuned"] = "tuning"
+    del params["strategies"]["hybrid"]["training"], params["strategies"]["hybrid"]["cross_ratio"]
+    found = []
+    for changed in (False, True):
+        if changed:
+            _at(tuned, key.rpartition(".")[0])[key.rpartition(".")[2]] = value
+        (here / "tuned.yaml").write_text(json.dumps({"tuning": tuned}), encoding="utf-8")
+        found.append(_settings(here, params))
+    before, after = found
+    other = {file for file in before if before[file] != after[file]}
+    assert _reading(other) == stages
+    own = f"/{key.split('.')[1]}.json" if key.startswith("strategies") else ".json"
+    assert all(file.endswith(own) for file in other)
+    assert "tuned.yaml" in STAGES["settings"]["deps"]
 
 
 def test_no_section_dapt_is_dapt_null(here: Path) -> None:

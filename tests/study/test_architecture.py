@@ -42,7 +42,7 @@ FLOWS_READ = {
 
 ROOMS = (
     *("settings", "sources", "validation", "batches", "encoders", "training", "adaptation"),
-    *("retrieval", "evaluation", "statistics", "reports"),
+    *("retrieval", "evaluation", "statistics", "tuning", "reports"),
 )
 """Folders of polybatch in the pipeline's order: each imports from those before it alone."""
 

@@ -105,7 +105,10 @@ NOT_RUN = {
     "make repro WORKERS=2": "minutes; tests/flows/test_repro.py runs it on toy stages",
     "make repro PRESET=local": "minutes; tests/sources/test_local.py runs what it is about",
     "make repro PRESET=mlqa-r": "40 minutes",
-    "make repro PRESET=tune-mlqa": "50 minutes",
+    **dict.fromkeys(
+        ("make repro PRESET=tune-mlqa", "polybatch tune"),
+        "four hours; its short version is tests/tuning/test_tuning.py",
+    ),
     "make repro PRESET=xquad-r": "50 minutes",
     "make repro PRESET=<study>": "50 minutes",
     "POLYBATCH_MIRROR=/path/to/mirror make repro PRESET=xquad-r": "a mirror, 50 minutes",

@@ -93,7 +93,8 @@ class Workspace:
             shutil.copytree(
                 ROOT / name, folder / name, ignore=shutil.ignore_patterns("cache", "tmp", "*.local")
             )
-        for name in ("dvc.yaml", "versions.yaml", ".dvcignore", ".gitignore", "params.yaml"):
+        files = ("dvc.yaml", "versions.yaml", "tuned.yaml", "params.yaml")
+        for name in (*files, ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / name, folder / name)
         self.run("git", "init", "-q", ".")
         self.params = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))

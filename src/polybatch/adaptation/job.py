@@ -105,5 +105,10 @@ def keys_of(documents: pl.DataFrame, mixed: bool) -> list[str]:
 
     In a batch of several languages that is the group, or a translation of a document would be
     its negative; in a batch of one language the document itself.
+
+    Example:
+        >>> documents = pl.DataFrame({"document_id": ["a:en", "a:sw"], "group": ["a", "a"]})
+        >>> keys_of(documents, mixed=True), keys_of(documents, mixed=False)
+        (['a', 'a'], ['a:en', 'a:sw'])
     """
     return documents["group" if mixed else "document_id"].to_list()

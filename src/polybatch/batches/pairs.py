@@ -49,16 +49,16 @@ class PairTable:
     key_bounds: Int64
 
     def counts(self) -> dict[LanguagePair, int]:
-        """Return the number of pairs of every ordered pair of languages that has any."""
+        """Return {ordered pair of languages: number of pairs}, for those that have any."""
         return _counts(self.languages, self.query_of, self.document_count)
 
     def pool(self, pair: LanguagePair) -> Int64:
-        """Return the items that have a query and a document in these languages."""
+        """Return the rows of `items` (N,) that have a query and a document in these languages."""
         a, b = (self.languages.index(half) for half in (pair.query, pair.document))
         return np.flatnonzero((self.query_of[:, a] >= 0) & (self.document_count[:, b] > 0))
 
     def parallel_items(self) -> Int64:
-        """Return the items that have a query and a document in every language."""
+        """Return the rows of `items` (N,) that have a query and a document in every language."""
         return np.flatnonzero(((self.query_of >= 0) & (self.document_count > 0)).all(axis=1))
 
     def keys_of(self, item: int) -> list[int]:
@@ -86,7 +86,7 @@ def pair_table(datasets: Sequence[Dataset]) -> PairTable:
 
 
 def pair_counts(datasets: Sequence[Dataset]) -> dict[LanguagePair, int]:
-    """Return the number of training pairs of every ordered pair of languages that has any."""
+    """Return {ordered pair of languages: number of training pairs}, for those that have any."""
     items, queries, documents, languages = _sorted_rows(datasets)
     query_of, _ = _grid(queries, items.height, languages)
     return _counts(languages, query_of, _grid(documents, items.height, languages)[1])

@@ -128,7 +128,7 @@ KINDS: dict[str, BatchKind] = {
 
 
 def shares_of(counts: Counts, strategy: Strategy, settings: BatchSettings) -> Shares:
-    """Return each language pair's share of a strategy's pairs, summing to 1 (empty: no batch).
+    """Return {language pair: share of a strategy's pairs}, summing to 1; empty: no batch.
 
     `counts`: pairs there are. But for `exposure: pairs`, the numbers of pairs are not looked at,
     and within each kind every language is asked equally often.

@@ -75,6 +75,9 @@ class Planner:
 
         `movable`: a slot whose language pair has nobody left for this batch may change places
         with a later slot of another pair in its block.
+
+        Raises:
+            InputError: a batch cannot be filled with different items.
         """
         rows, size = [], self.settings.batch_pairs
         for order in blocks:

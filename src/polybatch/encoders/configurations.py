@@ -33,7 +33,11 @@ def read_json(path: Path) -> Any:
 
 
 def check_values(path: Path, value: Any, key: str = "") -> None:
-    """Refuse a name that is not listed, anywhere in a configuration."""
+    """Refuse a name that is not listed, anywhere in a configuration.
+
+    Raises:
+        InputError: a name that is not listed, code of the model's own, a size beyond reason.
+    """
     if key in NEVER and (value or key == "auto_map"):
         raise InputError(
             path, f"'{key}': {NEVER[key]}", "a model that transformers itself knows", NO_CODE
@@ -68,7 +72,11 @@ def _check_name(path: Path, key: str, value: str) -> None:
 
 
 def check_transformer_settings(path: Path) -> None:
-    """Refuse a sentence_bert_config.json that sets what is not listed."""
+    """Refuse a sentence_bert_config.json that sets what is not listed.
+
+    Raises:
+        InputError: a setting that is not listed, or no object.
+    """
     settings = read_json(path)
     if not isinstance(settings, dict):
         raise InputError(path, type(settings).__name__, "an object", "Fetch the file again")
@@ -98,7 +106,11 @@ def _methods(modality_config: Any) -> list[str]:
 
 
 def check_dense(place: Path) -> None:
-    """Refuse a layer that would take more memory than its weights do."""
+    """Refuse a layer that would take more memory than its weights do.
+
+    Raises:
+        InputError: its sizes are none, or not those of the weights beside it.
+    """
     config = place / "config.json"
     settings = read_json(config)
     given = settings if isinstance(settings, dict) else {}

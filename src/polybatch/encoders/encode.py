@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from polybatch.encoders.light import Encoder
-from polybatch.encoders.tokens import token_limit
+from polybatch.encoders.tokens import TokenCounts, count_tokens, token_limit
 from polybatch.errors import InputError
+from polybatch.settings.encoder import EncoderSettings
 
 
 def encode_texts(
@@ -44,3 +46,15 @@ def encode_texts(
             "Train again with a lower learning rate",
         )
     return vectors[[place[text] for text in texts]]
+
+
+def encode_side(
+    encoder: Encoder,
+    settings: EncoderSettings,
+    texts: Sequence[str],
+    side: Literal["query", "document"],
+) -> tuple[npt.NDArray[np.float32], TokenCounts]:
+    """Return vectors (N, D) as `encode_texts` does, and the tokens of the texts."""
+    length, prompt = settings.of(side)
+    vectors = encode_texts(encoder, texts, length, settings.batch_texts, prompt)
+    return vectors, count_tokens(encoder, texts, length, prompt)

@@ -52,6 +52,9 @@ def loading(folder: Path) -> Iterator[None]:
     """Name the folder in whatever loading it raises; fix what is drawn for absent heads.
 
     The libraries raise errors of any kind when a file is not what it claims to be.
+
+    Raises:
+        InputError: whatever the libraries raise.
     """
     try:
         with torch.random.fork_rng(devices=[]):

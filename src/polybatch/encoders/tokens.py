@@ -31,7 +31,13 @@ class TokenCounts:
     ids: frozenset[int]
 
     def total(self, texts: Sequence[str]) -> tuple[int, int]:
-        """Return the tokens of `texts` and how many of them were cut, repetitions counted."""
+        """Return the tokens of `texts` and how many of them were cut, repetitions counted.
+
+        Example:
+            >>> texts = {"a": TextTokens(3, False, 0), "b": TextTokens(8, True, 1)}
+            >>> TokenCounts(texts, frozenset()).total(["a", "b", "b"])
+            (19, 2)
+        """
         counts = [self.texts[text] for text in texts]
         return sum(one.tokens for one in counts), sum(one.cut for one in counts)
 
@@ -75,7 +81,7 @@ def token_limit(encoder: Encoder, max_tokens: int) -> Iterator[None]:
 def features_of(
     encoder: Encoder, texts: Sequence[str], max_tokens: int, prompt: str
 ) -> dict[str, Tensor]:
-    """Return the encoder's features of `texts` behind `prompt`, (B, longest)."""
+    """Return the encoder's features of `texts` behind `prompt`: tensors (B, T), T the longest."""
     with token_limit(encoder, max_tokens):
         features: dict[str, Tensor] = encoder.preprocess(list(texts), prompt=prompt or None)
     return features

@@ -24,7 +24,7 @@ Letters: Q queries, P (query, relevant document), J queries with parallel answer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -58,29 +58,45 @@ Panel = dict[str, float]
 
 @dataclass(frozen=True)
 class Bias:
-    """The bias panel of one strategy and dataset.
+    """What results/bias/<strategy>/<seed>.json holds of a dataset (docs/measures.md).
 
     `panel`: {name of PANEL: value}, over all queries; a value that no query defines is absent.
     `by_query_lang`: the same for the queries of each language. `matrix`: {query language:
     {document language: share of the ten best}}, `pool`: {document language: share of the pool}.
-    `counts`: queries, and how many are left out of what.
+    `counts`: queries, and how many are left out of what. All these are empty for a pool of one
+    language. `vectors`: what `alignment_and_uniformity` returns, `distinct_queries`: {language:
+    [different texts, different vectors]}; both empty for a strategy without vectors.
+    `tokens`: what `TokenCounts.by_language` returns of the documents.
+    `index_bytes`: of what is searched, None where that is somebody else's.
+
+    Example:
+        >>> Bias(panel={"Max@R": 3.0}, vectors={"alignment": 0.5}).shown
+        {'Max@R': 3.0, 'alignment': 0.5}
     """
 
-    panel: Panel
-    by_query_lang: dict[str, Panel]
-    matrix: dict[str, dict[str, float]]
-    pool: dict[str, float]
-    counts: dict[str, int]
+    panel: Panel = field(default_factory=dict)
+    by_query_lang: dict[str, Panel] = field(default_factory=dict)
+    matrix: dict[str, dict[str, float]] = field(default_factory=dict)
+    pool: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    vectors: dict[str, float] = field(default_factory=dict)
+    distinct_queries: dict[str, list[int]] = field(default_factory=dict)
+    tokens: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    index_bytes: int | None = None
+
+    @property
+    def shown(self) -> dict[str, float]:
+        """The panel and what the vectors say, by the names that tables show."""
+        return self.panel | self.vectors
 
     def as_json(self) -> dict[str, object]:
-        """Return it as `results/bias/<strategy>.json` holds it (docs/measures.md)."""
-        return {
-            "panel": self.panel,
-            "by_query_lang": self.by_query_lang,
-            "matrix": self.matrix,
-            "pool": self.pool,
-            "counts": self.counts,
-        }
+        """Return what is written: all that is not empty. `Bias(**…)` reads it.
+
+        Example:
+            >>> Bias(pool={"sw": 1.0}).as_json()
+            {'pool': {'sw': 1.0}}
+        """
+        return {name: value for name, value in vars(self).items() if value}
 
 
 def language_bias(dataset: Dataset, relevant: Relevant, top: pl.DataFrame) -> Bias | None:

@@ -96,23 +96,23 @@ class Measure:
 
 
 def average_precision(found: Found, k: float) -> Float64:
-    """Mean over all relevant documents of the precision at each; 0 for those below k."""
+    """Mean (J,) over all relevant documents of the precision at each; 0 for those below k."""
     return found.total(np.where(found.rank <= k, found.number / found.rank, 0)) / found.relevant
 
 
 def ndcg(found: Found, k: float) -> Float64:
-    """Sum of grade / log2(rank + 1) down to k, over that of the best order."""
+    """Sum (J,) of grade / log2(rank + 1) down to k, over that of the best order."""
     gained = _discounted(found.relevance, found.rank, k)
     return found.total(gained) / found.total(_discounted(found.ideal_relevance, found.number, k))
 
 
 def reciprocal_rank(found: Found, k: float) -> Float64:
-    """1 / rank of the first relevant document; 0 if below k."""
+    """1 / rank of the first relevant document (J,); 0 if below k."""
     return np.where(found.first_rank <= k, 1 / found.first_rank, 0)
 
 
 def recall(found: Found, k: float) -> Float64:
-    """Share of the relevant documents that are among the first k."""
+    """Share (J,) of the relevant documents that are among the first k."""
     return found.total(found.rank <= k) / found.relevant
 
 

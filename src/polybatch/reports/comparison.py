@@ -38,6 +38,9 @@ def comparison(
 
     Rows keep the strategies' and measures' given order; settings are mono, cross, multi.
 
+    Raises:
+        InputError: `baseline` is not among the strategies.
+
     Example:
         >>> values = {"mono": {"d": {"mono": {"AP": 0.5}}}, "hybrid": {"d": {"mono": {"AP": 0.6}}}}
         >>> comparison(values, "mono")["difference"].round(3).to_list()

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.evaluation.language_bias import PANEL
+from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.markdown import MISSING, escape, markdown, number, span
 from polybatch.reports.languages import DECLARED, MEANING, mark
 from polybatch.statistics.breakdowns import (
@@ -31,12 +31,12 @@ _TITLES = {
 
 
 def study_views(
-    headline: str, trained: Collection[str], known: Collection[str], kind: str = DECLARED
+    headline: str, trained: Collection[str], known: Collection[str] | None, kind: str = DECLARED
 ) -> Callable[[pl.DataFrame, str], Sequence[View]]:
     """Return which views of a dataset's lists are assessed: all for `headline`, else settings.
 
-    `trained`: languages of the training data; `known`: those that the encoder knows; `kind`: what
-    the tables call them.
+    `trained`: languages of the training data; `known`: those that the encoder knows, None where
+    that is not known itself; `kind`: what the tables call them.
     """
 
     def views(lists: pl.DataFrame, measure: str) -> Sequence[View]:
@@ -44,7 +44,8 @@ def study_views(
         if measure == headline:
             found += language_views(lists) + script_views(lists)
             found += seen_views(lists, TRAINED, trained)
-            found += seen_views(lists, kind, known)
+            if known is not None:
+                found += seen_views(lists, kind, known)
         return found
 
     return views
@@ -118,10 +119,10 @@ def difference_table(
     return frame.select("group", first, *rest)
 
 
-def bias_section(bias: Mapping[str, Mapping[str, object]]) -> str:
+def bias_section(bias: Mapping[str, Mapping[str, Bias]]) -> str:
     """Return the bias panel of every dataset: strategies down, the panel across.
 
-    `bias`: {strategy: what results/bias/<strategy>.json holds}.
+    `bias`: {strategy: {dataset: its bias}}.
     """
     parts = [
         "In the pool of all languages, averaged over queries; definitions in docs/measures.md. "
@@ -131,11 +132,7 @@ def bias_section(bias: Mapping[str, Mapping[str, object]]) -> str:
     ]
     for dataset in next(iter(bias.values()), {}):
         names = [*PANEL, "alignment", "uniformity", "cross_uniformity"]
-        found: dict[str, dict[str, float]] = {}
-        for strategy, datasets in bias.items():
-            entry = datasets[dataset]
-            assert isinstance(entry, Mapping)
-            found[strategy] = {**entry.get("panel", {}), **entry.get("vectors", {})}
+        found = {strategy: datasets[dataset].shown for strategy, datasets in bias.items()}
         names = [name for name in names if any(name in row for row in found.values())]
         frame = pl.DataFrame(
             {

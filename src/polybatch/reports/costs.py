@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
@@ -38,16 +38,17 @@ HOW = (
 )
 
 
-def fixed_costs(study: Study, bias: Mapping[str, Any]) -> dict[str, dict[str, int | None]]:
+def fixed_costs(study: Study) -> dict[str, dict[str, int | None]]:
     """Return of each row its `training tokens`, and the bytes of its index of each dataset.
 
-    `bias`: {row: what results/bias holds of it}. Tokens are those of the first seed.
+    Tokens are those of the first seed.
     """
-    return {
-        name: {"training tokens": _tokens(study, name)}
-        | {f"{dataset} index": one["index_bytes"] for dataset, one in bias[name].items()}
-        for name in study.kinds
-    }
+    costs: dict[str, dict[str, int | None]] = {}
+    for name in study.kinds:
+        costs[name] = {"training tokens": _tokens(study, name)}
+        for dataset, one in study.bias[name].items():
+            costs[name][f"{dataset} index"] = one.index_bytes
+    return costs
 
 
 def _tokens(study: Study, name: str) -> int:

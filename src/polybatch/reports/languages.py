@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from polybatch.encoders.pretraining_data import known_languages
+from polybatch.evaluation.language_bias import Bias
 from polybatch.markdown import MISSING, escape, markdown
 from polybatch.statistics.breakdowns import is_seen
 
@@ -56,14 +57,14 @@ class Reading:
         return not self.collapsed and (self.unknown or 0) <= MOST_UNKNOWN
 
 
-def readings(bias: Mapping[str, Mapping[str, Any]]) -> list[Reading]:
+def readings(bias: Mapping[str, Mapping[str, Bias]]) -> list[Reading]:
     """Return what is measured of each dataset and language.
 
-    `bias`: {row: what results/bias holds of it}.
+    `bias`: {row: {dataset: its bias}}.
 
     Example:
-        >>> told = {"distinct_queries": {"am": [171, 106]},
-        ...         "tokens": {"am": {"tokens_per_word": 9.5, "unknown": 0.4}}}
+        >>> told = Bias(distinct_queries={"am": [171, 106]},
+        ...             tokens={"am": {"tokens_per_word": 9.5, "unknown": 0.4}})
         >>> readings({"mono": {"d": told}})[0].readable
         False
     """
@@ -71,10 +72,10 @@ def readings(bias: Mapping[str, Mapping[str, Any]]) -> list[Reading]:
     tokens: dict[tuple[str, str], Mapping[str, Any]] = {}
     for datasets in bias.values():
         for dataset, found in datasets.items():
-            for lang, (texts, vectors) in found.get("distinct_queries", {}).items():
+            for lang, (texts, vectors) in found.distinct_queries.items():
                 before = best.get((dataset, lang), (0, 0))[1]
                 best[dataset, lang] = int(texts), max(before, int(vectors))
-            for lang, told in found.get("tokens", {}).items():
+            for lang, told in found.tokens.items():
                 tokens.setdefault((dataset, lang), told)
     return [Reading(*key, *counts, **tokens.get(key, {})) for key, counts in best.items()]
 

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 
 from polybatch.dataset import Dataset
+from polybatch.encoders.pretraining_data import known_languages
 from polybatch.errors import InputError
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.languages import POOL
 from polybatch.reports.comparison import refuse_different_queries
 from polybatch.reports.comparison_sections import study_views
 from polybatch.reports.contrasts import headlines
-from polybatch.reports.languages import known_by, readings
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.arm_folders import open_source
 from polybatch.retrieval.ranks import rank
@@ -101,6 +101,9 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
     """Compare two strategies; refuses different queries, measures or dataset revisions.
 
     Questions are those of `choice.setting`, else of the pool, else of the first setting there is.
+
+    Raises:
+        InputError: the same strategy twice, or strategies that cannot be compared.
     """
     if first == second:
         raise InputError("polybatch compare", f"'{first}' twice", "two strategies", "Name another")
@@ -125,11 +128,8 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
 
 def _assessed(study: Study, first: str, second: str, choice: Choice, measure: str) -> pl.DataFrame:
     """Return SIGNIFICANCE of the two alone, `first` being the baseline."""
-    bias = {
-        name: study.json("bias", f"{kind.trials[0]}.json") for name, kind in study.kinds.items()
-    }
-    known, kind = known_by(study.config.encoder.name, readings(bias))
-    views = study_views(measure, study.trained_languages, known, kind)
+    known = known_languages(study.config.encoder.name)
+    views = study_views(measure, study.trained_languages, known)
     scored = read_arms(
         {name: study.kinds[name] for name in (first, second)},
         lambda trial: _part(study.trial_scores(trial), study, choice, measure),

@@ -13,6 +13,7 @@ import polars as pl
 
 from polybatch.dataset import Dataset, read_dataset, read_notes, read_table
 from polybatch.errors import InputError
+from polybatch.evaluation.language_bias import Bias
 from polybatch.evaluation.scores import SCORES
 from polybatch.reports.comparison import refuse_different_queries, refuse_different_revisions
 from polybatch.settings.config import Config
@@ -22,7 +23,8 @@ from polybatch.statistics.arms import ArmKind
 from polybatch.statistics.clusters import Clusters, Pool, clusters_of, pool_of
 from polybatch.statistics.contrasts import CONTRASTS
 from polybatch.statistics.decisions import Rule
-from polybatch.statistics.seeds import mean_scores
+from polybatch.statistics.seeds import mean_numbers, mean_scores
+from polybatch.validation.summary import DatasetSummary, read_summaries
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,20 @@ class Study:
     def by_seed(self, folder: str, name: str) -> list[Any]:
         """Return a row's JSON files below results/<folder>, one a training."""
         return [self.json(folder, f"{trial}.json") for trial in self.kinds[name].trials]
+
+    @cached_property
+    def validation(self) -> dict[str, DatasetSummary]:
+        """Of each dataset what validation found."""
+        return read_summaries(self.folder / "results" / "validation.json")
+
+    @cached_property
+    def bias(self) -> dict[str, dict[str, Bias]]:
+        """Of each row and dataset what results/bias holds, averaged over trainings."""
+        means = {name: mean_numbers(self.by_seed("bias", name)) for name in self.kinds}
+        return {
+            name: {dataset: Bias(**found) for dataset, found in datasets.items()}
+            for name, datasets in means.items()
+        }
 
     @property
     def contrasts(self) -> pl.DataFrame:

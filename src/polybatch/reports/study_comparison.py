@@ -71,15 +71,14 @@ def compare_study(study: Study) -> StudyComparison:
     metrics = {name: mean_numbers(found) for name, found in by_seed.items()}
     spreads = {row[:4]: row[4] for row in seeds.select(*_ROW, "spread").rows()}
     table = comparison(metrics, baseline, spreads)
-    bias = {name: mean_numbers(study.by_seed("bias", name)) for name in study.kinds}
     revisions = study.same_revisions(list(study.kinds))
-    read = readings(bias)
+    read = readings(study.bias)
     known, kind = known_by(config.encoder.name, read)
     marked = flagged(read, known)
     sure, contrasts = _tested(study, known, kind)
     lines, bold = headlines(contrasts, rule), decided(contrasts, baseline)
     budgets = {name: _budget(study, name) for name in config.strategies}
-    costs = fixed_costs(study, bias)
+    costs = fixed_costs(study)
     made = _signature(study) | {f"{name} revision": found for name, found in revisions.items()}
     headline = config.evaluation.headline
     plans = {name: study.json("plans", name, f"{_seed(study)}.json") for name in config.strategies}
@@ -94,7 +93,7 @@ def compare_study(study: Study) -> StudyComparison:
         "How far trainings are apart": seeds_section(seeds, headline),
         "The pool's two means": pool_section(sure, headline),
         "What each strategy was asked": exposure_section(plans),
-        "Language bias": bias_section(bias),
+        "Language bias": bias_section(study.bias),
         "Which languages gain or lose": view_sections(sure, headline, baseline, marked),
     }
     notes = collapse_notes(read)
@@ -147,8 +146,7 @@ def _budget(study: Study, name: str) -> dict[str, int | str]:
 
 def _signature(study: Study) -> dict[str, object]:
     config = study.config
-    validation = study.json("validation.json")["datasets"]
-    notes = sorted({note for dataset in validation.values() for note in dataset["notes"]})
+    notes = sorted({note for dataset in study.validation.values() for note in dataset.notes})
     searched = config.used_for("evaluate")
     seen = training_sets(config.encoder.name)
     return {

@@ -51,6 +51,9 @@ def means_of(vectors: Float32, langs: Sequence[str]) -> Means:
 
     Sums are in float64. Refuses no vectors at all, and vectors that are not finite.
 
+    Raises:
+        InputError: there are no vectors, or some are not finite.
+
     Example:
         >>> means = means_of(np.array([[1, 0], [0, 1]], np.float32), ["en", "sw"])
         >>> means.overall.tolist(), means.by_language["sw"].tolist()
@@ -74,6 +77,9 @@ def centre(vectors: Float32, langs: Sequence[str], means: Means, by: By) -> Cent
     """Subtract the mean of all, or of its language, from each vector (N, D); unit length again.
 
     Refuses vectors that are not finite or have other dimensions than the means.
+
+    Raises:
+        InputError: vectors are not finite, or have other dimensions than the means.
 
     Example:
         >>> means = Means(np.array([0.2, 0.8], np.float32), {}, {})

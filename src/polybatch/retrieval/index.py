@@ -65,6 +65,9 @@ class Index:
 def build_index(doc_ids: list[str], vectors: Float32) -> Index:
     """Index documents (N, D); refuses NaN, rows not of unit length and ids not unique.
 
+    Raises:
+        InputError: vectors are not finite or not of unit length, or an id stands twice.
+
     Example:
         >>> index = build_index(["a", "b"], np.eye(2, dtype=np.float32))
         >>> len(index.doc_ids), index.vectors.shape

@@ -67,6 +67,9 @@ class VectorScores:
         """Score vectors of the dataset's queries (Q, D) and corpus (N, D), row by row.
 
         Refuses vectors that are not finite, not one a row or of two numbers of dimensions.
+
+        Raises:
+            InputError: vectors are not finite, not one a row, or of different dimensions.
         """
         name, queries, corpus = dataset.name, dataset.queries, dataset.corpus
         check_vectors(f"{name}/queries", queries["query_id"].to_list(), query_vectors, unit=False)

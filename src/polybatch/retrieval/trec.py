@@ -107,6 +107,9 @@ def write_pair(
 
     `source`: of the dataset's scores. Refuses a pair without a judged query, and ids with white
     space.
+
+    Raises:
+        InputError: no query of the pair is judged, or an id has white space.
     """
     _refuse_spaces(dataset, tag)
     held = dataset.corpus.filter(lang=pair.document).select("doc_id")

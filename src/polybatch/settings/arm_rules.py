@@ -96,15 +96,15 @@ def strategy_batches(config: Config) -> Mistakes:
     """Refuse keys of a strategy that its batches do not need, and the lack of those they need."""
     for name, strategy in config.strategies.items():
         if strategy is not None and strategy.batches is not None:  # else refused for its form
-            yield from _batches(f"strategies.{name}", strategy)
+            yield from _batches(f"strategies.{name}", strategy, config.study.tuned is not None)
 
 
-def _batches(key: str, strategy: Strategy) -> Mistakes:
+def _batches(key: str, strategy: Strategy, tuned: bool) -> Mistakes:
     kind, ratio = strategy.batches, strategy.cross_ratio
     if kind not in BATCH_KINDS:
         do = did_you_mean(kind, BATCH_KINDS, "Choose one")
         yield f"{key}.batches", f"'{kind}'", f"one of {', '.join(BATCH_KINDS)}", do
-    elif kind == "hybrid" and ratio is None:
+    elif kind == "hybrid" and ratio is None and not tuned:  # else tuned.yaml may say it
         yield (
             f"{key}.cross_ratio",
             "nothing",

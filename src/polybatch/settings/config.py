@@ -27,6 +27,7 @@ from polybatch.settings.strategies import (
 )
 from polybatch.settings.study import StudySettings, Trial
 from polybatch.settings.training import TrainingSettings
+from polybatch.settings.tuning import TuningSettings
 
 _ROWS = Field(min_length=1)
 
@@ -54,6 +55,7 @@ class Config:
     schedule: ScheduleSettings
     notify: NotifySettings
     dapt: AdaptationSettings | None = None
+    tuning: TuningSettings | None = None
 
     def used_for(self, use: Literal["train", "evaluate", "text"]) -> dict[str, DatasetSettings]:
         """Return the datasets of one use, in the order of the file."""

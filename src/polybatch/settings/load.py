@@ -22,11 +22,17 @@ from polybatch.settings import rules
 from polybatch.settings.config import Config
 from polybatch.settings.messages import explained
 from polybatch.settings.params_file import Key, ParamsFile, dotted, read_params
+from polybatch.settings.tuned import TUNED, with_tuned
 
 
 def load(path: Path) -> Config:
-    """Read and check a params file; InputErrorList names every mistake with its line."""
-    return checked(read_params(path))
+    """Read and check a params file, and take what tuned.yaml beside it has for it.
+
+    Raises:
+        InputErrorList: every mistake, with its line.
+        InputError: tuned.yaml lacks what the study takes from it, or may not be used here.
+    """
+    return with_tuned(checked(read_params(path)), path.with_name(TUNED))
 
 
 def checked(file: ParamsFile) -> Config:

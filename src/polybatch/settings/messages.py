@@ -29,6 +29,7 @@ _LISTS = {
         "Write [a, b]; put quotes around words that YAML reads otherwise (no, on, 1)",
     ),
     "integer": ("a list of whole numbers", "Write [0, 1, 2]"),
+    "number": ("a list of numbers", "Write [1e-4, 2e-4]"),
 }
 _OBJECTS = {
     True: ("keys and values", "Indent the keys below it"),
@@ -100,7 +101,7 @@ def _words(kind: str, key: Key, part: Part, value: Any) -> tuple[str, str, str]:
         do = did_you_mean(str(key[-1]), known, "Remove it")
         return "an unknown key", f"one of {', '.join(known)}", do
     if kind == "repeated":
-        word = {"string": "word", "integer": "number"}[part["items"]["type"]]
+        word = "word" if part["items"]["type"] == "string" else "number"
         return shown(value), f"no {word} twice", "Remove the repetition"
     return shown(value), *_expected(part, value)
 

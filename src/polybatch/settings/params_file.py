@@ -43,18 +43,35 @@ class ParamsFile:
     refused: dict[Key, InputError] = field(default_factory=dict)
 
     def line(self, key: Key) -> int:
-        """Return the line of a key, or of the nearest one above it; 0 without any."""
+        """Return the line of a key, or of the nearest one above it; 0 without any.
+
+        Example:
+            >>> file = ParamsFile(Path("params.yaml"), lines={("study",): 3, ("study", "seeds"): 5})
+            >>> file.line(("study", "seeds", 0)), file.line(("study", "name")), file.line(("flow",))
+            (5, 3, 0)
+        """
         return next(
             (self.lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in self.lines), 0
         )
 
     def place(self, key: Key) -> str:
-        """Return `file:line key`, with the nearest line known."""
+        """Return `file:line key`, with the nearest line known.
+
+        Example:
+            >>> ParamsFile(Path("params.yaml"), lines={("study",): 3}).place(("study", "name"))
+            'params.yaml:3 study.name'
+        """
         line = f":{self.line(key)}" * bool(self.line(key))
         return f"{self.path}{line} {dotted(key) or '(whole file)'}"
 
     def key(self, name: str) -> Key:
-        """Return the key that is written `name`; names of strategies may hold dots themselves."""
+        """Return the key that is written `name`; names of strategies may hold dots themselves.
+
+        Example:
+            >>> file = ParamsFile(Path("params.yaml"), lines={("strategies", "x.5"): 9})
+            >>> file.key("strategies.x.5.start")
+            ('strategies', 'x.5', 'start')
+        """
         written = {dotted(key): key for key in self.lines if isinstance(key[-1], str)}
         parts = name.split(".")
         for end in range(len(parts), 0, -1):
@@ -74,7 +91,12 @@ def dotted(key: Key) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it, cut where it is long."""
+    """Return a value as a message shows it, cut where it is long.
+
+    Example:
+        >>> shown("sw"), len(shown("a" * 100))
+        ("'sw'", 60)
+    """
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -85,7 +107,15 @@ def read_params(path: Path) -> ParamsFile:
 
 
 def values_of(text: str, path: Path) -> ParamsFile:
-    """Read the text of such a file; messages name `path`."""
+    r"""Read the text of such a file; messages name `path`.
+
+    Raises:
+        InputError: a line that YAML does not know, a control character, or nesting beyond reason.
+
+    Example:
+        >>> values_of("study:\n  seeds: [0, 1]\n", Path("params.yaml")).value
+        {'study': {'seeds': [0, 1]}}
+    """
     if bad := _CONTROL.search(text):
         line = text.count("\n", 0, bad.start()) + 1
         found = f"the control character U+{ord(bad.group()):04X}"

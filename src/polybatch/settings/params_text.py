@@ -41,13 +41,25 @@ class Entry:
         return replace(self, text=f"{text}{other.comment}\n", comment=other.comment)
 
     def with_inside(self, entries: Iterable[Entry]) -> Entry:
-        """Return this mapping with other entries inside."""
+        r"""Return this mapping with other entries inside.
+
+        Example:
+            >>> (entry,) = entries_of("a:\n  b: 1\n")
+            >>> entry.with_inside(()).text
+            'a: {}\n'
+        """
         inside = tuple(entries)
         head = self.head if inside else self.head.replace(":", ": {}", 1)
         return replace(self, text=f"{head}\n{written(inside)}", inside=inside)
 
     def moved_to(self, key: tuple[str, ...]) -> Entry:
-        """Return this entry under another key, indented as it has to be there."""
+        r"""Return this entry under another key, indented as it has to be there.
+
+        Example:
+            >>> (entry,) = entries_of("resamples: 1000\n")
+            >>> entry.moved_to(("statistics", "draws")).text
+            '  draws: 1000\n'
+        """
         shift = (len(key) - 1) * _INDENT - (len(self.text) - len(self.text.lstrip(" ")))
         above, text = (
             "".join(_shifted(one.splitlines(keepends=True), shift))
@@ -58,18 +70,33 @@ class Entry:
 
 
 def written(entries: Iterable[Entry]) -> str:
-    """Return entries as text."""
+    r"""Return entries as text.
+
+    Example:
+        >>> written(entries_of("# why\na: 1  # one\n"))
+        '# why\na: 1  # one\n'
+    """
     return "".join(entry.above + entry.text for entry in entries)
 
 
 def at(entries: Iterable[Entry], key: tuple[str, ...]) -> Entry | None:
-    """Return the entry of a key, None where it is not written."""
+    r"""Return the entry of a key, None where it is not written.
+
+    Example:
+        >>> at(entries_of("a:\n  b: 1\n"), ("a", "b")).text
+        '  b: 1\n'
+    """
     found = next((entry for entry in entries if entry.name == key[0]), None)
     return found if found is None or len(key) == 1 else at(found.inside or (), key[1:])
 
 
 def without(entries: Iterable[Entry], key: tuple[str, ...]) -> tuple[Entry, ...]:
-    """Return the entries without a key."""
+    r"""Return the entries without a key.
+
+    Example:
+        >>> written(without(entries_of("a:\n  b: 1\n  c: 2\n"), ("a", "b")))
+        'a:\n  c: 2\n'
+    """
     kept = [entry for entry in entries if (entry.name,) != key]
     return tuple(
         entry.with_inside(without(entry.inside or (), key[1:])) if entry.name == key[0] else entry
@@ -80,9 +107,14 @@ def without(entries: Iterable[Entry], key: tuple[str, ...]) -> tuple[Entry, ...]
 def put(
     entries: tuple[Entry, ...], key: tuple[str, ...], new: Entry, after: str = ""
 ) -> tuple[Entry, ...]:
-    """Return the entries with `new`, already indented, as the last one of its section.
+    r"""Return the entries with `new`, already indented, as the last one of its section.
 
     A section that is not there is written behind the one that is named `after`.
+
+    Example:
+        >>> new = Entry("c", "", "  c: 2\n")
+        >>> written(put(entries_of("a:\n  b: 1\n"), ("a", "c"), new))
+        'a:\n  b: 1\n  c: 2\n'
     """
     if len(key) == 1:
         return (*entries, new)

@@ -5,23 +5,19 @@ A rule yields a key, what was found, what is expected and what to do.
 
 from __future__ import annotations
 
-import re
-import zoneinfo
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from polybatch.errors import InputError, did_you_mean
 from polybatch.languages import canonical, language_mistake
 from polybatch.names import name_mistake
-from polybatch.settings import adaptation_rules, arm_rules
+from polybatch.settings import adaptation_rules, arm_rules, tuning_rules
 from polybatch.settings.data import NO_FOLDER, DatasetSettings, SourceSettings
 from polybatch.settings.encoder_rules import encoder_mistakes
-from polybatch.settings.evaluation import MEASURES
+from polybatch.settings.evaluation import measure_mistake
 from polybatch.settings.overlaps import overlap
+from polybatch.settings.schedule_rules import schedule_mistakes
 from polybatch.settings.statistics import contrast_mistakes
 from polybatch.settings.webhooks import check_webhook
 
@@ -113,35 +109,6 @@ def _shared_data(config: Config) -> Mistakes:
                 )
 
 
-_MEASURE_WORDS = {
-    **{"mrr": "RR", "recip_rank": "RR", "map": "AP", "recall": "R"},
-    **{measure.partition("@")[0].lower(): measure.partition("@")[0] for measure in MEASURES},
-}
-"""Other tools' words for measures, in lower case: trec_eval's, MTEB's, BEIR's."""
-
-
-def measure_mistake(name: str) -> tuple[str, str, str] | None:
-    """Return what was found, what is expected and what to do; None for a measure's name.
-
-    Example:
-        >>> measure_mistake("nDCG@10")
-        >>> [measure_mistake(name)[2] for name in ("MRR@10", "MAP", "ndcg_cut_10", "Recall", "F1")]
-        ["Did you mean 'RR@10'?", "Did you mean 'AP'?", "Did you mean 'nDCG@10'?", \
-"Did you mean 'R@10'?", 'Correct the name']
-    """
-    patterns = [re.sub("k$", "[1-9][0-9]{0,6}", measure) for measure in MEASURES]
-    if any(re.fullmatch(pattern, name) for pattern in patterns):
-        return None
-    parts = re.split(r"[@_. ]+(?:cut_)?(?=[1-9]\d{0,6}$)", name, maxsplit=1)
-    word, cut = (*parts, "")[:2]
-    usual = _MEASURE_WORDS.get(word.lower())
-    cure = "Correct the name"
-    if usual is not None:
-        cut = cut or ("" if usual in MEASURES else "10")
-        cure = f"Did you mean '{usual}{'@' * bool(cut)}{cut}'?"
-    return f"'{name}'", f"one of {', '.join(MEASURES)}, k being a number", cure
-
-
 def _measures(config: Config) -> Mistakes:
     for name in config.evaluation.measures:
         if mistake := measure_mistake(name):
@@ -203,48 +170,8 @@ def _alerts(config: Config) -> Mistakes:
 
 
 def _schedule(config: Config) -> Mistakes:
-    zone, cron = config.schedule.timezone, config.schedule.cron
-    zones = _zones()
-    if zone not in zones:
-        yield (
-            "schedule.timezone",
-            f"'{zone}'",
-            "a name of the IANA time zone database, such as UTC or Africa/Lagos",
-            did_you_mean(zone, zones, "Correct the name"),
-        )
-    if reason := _cron_mistake(cron):
-        yield (
-            "schedule.cron",
-            f"'{cron}'{reason}",
-            "five fields: minute, hour, day of month, month, day of week",
-            "Write '0 3 * * *' for three o'clock every night",
-        )
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())  # reads every file of the database
-
-
-def _cron_mistake(cron: str) -> str:
-    """Return what is wrong with a cron line, empty for one that fires."""
-    from cronsim import CronSim, CronSimError  # here: it takes longer than the file
-
-    fields, now = cron.split(), datetime.now(UTC)
-    if len(fields) != 5:
-        return f", {len(fields)} fields"
-    never = ", which never fires"
-    try:
-        next(CronSim(cron, now))
-    except StopIteration:
-        return never
-    except CronSimError as error:
-        if str(error) == "Bad day-of-month":  # of the months named, or of all
-            with suppress(CronSimError):
-                CronSim(" ".join([*fields[:3], "*", fields[4]]), now)
-                return never
-        return f" ({error})"
-    return ""
+    for mistake in schedule_mistakes(config.schedule.cron, config.schedule.timezone):
+        yield f"schedule.{mistake[0]}", *mistake[1:]
 
 
 RULES: tuple[Callable[[Config], Mistakes], ...] = (
@@ -263,6 +190,7 @@ RULES: tuple[Callable[[Config], Mistakes], ...] = (
     arm_rules.curves,
     _matched,
     _adaptation,
+    tuning_rules.mistakes,
     _encoder,
     _own_folders,
     _alerts,

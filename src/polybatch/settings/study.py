@@ -21,6 +21,7 @@ class StudySettings:
 
     `seeds`: every strategy is trained once with each. `threads`: of each stage's process; it
     decides bytes. `workers`: stages that a flow runs at the same time; it decides none.
+    `tuned`: the tuning whose values strategies take from tuned.yaml; none where it is not said.
     """
 
     name: str
@@ -29,6 +30,7 @@ class StudySettings:
     seeds: Annotated[tuple[Annotated[int, in_range(0, 2**32 - 1)], ...], *UNIQUE]
     threads: Annotated[int, in_range(1, 1024)]
     workers: Annotated[int, in_range(1, 1024)]
+    tuned: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, order=True)

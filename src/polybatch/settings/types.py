@@ -27,7 +27,15 @@ def one_of(words: tuple[str, ...]) -> Any:
 
 
 def no_repetition(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the values; pydantic shows its error if one stands twice."""
+    """Return the values; pydantic shows its error if one stands twice.
+
+    Raises:
+        PydanticCustomError: a value stands twice.
+
+    Example:
+        >>> no_repetition(("sw", "en"))
+        ('sw', 'en')
+    """
     if len(set(values)) != len(values):
         raise PydanticCustomError("repeated", "a value stands twice")
     return values

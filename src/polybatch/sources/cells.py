@@ -15,6 +15,10 @@ def cells(path: Path, columns: int) -> Iterator[tuple[int, list[str]]]:
     """Yield line and cells, white space around them gone, of each record of `columns` cells.
 
     InputError where a record has another number of cells or its quotes do not close.
+
+    Raises:
+        InputError: a record has another number of cells, or its quotes do not close. (A ValueError
+            inside says which.)
     """
     reader = csv.reader(io.StringIO(decoded(path), newline=""), strict=True)
     begun = 1

@@ -99,14 +99,24 @@ def write(lang: str) -> list[dict[str, str]]:
 
 
 def split_of(territory: str) -> str:
-    """Return `train` or `test`, by the SHA-256 of the territory's code alone."""
+    """Return `train` or `test`, by the SHA-256 of the territory's code alone.
+
+    Example:
+        >>> split_of("KE") in ("train", "test")
+        True
+    """
     draw = int.from_bytes(hashlib.sha256(f"cldr/{territory}".encode()).digest()[:8], "big") / 2**64
     return "train" if draw < _TRAIN_SHARE else "test"
 
 
 @cache
 def templates(lang: str) -> dict[str, dict[str, str]]:
-    """Return `questions` and `documents` of a language, by kind of fact."""
+    """Return `questions` and `documents` of a language, by kind of fact.
+
+    Example:
+        >>> sorted(templates("sw"))
+        ['documents', 'questions']
+    """
     path = files("polybatch.sources") / "cldr_templates" / f"{lang}.yaml"
     found: dict[str, dict[str, str]] = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     return found

@@ -38,6 +38,9 @@ _WHOLE = re.compile(r'"(?:[^"]|"")*"')  # a field in quotes
 def open_cells(path: Path, separator: str) -> RowFile:
     r"""Open a file of columns; `separator` is what its name promises.
 
+    Raises:
+        InputError: the header cannot be read as names of columns.
+
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "a.csv"

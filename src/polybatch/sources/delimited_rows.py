@@ -34,7 +34,13 @@ class Form:
     quoted: bool = True
 
     def cells(self, row: Sequence[str]) -> Sequence[str] | None:
-        """Return a row's `width` fields; None if it has too few, or text behind them."""
+        """Return a row's `width` fields; None if it has too few, or text behind them.
+
+        Example:
+            >>> form = Form(",", begin=1, width=3, least=2)
+            >>> form.cells(["sw", "text"]), form.cells(["sw", "text", "", "behind"])
+            (['sw', 'text', ''], None)
+        """
         if len(row) == self.width:
             return row
         if self.least <= len(row) < self.width:
@@ -44,7 +50,12 @@ class Form:
 
 
 def is_blank(cells: Sequence[str]) -> bool:
-    """Tell whether no field says anything."""
+    """Tell whether no field says anything.
+
+    Example:
+        >>> is_blank(["", " "]), is_blank(["", "sw"])
+        (True, False)
+    """
     return not any(cell.strip() for cell in cells)
 
 

@@ -127,7 +127,11 @@ class Entries:
             yield _entry(file, row, about | {"lang": code})
 
     def check_columns(self, file: str, names: Sequence[str]) -> None:
-        """Refuse a header that lacks what its rows need: the text columns, or `item_id`."""
+        """Refuse a header that lacks what its rows need: the text columns, or `item_id`.
+
+        Raises:
+            InputError: neither question nor document, or questions without `item_id`.
+        """
         layout = self._layout(file, 1, tuple(names))
         if not layout.texts:
             raise self._no_columns(file, 1, names)
@@ -136,7 +140,11 @@ class Entries:
             raise self._missing(file, 1, names, self._column("item_id"))
 
     def check_mapped(self) -> None:
-        """Refuse a column of params that no file has."""
+        """Refuse a column of params that no file has.
+
+        Raises:
+            InputError: such a column, with the nearest there is.
+        """
         for field, column in self._unseen.items():
             raise InputError(
                 f"sources.{self._name}.columns",

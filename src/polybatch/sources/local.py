@@ -110,7 +110,11 @@ def _checked(
 
 
 def copy_files(origin: Path, folder: Path, name: str) -> list[dict[str, Any]]:
-    """Copy what is in `origin` to `folder/files`; return path, bytes and sha256 of each file."""
+    """Copy what is in `origin` to `folder/files`; return path, bytes and sha256 of each file.
+
+    Raises:
+        InputError: there is no file, or a link or pipe among them.
+    """
     refuse_special_files(origin, f"sources.{name}.folder")
     found = []
     for path in sorted(origin.rglob("*")):

@@ -28,7 +28,12 @@ def entry(name: str) -> dict[str, Any]:
 
 
 def remote_files(name: str) -> dict[str, RemoteFile]:
-    """Return the files of an entry by path, in the entry's order."""
+    """Return the files of an entry by path, in the entry's order.
+
+    Example:
+        >>> next(iter(remote_files("mlqa-r").values())).upstream
+        'lareqa'
+    """
     about = entry(name)
     return {file["path"]: RemoteFile(about["upstream"], **file) for file in about["files"]}
 

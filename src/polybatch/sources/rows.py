@@ -28,7 +28,12 @@ class Place(NamedTuple):
     text: str
 
     def writable(self) -> Place:
-        """Return this with each half surrogate pair, which is no UTF-8, as its escape."""
+        r"""Return this with each half surrogate pair, which is no UTF-8, as its escape.
+
+        Example:
+            >>> Place("local", "a.csv", 1, "sw", "i", "a\ud800").writable().text
+            'a\\ud800'
+        """
         parts = [value and value.encode("utf-8", "backslashreplace").decode()
                  for value in (self.item_id, self.text)]  # fmt: skip
         return self._replace(item_id=parts[0], text=parts[1] or "")

@@ -138,7 +138,13 @@ def fault(question: Question, context: str, blanked: bool = False) -> str | None
 
 
 def place(source: str, question: Question, lang: str) -> Place:
-    """Return where a question stands."""
+    """Return where a question stands.
+
+    Example:
+        >>> question = Question("f.json", 0, "i", "Who?", "Poe", 5)
+        >>> place("mlqa", question, "en").item_id
+        'i'
+    """
     return Place(source, question.file, question.row, lang, question.item_id, question.text)
 
 

@@ -45,7 +45,14 @@ class Columns:
             self._flush()
 
     def frame(self) -> pl.DataFrame:
-        """Return all rows added so far."""
+        """Return all rows added so far.
+
+        Example:
+            >>> columns = Columns(pl.Schema({"lang": pl.String, "rows": pl.Int64}))
+            >>> columns.add("sw", 3)
+            >>> columns.frame().rows()
+            [('sw', 3)]
+        """
         self._flush()
         return pl.concat(self._parts)
 
@@ -101,7 +108,12 @@ def records(path: Path) -> Iterator[Record]:
 def no_fields(
     path: Path, row: int, there: Sequence[str], needed: Sequence[str], gone: str
 ) -> InputError:
-    """Return the error of a file whose rows lack one of the fields that are `needed`."""
+    """Return the error of a file whose rows lack one of the fields that are `needed`.
+
+    Example:
+        >>> no_fields(Path("a.tsv"), 1, ["qestion"], ["lang", "question"], "question").do
+        "Did you mean 'qestion'? Write these names; tabs separate columns"
+    """
     close = difflib.get_close_matches(gone, there, n=1)
     mean = f"Did you mean '{close[0]}'? " if close else ""
     tabs = "; tabs separate columns" if ".tsv" in path.suffixes else ""

@@ -52,7 +52,13 @@ class CutLine(str):
 
     @classmethod
     def of(cls, text: str, end: str, odd: bool) -> CutLine:
-        """Return a line of which `text` is the beginning."""
+        r"""Return a line of which `text` is the beginning.
+
+        Example:
+            >>> line = CutLine.of("a" * 9_999, "\n", odd=False)
+            >>> len(line) == SHOWN + 1, line.odd
+            (True, False)
+        """
         line = cls(text[:SHOWN] + end)
         line.odd = odd
         return line
@@ -77,18 +83,33 @@ def own_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def too_long(path: Path, number: int) -> InputError:
-    """Return the error of a line that has to be read and is too long."""
+    """Return the error of a line that has to be read and is too long.
+
+    Example:
+        >>> too_long(Path("a.csv"), 2).where
+        'a.csv:2'
+    """
     return refused(path, number, f"a line longer than {LONGEST:,} characters", "a row a line",
                    "Check that the file is text with line ends")  # fmt: skip
 
 
 def refused(path: Path, row: int, found: str, expected: str, do: str) -> InputError:
-    """Return the error that a row of a file is."""
+    """Return the error that a row of a file is.
+
+    Example:
+        >>> print(refused(Path("a.csv"), 2, "1 column", "3", "Separate columns by commas"))
+        a.csv:2: found 1 column, expected 3. Separate columns by commas.
+    """
     return InputError(f"{path}:{row}", found, expected, do)
 
 
 def is_packed(path: Path) -> bool:
-    """Tell whether a file is a .gz by its name."""
+    """Tell whether a file is a .gz by its name.
+
+    Example:
+        >>> is_packed(Path("faq.csv.GZ")), is_packed(Path("faq.csv"))
+        (True, False)
+    """
     return path.suffix.lower() == ".gz"
 
 

@@ -118,12 +118,25 @@ def setting_views(lists: pl.DataFrame) -> list[View]:
 
 
 def pool_views(lists: pl.DataFrame) -> list[View]:
-    """Return the pool's mean over queries, in which a language counts by its number of queries."""
+    """Return the pool's mean over queries, in which a language counts by its number of queries.
+
+    Example:
+        >>> table = pl.DataFrame([("multi", "mul", "mul")], LISTS, orient="row")
+        >>> [view.group for view in pool_views(table)]
+        ['all queries']
+    """
     return [View(POOL_MEAN, "multi", "all queries", (key,)) for key in _of(lists, "multi", True)]
 
 
 def language_views(lists: pl.DataFrame) -> list[View]:
-    """Return each language's means: asked in it (mono, cross, multi), and held in it (cross)."""
+    """Return each language's means: asked in it (mono, cross, multi), and held in it (cross).
+
+    Example:
+        >>> rows = [("mono", "en", "en"), ("cross", "sw", "en"), ("multi", "sw", "mul")]
+        >>> table = pl.DataFrame(rows, LISTS, orient="row")
+        >>> [(view.kind, view.setting, view.group) for view in language_views(table)][:2]
+        [('query language', 'mono', 'en'), ('query language', 'cross', 'sw')]
+    """
     found = []
     for setting in ("mono", "cross", "multi"):
         keys = _of(lists, setting)
@@ -138,7 +151,14 @@ def language_views(lists: pl.DataFrame) -> list[View]:
 
 
 def pair_views(lists: pl.DataFrame) -> list[View]:
-    """Return every ordered pair of different languages by itself."""
+    """Return every ordered pair of different languages by itself.
+
+    Example:
+        >>> rows = [("mono", "en", "en"), ("cross", "sw", "en"), ("multi", "sw", "mul")]
+        >>> table = pl.DataFrame(rows, LISTS, orient="row")
+        >>> [view.group for view in pair_views(table)]
+        ['sw>en']
+    """
     return [View("pair", "cross", ">".join(key), (key,)) for key in _of(lists, "cross")]
 
 
@@ -177,7 +197,14 @@ def is_seen(lang: str, seen: Collection[str]) -> bool:
 
 
 def script_views(lists: pl.DataFrame) -> list[View]:
-    """Return the cross-lingual mean over pairs of one script apart from pairs of two scripts."""
+    """Return the cross-lingual mean over pairs of one script apart from pairs of two scripts.
+
+    Example:
+        >>> rows = [("cross", "sw", "en"), ("cross", "el", "en")]
+        >>> table = pl.DataFrame(rows, LISTS, orient="row")
+        >>> [view.group for view in script_views(table)]
+        ['same script', 'two scripts']
+    """
     groups: dict[str, list[tuple[str, str]]] = {}
     for query, document in _of(lists, "cross"):
         same = script_of(query) == script_of(document)

@@ -118,7 +118,14 @@ def _components(links: pl.DataFrame) -> pl.DataFrame:
 
 
 def pool_of(dataset: Dataset) -> Pool:
-    """Return how many documents the pool holds, and how many of them answer no question."""
+    """Return how many documents the pool holds, and how many of them answer no question.
+
+    Example:
+        >>> corpus = pl.DataFrame({"doc_id": ["a", "b"], "lang": ["en", "sw"]})
+        >>> qrels = pl.DataFrame({"item_id": ["i"], "doc_id": ["a"], "relevance": [1]})
+        >>> pool_of(Dataset("d", pl.DataFrame(), corpus, qrels)) == Pool(2, 1, 2)
+        True
+    """
     relevant = dataset.qrels.filter(pl.col("relevance") > 0)["doc_id"].n_unique()
     documents = dataset.corpus.height
     return Pool(documents, documents - relevant, dataset.corpus["lang"].n_unique())

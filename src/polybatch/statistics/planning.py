@@ -68,7 +68,12 @@ def detectable(found: Variances, seeds: int, clusters: int, level: float) -> flo
 
 
 def clusters_needed(found: Variances, seeds: int, difference: float, level: float) -> int | None:
-    """Return the fewest clusters that find a difference; None where no number of them does."""
+    """Return the fewest clusters that find a difference; None where no number of them does.
+
+    Example:
+        >>> clusters_needed(Variances(0.0, 1.0, 1), 3, 0.2, 0.05)  # about (2.8 / 0.2) ** 2
+        199
+    """
     if detectable(found, seeds, _MOST, level) > difference:
         return None
     low, high = LEAST - 1, _MOST

@@ -66,12 +66,22 @@ def leave_processes() -> None:
 
 
 def processes() -> int:
-    """Return how many processes work on this training."""
+    """Return how many processes work on this training.
+
+    Example:
+        >>> processes()
+        1
+    """
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def is_first_process() -> bool:
-    """Return whether this process is the one that writes files and logs."""
+    """Return whether this process is the one that writes files and logs.
+
+    Example:
+        >>> is_first_process()
+        True
+    """
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -91,7 +101,11 @@ def wait_for_all() -> None:
 
 
 def check_machine(precision: str, where: str) -> None:
-    """Refuse a precision that this machine has no arithmetic for. `where`: its key in params."""
+    """Refuse a precision that this machine has no arithmetic for. `where`: its key in params.
+
+    Raises:
+        InputError: fp16 without a GPU, bf16 on a GPU without it.
+    """
     gpu = torch.cuda.is_available()
     if precision == "fp16" and not gpu:
         raise InputError(where, "fp16 on a machine without a GPU", "fp32 or bf16 there", "Change")
@@ -112,7 +126,11 @@ def has_bf16(capabilities: Mapping[str, Any]) -> bool:
 
 
 def check_shares(size: int, where: str) -> None:
-    """Refuse a batch that the processes cannot share evenly. `where`: its key in params."""
+    """Refuse a batch that the processes cannot share evenly. `where`: its key in params.
+
+    Raises:
+        InputError: a rest is left.
+    """
     if size % processes():
         raise InputError(
             where,

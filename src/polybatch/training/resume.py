@@ -89,6 +89,9 @@ class Resumable:
         """Train all `steps` and return the logged losses; checkpoints are removed at the end.
 
         `curves` gets DVCLive's log. What was saved is kept where a loss is not finite.
+
+        Raises:
+            RuntimeError: another number of steps was run than planned.
         """
         trainer: Any = self
         work = Path(self.args.output_dir)

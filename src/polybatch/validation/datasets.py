@@ -26,6 +26,7 @@ from polybatch.validation.profile import profile
 from polybatch.validation.regrouped import GROUPS, places_of, regrouped
 from polybatch.validation.row_rules import quarantine, real_losses, refuse_losses, rows_by_language
 from polybatch.validation.split import joined_groups, split_by_group
+from polybatch.validation.summary import DatasetSummary
 
 _NAMED = 5  # groups named in a note, and their members
 _FEW = 100  # items, from which on a share is known to 10 points
@@ -205,14 +206,16 @@ def summary(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     """Return what results/validation.json says of all datasets."""
     uses = {name: outcome.settings.use for name, outcome in outcomes.items()}
     datasets = {
-        name: summarise(outcome.dataset, outcome.settings, outcome)
-        | {
-            "brought_to_nfc": outcome.composed,
-            "profile": outcome.profile.tables,
-            "leaks": outcome.leaks.height,
-            "leaks_by_match": _counts(outcome.leaks, "match"),
-            "holds": not outcome.broken,
-        }
+        name: vars(
+            DatasetSummary(
+                **summarise(outcome.dataset, outcome.settings, outcome),
+                brought_to_nfc=outcome.composed,
+                profile=outcome.profile.tables,
+                leaks=outcome.leaks.height,
+                leaks_by_match=_counts(outcome.leaks, "match"),
+                holds=not outcome.broken,
+            )
+        )
         for name, outcome in outcomes.items()
     }
     tables = {name: each.dataset for name, each in outcomes.items()}

@@ -153,7 +153,13 @@ def real_losses(rejected: pl.DataFrame) -> pl.DataFrame:
 
 
 def rows_by_language(dataset: Dataset) -> pl.DataFrame:
-    """Return (lang, rows) of queries and documents together."""
+    """Return (lang, rows) of queries and documents together.
+
+    Example:
+        >>> queries, corpus = pl.DataFrame({"lang": ["sw"]}), pl.DataFrame({"lang": ["sw", "en"]})
+        >>> rows_by_language(Dataset("d", queries, corpus, pl.DataFrame())).rows()
+        [('en', 1), ('sw', 2)]
+    """
     both = pl.concat([dataset.queries.select("lang"), dataset.corpus.select("lang")])
     return both.group_by("lang").agg(pl.len().cast(pl.Int64).alias("rows")).sort("lang")
 

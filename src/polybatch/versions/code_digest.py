@@ -24,7 +24,12 @@ _LENGTH = 12  # hexadecimal digits: enough to tell two versions of a stage's cod
 
 @cache
 def package_folder(name: str) -> Path:
-    """Return where one of our two packages is, without importing it."""
+    """Return where one of our two packages is, without importing it.
+
+    Example:
+        >>> package_folder("polybatch").name
+        'polybatch'
+    """
     spec = importlib.util.find_spec(name)
     assert spec is not None
     assert spec.origin is not None
@@ -58,7 +63,12 @@ def code_files(module: str, without: frozenset[str] = frozenset()) -> set[Path]:
 
 
 def stage_files(stage: str) -> set[Path]:
-    """Return the files that make up a stage's code."""
+    """Return the files that make up a stage's code.
+
+    Example:
+        >>> {path.name for path in stage_files("fuse")} >= {"fuse.py", "fusion.py", "errors.py"}
+        True
+    """
     return code_files(f"{STAGES}.{stage}")
 
 

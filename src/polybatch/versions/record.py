@@ -83,7 +83,12 @@ def older_code(path: Path, sources: Iterable[str] = ()) -> list[str]:
 
 
 def older_code_message(stages: list[str]) -> str:
-    """Say that stages changed since their results' version was recorded, and how to settle it."""
+    """Say that stages changed since their results' version was recorded, and how to settle it.
+
+    Example:
+        >>> older_code_message(["evaluate"])[:54]
+        'the code of evaluate is not what versions.yaml records'
+    """
     return (
         f"the code of {', '.join(stages)} is not what {VERSIONS} records: results of older code"
         " are kept as they are. `make versions` finds out whether the new code gives other results;"

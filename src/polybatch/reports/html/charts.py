@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
+from polybatch.reports.html.labels import HEIGHT, Place, pixels, places
 from polybatch.reports.languages import mark
 from polybatch.statistics.decisions import DECIDED
 
@@ -18,12 +20,20 @@ COLOURS = (
 )
 """Okabe and Ito's, and four more: strategies are told apart by shape and label, too."""
 
-_SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
-_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3])
+_SHAPES = (
+    *("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"),
+)  # fmt: skip
+_DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 1], [1, 4])
+# seven of each and ten colours: 70 rows before two look alike
 
 
 def by_strategy(names: Sequence[str], channel: str = "color") -> Spec:
-    """Return the encoding that gives each strategy its colour, shape or dash everywhere."""
+    """Return the encoding that gives each strategy its colour, shape or dash everywhere.
+
+    Example:
+        >>> by_strategy(["mono", "hybrid"], "shape")["scale"]
+        {'domain': ['mono', 'hybrid'], 'range': ['circle', 'square']}
+    """
     count = len(names)
     ranges: dict[str, list[Any]] = {
         "color": [COLOURS[n % len(COLOURS)] for n in range(count)],
@@ -71,14 +81,13 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
         return None
     x, y = axes
     best = pareto({one["strategy"]: (one[f"{x} value"], one[f"{y} value"]) for one in whole})
-    places = corners([(one[f"{x} value"], one[f"{y} value"]) for one in whole])
-    for one, corner in zip(whole, places, strict=True):
-        one["front"], one["corner"] = one["strategy"] in best, corner
+    for one, place in zip(whole, _label_places(whole, x, y), strict=True):
+        one |= {"front": one["strategy"] in best} | asdict(place)
     position = {
         axis: {
             "field": f"{setting} value",
             "type": "quantitative",
-            "scale": {"zero": False, "padding": 20},
+            "scale": {"zero": False, "padding": _PADDING, "nice": False},
             "title": f"{measure}, {_AXES[setting]} (%)",
         }
         for axis, setting in (("x", x), ("y", y))
@@ -91,7 +100,7 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
     colour = by_strategy(names)
     return {
         "data": {"values": whole},
-        "height": 380,
+        "height": HEIGHT,
         "layer": [
             {
                 "transform": [{"filter": "datum.front"}],
@@ -116,45 +125,34 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
                 | {"color": colour | {"legend": None}, "tooltip": tooltip}
                 | {"shape": by_strategy(names, "shape") | {"legend": None}},
             },
-            *(
-                {
-                    "transform": [{"filter": f"datum.corner == {corner}"}],
-                    "mark": {"type": "text"} | place,
-                    "encoding": position | {"text": {"field": "strategy"}},
-                }
-                for corner, place in enumerate(_CORNERS)
-                if corner in places  # a layer without data has no extent
-            ),
+            {
+                "transform": [{"filter": "datum.led"}],
+                "mark": {"type": "rule", "opacity": 0.5, "strokeWidth": 0.7, "color": "#8c8c8c"}
+                | {"x2Offset": {"expr": "datum.dx"}, "y2Offset": {"expr": "datum.dy"}},
+                "encoding": position
+                | {"x2": {"field": f"{x} value"}, "y2": {"field": f"{y} value"}},
+            },
+            {
+                "mark": {"type": "text", "baseline": "middle"}
+                | {name: {"expr": f"datum.{name}"} for name in ("dx", "dy", "align")},
+                "encoding": position | {"text": {"field": "strategy"}},
+            },
         ],
     }
 
 
-_CORNERS: tuple[Spec, ...] = (
-    {"align": "left", "dx": 8, "dy": -8},
-    {"align": "right", "dx": -8, "dy": 14},
-    {"align": "left", "dx": 8, "dy": 14},
-    {"align": "right", "dx": -8, "dy": -8},
-)
+_PADDING = 20
 
 
-def corners(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Return at which corner of its point each label stands, so that those of neighbours differ.
-
-    Example:
-        >>> corners([(0, 0), (0.01, 0), (1, 1)])  # of two neighbours the left one's is on the left
-        [1, 0, 0]
-    """
-    spans = [max(axis) - min(axis) or 1 for axis in zip(*points, strict=True)]
-    chosen: dict[int, int] = {}
-    for number in sorted(range(len(points)), key=lambda n: (-points[n][0], n)):
-        taken = {
-            corner
-            for other, corner in chosen.items()
-            if all(abs(points[number][a] - points[other][a]) < 0.12 * spans[a] for a in (0, 1))
-        }
-        free = [corner for corner in range(len(_CORNERS)) if corner not in taken]
-        chosen[number] = (free or [number % len(_CORNERS)])[0]
-    return [chosen[number] for number in range(len(points))]
+def _label_places(whole: Sequence[Mapping[str, Any]], x: str, y: str) -> list[Place]:
+    points = [(one[f"{x} value"], one[f"{y} value"]) for one in whole]
+    ends = [
+        [one[f"{axis} {key}"] for one in whole for key in ("value", "low", "high")
+         if one[f"{axis} {key}"] is not None]
+        for axis in (x, y)
+    ]  # fmt: skip
+    ranges = [(min(values), max(values)) for values in ends]
+    return places([one["strategy"] for one in whole], pixels(points, ranges, _PADDING))
 
 
 _AXES = {"mono": "monolingual", "cross": "cross-lingual", "multi": "multilingual"}

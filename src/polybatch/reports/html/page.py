@@ -98,7 +98,11 @@ def packed(value: object) -> str:
 
 @cache
 def libraries() -> str:
-    """Return Vega-Lite (with Vega and Vega-Embed) and DataTables as `packed` JavaScript texts."""
+    """Return Vega-Lite (with Vega and Vega-Embed) and DataTables as `packed` JavaScript texts.
+
+    Raises:
+        RuntimeError: itables ships another bundle than the one that this was written for.
+    """
     tables = _read_library("dt_bundle.js")
     found = _DEFAULT.search(tables)
     if found is None:

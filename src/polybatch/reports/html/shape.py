@@ -7,13 +7,14 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.evaluation.language_bias import PANEL
+from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
 from polybatch.reports.costs import cost_cell
 from polybatch.reports.html.page import Cell, Table
 from polybatch.reports.languages import mark
 from polybatch.sources.manifest import Manifest
+from polybatch.validation.summary import DatasetSummary
 
 _ROW = ["strategy", "dataset", "setting", "measure"]
 
@@ -114,19 +115,18 @@ def heat_cells(
 
 
 def retrieved_cells(
-    bias: Mapping[str, Mapping[str, Any]], flagged: Collection[str] = ()
+    bias: Mapping[str, Mapping[str, Bias]], flagged: Collection[str] = ()
 ) -> dict[str, Any]:
     """Return {dataset: {strategy: [[query language, language found, percent of the ten best]]}}.
 
-    `bias`: {strategy: what results/bias holds of it}; `flagged`: as in `heat_cells`.
+    `bias`: {strategy: {dataset: its bias}}; `flagged`: as in `heat_cells`.
     """
     found: dict[str, Any] = {}
     for name, datasets in bias.items():
         for dataset, told in datasets.items():
-            matrix = told.get("matrix") or {}
             found.setdefault(dataset, {})[name] = [
                 [*_marked((query, document), flagged), round(100 * share, 6)]
-                for query, shares in matrix.items()
+                for query, shares in told.matrix.items()
                 for document, share in shares.items()
             ]
     return found
@@ -136,16 +136,12 @@ def _marked(langs: tuple[str, str], flagged: Collection[str]) -> list[str]:
     return [mark(lang, lang in flagged) for lang in langs]
 
 
-def bias_tables(bias: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
     """Return the bias panel of each dataset, strategies down."""
     datasets = list(dict.fromkeys(name for told in bias.values() for name in told))
     tables = []
     for dataset in datasets:
-        told = {name: found[dataset] for name, found in bias.items() if dataset in found}
-        shown = {
-            name: {**(one.get("panel") or {}), **(one.get("vectors") or {})}
-            for name, one in told.items()
-        }
+        shown = {name: found[dataset].shown for name, found in bias.items() if dataset in found}
         order = [*PANEL, "alignment", "uniformity", "cross_uniformity"]
         columns = [key for key in order if any(key in row for row in shown.values())]
         rows = [[name, *(row.get(key) for key in columns)] for name, row in shown.items()]
@@ -179,26 +175,26 @@ def cost_table(costs: Mapping[str, Mapping[str, int | None]]) -> Table:
 
 
 def data_table(
-    validation: Mapping[str, Mapping[str, Any]], manifests: Mapping[str, Manifest]
+    validation: Mapping[str, DatasetSummary], manifests: Mapping[str, Manifest]
 ) -> Table:
     """Return one row a dataset: sizes, what was rejected, and where it is from.
 
-    `validation`: results/validation.json's datasets; `manifests`: {source: its manifest}.
+    `validation`: {dataset: its summary}; `manifests`: {source: its manifest}.
     """
     rows: list[Sequence[Cell]] = []
-    for name, told in validation.items():
-        manifest = manifests[told["source"]]
+    for name, found in validation.items():
+        manifest = manifests[found.source]
         rows.append(
             [
                 name,
-                told["use"],
-                sum(told["queries"].values()),
-                sum(told["documents"].values()),
-                len(told["documents"]),
-                sum(told["rejected"].values()),
-                told.get("leaks", 0),
-                "yes" if told.get("holds") else "no",
-                told["source"],
+                found.use,
+                sum(found.queries.values()),
+                sum(found.documents.values()),
+                len(found.documents),
+                sum(found.rejected.values()),
+                found.leaks,
+                "yes" if found.holds else "no",
+                found.source,
                 manifest.revision or "–",
                 manifest.licence or "–",
             ]

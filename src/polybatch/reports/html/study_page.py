@@ -18,8 +18,9 @@ from polybatch.reports.languages import MEANING
 from polybatch.reports.results_folder import Study
 from polybatch.retrieval.trec import read_run
 from polybatch.sources.manifest import Manifest
-from polybatch.statistics.seeds import mean_numbers, mean_scores
+from polybatch.statistics.seeds import mean_scores
 from polybatch.statistics.significance import SIGNIFICANCE
+from polybatch.validation.summary import DatasetSummary
 
 _MOST = 2_300_000  # bytes of the explorer's data, so that the page stays below 5 MB
 _HEAT = "AP"  # the measure of results/languages
@@ -33,8 +34,6 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
     sure = pl.read_csv(results / "significance.csv", schema=SIGNIFICANCE)
     comparison = pl.read_csv(results / "compare.csv", schema=COMPARISON)
     compared = study.json("compare.json")
-    validation = study.json("validation.json")["datasets"]
-    bias = {name: mean_numbers(study.by_seed("bias", name)) for name in names}
     data, shown = explorer(_asked(study, measure), names, measure, _MOST)
     bold = decided(study.contrasts, baseline)
     budgets = {name: compared["budgets"].get(name, {}) for name in names}
@@ -44,12 +43,12 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         baseline=baseline,
         headlines=compared["headlines"],
         scores=shape.score_rows(comparison, sure, measure, (focus, baseline), bold),
-        plots=_plots(study, sure, measure, bias, compared["flagged"]),
+        plots=_plots(study, sure, measure, compared["flagged"]),
         tables={
             "contrasts": shape.contrast_tables(study.contrasts),
-            "bias": shape.bias_tables(bias),
+            "bias": shape.bias_tables(study.bias),
             "training": [shape.cost_table(compared["costs"]), shape.budget_table(budgets)],
-            "data": [shape.data_table(validation, manifests)],
+            "data": [shape.data_table(study.validation, manifests)],
         },
         facts={
             "data": [(name, each.citation) for name, each in manifests.items() if each.citation],
@@ -57,14 +56,12 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         },
         explorer=data,
         shown=shown,
-        notes=[*compared["notes"], *_important(validation)],
+        notes=[*compared["notes"], *_important(study.validation)],
         languages_note=MEANING if compared["flagged"] else "",
     )
 
 
-def _plots(
-    study: Study, sure: pl.DataFrame, measure: str, bias: Mapping[str, Any], flagged: list[str]
-) -> dict[str, Any]:
+def _plots(study: Study, sure: pl.DataFrame, measure: str, flagged: list[str]) -> dict[str, Any]:
     config, results = study.config, study.folder / "results"
     names = list(study.kinds)
     first = {name: kind.trials[0] for name, kind in study.kinds.items()}
@@ -83,7 +80,7 @@ def _plots(
         "trade_offs": {name: spec for name, spec in trade_offs.items() if spec},
         "heat": {
             "cells": shape.heat_cells(languages, _HEAT, flagged),
-            "retrieved": shape.retrieved_cells(bias, flagged),
+            "retrieved": shape.retrieved_cells(study.bias, flagged),
             "values": heatmap(differences=False),
             "differences": heatmap(differences=True),
         },
@@ -130,9 +127,9 @@ def _scores(study: Study, trial: str, measure: str) -> pl.DataFrame:
     return found.filter(pl.col("measure") == measure, pl.col("setting").is_in(["mono", "multi"]))
 
 
-def _important(validation: Mapping[str, Any]) -> list[str]:
+def _important(validation: Mapping[str, DatasetSummary]) -> list[str]:
     """Return what a reader must know before the numbers: the data are made up, or do not hold."""
-    found = {note for one in validation.values() for note in one["notes"] if "proves" in note}
-    failed = [name for name, one in validation.items() if one.get("holds") is False]
+    found = {note for one in validation.values() for note in one.notes if "proves" in note}
+    failed = [name for name, one in validation.items() if not one.holds]
     told = f"Not all expectations hold of {', '.join(failed)}: see results/validation.md."
     return [*sorted(found), *([told] if failed else [])]

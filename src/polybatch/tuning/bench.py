@@ -1,0 +1,211 @@
+"""One trial: adapt or train with some settings, then score on the held-out articles.
+
+The only thing kept of a trial is its record, a small file named by a digest of all that decides
+the score. A trial with a record is not run again; a training that was killed goes on from its last
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polybatch.adaptation.corpus import domain_text
+from polybatch.batches.plan import plan_batches, plan_texts
+from polybatch.dataset import Dataset, read_dataset
+from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
+from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.light import Encoder
+from polybatch.evaluation.scores import evaluate
+from polybatch.files import sha256_of_folder, whole_folder, write_json
+from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.settings.config import Config
+from polybatch.settings.strategies import Strategy
+from polybatch.settings.training import TrainingSettings
+from polybatch.training.contrastive import Plan, train
+from polybatch.training.machine import device, make_deterministic
+from polybatch.versions.record import VERSIONS, read_versions
+
+log = logging.getLogger("polybatch")
+
+_STAGES = ("batches", "dapt", "train", "index", "evaluate")  # whose results trials hold
+_NO_RESULT = ("checkpoint_every", "log_every")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all trials of a study share. `folder`: the study's, with data and the base encoder."""
+
+    folder: Path
+    config: Config
+
+    @cached_property
+    def base(self) -> Path:
+        """The checkpoint of the encoder as it comes."""
+        return self.folder / "models" / "start" / "base"
+
+    @cached_property
+    def work(self) -> Path:
+        """Where checkpoints of running trials stand, and of the adapted encoder."""
+        return self.folder / "models" / ".resume" / "tuning"
+
+    @cached_property
+    def trained(self) -> list[Dataset]:
+        """The training datasets."""
+        return [self._dataset(name) for name in self.config.used_for("train")]
+
+    @cached_property
+    def heldout(self) -> list[Dataset]:
+        """The held-out articles."""
+        return [self._dataset(name) for name in self.config.used_for("evaluate")]
+
+    @cached_property
+    def adapted_on(self) -> list[Dataset]:
+        """The datasets whose documents the encoder is adapted to."""
+        return [self._dataset(name) for name in self.config.dapt.texts] if self.config.dapt else []
+
+    @property
+    def seed(self) -> int:
+        """The seed of every training."""
+        return self.config.study.seeds[0]
+
+    def _dataset(self, name: str) -> Dataset:
+        return read_dataset(self.folder / "data" / "valid" / name)
+
+    @cached_property
+    def _shared(self) -> dict[str, Any]:
+        """Whatever decides the scores of all trials: data, encoder, code, machine settings."""
+        numbers = read_versions(self.folder / VERSIONS).numbers
+        texts = self.config.dapt.texts if self.config.adaptation and self.config.dapt else ()
+        used = (*self.config.used_for("train"), *self.config.used_for("evaluate"), *texts)
+        names = dict.fromkeys(used)
+        data = {name: sha256_of_folder(self.folder / "data" / "valid" / name) for name in names}
+        return {
+            "versions": {stage: numbers[stage] for stage in _STAGES},
+            "data": data,
+            "base": sha256_of_folder(self.base),
+            "encoder": dataclasses.asdict(self.config.encoder),
+            "measure": self.config.evaluation.headline,
+            "seed": self.seed,
+            "threads": self.config.study.threads,
+        }
+
+    def _digest(self, key: Mapping[str, Any]) -> str:
+        text = json.dumps({**self._shared, **key}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def clear(self) -> None:
+        """Remove the checkpoints of a search that is done; records stay."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def as_it_comes(self) -> float:
+        """Return the score of the encoder that nothing is trained of."""
+        return self._recorded("zero-shot", {}, lambda _: open_checkpoint(self.base))
+
+    def adapted(self, settings: AdaptationSettings) -> float:
+        """Return the score of the encoder adapted with these settings."""
+        key = {"adaptation": _deciding(settings)}
+        return self._recorded("dapt", key, lambda work: self._adapt(settings, work))
+
+    def trained_with(
+        self,
+        name: str,
+        strategy: Strategy,
+        training: TrainingSettings,
+        steps: tuple[int, tuple[int, ...]],
+        adaptation: AdaptationSettings | None,
+    ) -> float:
+        """Return the score of a strategy trained with these settings.
+
+        `steps`: of this training, and of all trainings of the study: plans of fewer steps are the
+        beginnings of longer ones. `adaptation`: of the encoder it starts from, None for base.
+        """
+        batches = dataclasses.replace(self.config.batches_of(name), steps=steps[0])
+        key = {
+            "batches": dataclasses.asdict(batches),
+            "budgets": list(steps[1]),
+            "kind": [strategy.batches, strategy.cross_ratio],
+            "training": _deciding(training),
+            "adaptation": _deciding(adaptation) if adaptation else None,
+        }
+
+        def work(place: Path) -> Encoder:
+            start = self._adapted_checkpoint(adaptation) if adaptation else self.base
+            plan = plan_batches(self.trained, name, strategy, batches, self.seed, steps[1])
+            texts = plan_texts(plan.table, self.trained)
+            make_deterministic(self.seed, self.config.study.threads)
+            encoder = open_checkpoint(start)
+            followed = Plan(name, texts, batches.batch_pairs)
+            places = place / "resume", place / "curves"
+            train(encoder, followed, training, self.config.encoder, self.seed, *places)
+            return encoder
+
+        return self._recorded(name, key, work)
+
+    def _recorded(
+        self, name: str, key: Mapping[str, Any], work: Callable[[Path], Encoder]
+    ) -> float:
+        """Return the score on record of what `key` decides, or do the work and record it."""
+        digest = self._digest(key)
+        path = self.folder / "results" / "tuning" / "trials" / name / f"{digest}.json"
+        if not path.is_file():
+            place = self.work / f"{name}-{digest}"
+            scores = self._scores(work(place))
+            write_json(path, {"scores": scores, "settings": dict(key)})
+            shutil.rmtree(place, ignore_errors=True)
+        scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
+        return float(np.mean([np.mean(list(each.values())) for each in scores.values()]))
+
+    def _scores(self, encoder: Encoder) -> dict[str, dict[str, float]]:
+        """Return {dataset: {setting: score}} of the headline measure."""
+        make_deterministic(self.seed, self.config.study.threads)
+        encoder.to(device())
+        lengths, measure = self.config.encoder, self.config.evaluation.headline
+        found = {}
+        for dataset in self.heldout:
+            query, document = (
+                encode_texts(encoder, table["text"].to_list(), size, lengths.batch_texts, prompt)
+                for table, (size, prompt) in (
+                    (dataset.queries, lengths.of("query")),
+                    (dataset.corpus, lengths.of("document")),
+                )
+            )
+            summary = evaluate(dataset, query, document, [measure]).summary[dataset.name]
+            found[dataset.name] = {name: values[measure] for name, values in summary.items()}
+        return found
+
+    def _adapt(self, settings: AdaptationSettings, work: Path) -> Encoder:
+        # Imported here: a study that adapts nothing should not wait for these libraries.
+        from polybatch.adaptation.adapt import adapt
+        from polybatch.adaptation.job import Job
+
+        make_deterministic(self.seed, self.config.study.threads)
+        encoder = open_checkpoint(self.base)
+        texts = domain_text(self.adapted_on, self.heldout, settings)
+        places = work / "resume", work / "curves"
+        adapt(Job(encoder, texts, settings, self.config.encoder, self.seed, *places))
+        return encoder
+
+    def _adapted_checkpoint(self, settings: AdaptationSettings) -> Path:
+        """Return the adapted encoder's folder, made where it is not there yet."""
+        folder = self.work / f"adapted-{self._digest({'adaptation': _deciding(settings)})}"
+        if not folder.is_dir():
+            encoder = self._adapt(settings, self.work / f"{folder.name}-work")
+            with whole_folder(folder) as place:
+                save_checkpoint(encoder, place)
+        return folder
+
+
+def _deciding(settings: AdaptationSettings | TrainingSettings) -> dict[str, Any]:
+    found = dataclasses.asdict(settings)
+    return {key: value for key, value in found.items() if key not in _NO_RESULT}

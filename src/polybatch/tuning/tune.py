@@ -1,0 +1,162 @@
+"""The search: as many trials for every strategy, of settings in the same order."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from polybatch.errors import InputError
+from polybatch.files import whole_file
+from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.settings.config import Config
+from polybatch.settings.strategies import Strategy
+from polybatch.settings.tuned import CurvePoint, TunedArm, TunedStudy, TunedTrial, read_tuned
+from polybatch.settings.tuning import Space, TuningSettings, space_of
+from polybatch.tuning.bench import Bench
+from polybatch.tuning.candidates import Values, candidates
+from polybatch.tuning.choice import chosen, fewest_steps
+
+log = logging.getLogger("polybatch")
+
+_HEADER = """\
+# What tunings chose, of which trials, scored on held-out articles of their training data.
+# Written by `polybatch tune` (`make repro PRESET=tune-mlqa`); commit it. A study takes values from
+# one by `study.tuned: NAME`.
+"""
+
+
+def tune(folder: Path, config: Config) -> TunedStudy:
+    """Run every trial that has no record yet and return what the records say.
+
+    First the adaptation's, then those of each trained strategy; strategies that start from dapt
+    start from the adaptation that was chosen. Needs data/valid and models/start/base.
+
+    Raises:
+        InputError: a study without the section `tuning`.
+    """
+    tuning, bench = config.tuning, Bench(folder, config)
+    if tuning is None:
+        do = "Add it, as presets/tune-mlqa.yaml has it"
+        raise InputError("params.yaml tuning", "nothing", "a section of what to try", do)
+    zero_shot = bench.as_it_comes()
+    log.info("zero-shot: %.1f", 100 * zero_shot)
+    adapted = _adaptation(bench, tuning)
+    if adapted is not None:
+        dapt = _changed(config.dapt, adapted.values)
+        bench = Bench(folder, dataclasses.replace(config, dapt=dapt))
+    arms = {
+        name: _strategy(bench, tuning, name, row)
+        for name, row in config.strategies.items()
+        if row.batches != "none"
+    }
+    bench.clear()
+    margin = config.statistics.smallest_difference
+    return TunedStudy(
+        measure=config.evaluation.headline,
+        seeds={"settings": tuning.seed, "training": bench.seed},
+        trials=tuning.trials,
+        trial_steps=config.batches.steps,
+        steps=fewest_steps([arm.curve for arm in arms.values()], margin / 100),
+        margin=margin,
+        zero_shot=round(zero_shot, 6),
+        datasets={
+            name: config.datasets[name]
+            for name in (*config.used_for("train"), *config.used_for("evaluate"))
+        },
+        strategies=arms,
+        adaptation=adapted,
+    )
+
+
+def _adaptation(bench: Bench, tuning: TuningSettings) -> TunedArm | None:
+    settings = bench.config.dapt
+    if tuning.adaptation is None or settings is None:
+        return None
+    space = space_of(tuning.adaptation)
+    tried = candidates(space, tuning.trials, (tuning.seed, "tuning", "adaptation"))
+    score = lambda values: bench.adapted(_changed(settings, values))  # noqa: E731
+    return chosen(_trials("adaptation", tried, score), space)
+
+
+def _strategy(bench: Bench, tuning: TuningSettings, name: str, row: Strategy) -> TunedArm:
+    space = space_of(tuning.training)
+    mixes = row.batches == "hybrid" and tuning.cross_ratio is not None
+    own: Space = {"cross_ratio": tuning.cross_ratio} if mixes and tuning.cross_ratio else {}
+    names = (tuning.seed, "tuning", "training")
+
+    def score(values: Values, steps: int | None = None) -> float:
+        return _score(bench, tuning, name, values, steps or bench.config.batches.steps)
+
+    trials = _trials(name, candidates(space, tuning.trials, names, own), score)
+    best = chosen(trials, space | own)
+    points = [
+        CurvePoint(steps, round(score(best.values, steps), 6)) for steps in sorted(tuning.curve)
+    ]
+    for point in points:
+        log.info("tune %s: %d steps: %.1f", name, point.steps, 100 * point.score)
+    return dataclasses.replace(best, curve=tuple(points))
+
+
+def _score(bench: Bench, tuning: TuningSettings, name: str, values: Values, steps: int) -> float:
+    """Return the score of a strategy with these settings and so many steps.
+
+    A strategy that makes up for an adaptation (`match_budget`) takes as many steps more as in the
+    study itself.
+    """
+    config = bench.config
+    row = config.strategies[name]
+    given = {key: value for key, value in values.items() if key != "cross_ratio"}
+    row = dataclasses.replace(row, cross_ratio=values.get("cross_ratio", row.cross_ratio))
+    more = {budget - config.batches.steps for budget in config.budgets}
+    asked = {config.batches.steps, *tuning.curve}
+    budgets = tuple(sorted(each + extra for each in asked for extra in more))
+    own = config.batches_of(name).steps - config.batches.steps
+    training = _changed(config.training_of(name), given)
+    adaptation: AdaptationSettings | None = config.dapt if row.start == "dapt" else None
+    return bench.trained_with(name, row, training, (steps + own, budgets), adaptation)
+
+
+def _trials(
+    name: str, tried: Sequence[Values], score: Callable[[Values], float]
+) -> list[TunedTrial]:
+    found: list[TunedTrial] = []
+    for number, values in enumerate(tried, 1):
+        found.append(TunedTrial(values, round(score(values), 6)))
+        told = ", ".join(f"{key} {value:g}" for key, value in values.items())
+        count, percent = len(tried), 100 * found[-1].score
+        log.info("tune %s: trial %d/%d (%s): %.1f", name, number, count, told, percent)
+    return found
+
+
+def _changed(settings: Any, values: Values) -> Any:
+    """Return settings with these values; a number of steps is a whole one."""
+    whole = {key: int(value) for key, value in values.items() if key == "steps"}
+    return dataclasses.replace(settings, **(values | whole))
+
+
+def write_tuned(path: Path, name: str, tuned: TunedStudy) -> None:
+    """Put a tuning into tuned.yaml, in the place of an earlier one of that name."""
+    whole = {**read_tuned(path), name: tuned}
+    values = {key: _plain(each) for key, each in sorted(whole.items())}
+    yaml = YAML()
+    yaml.width = 1000
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        stream.write(_HEADER)
+        yaml.dump(values, stream)
+
+
+def _plain(tuned: TunedStudy) -> dict[str, Any]:
+    """Return lists and dictionaries alone, without keys that say nothing."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(below) for key, below in value.items() if below is not None}
+        return [plain(each) for each in value] if isinstance(value, tuple | list) else value
+
+    found: dict[str, Any] = plain(dataclasses.asdict(tuned))
+    return found

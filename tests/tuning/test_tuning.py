@@ -1,0 +1,151 @@
+"""A tiny search from end to end: stopped and resumed, repeated, and read by another study."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vl_convert
+
+import flows.tune
+from polybatch.cli import main
+from polybatch.reports.html.tuning_page import plots, tuning_page
+from polybatch.settings.load import load
+from polybatch.settings.tuned import TunedStudy, read_tuned
+from polybatch.training import resume
+from polybatch.tuning import bench
+from tests.tuning.conftest import ROOT, study, write
+
+Runs = tuple[Path, Path]
+
+
+def _tune(folder: Path) -> int:
+    with contextlib.chdir(folder):
+        return main(["tune"])
+
+
+class _Stopped(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def runs(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Two folders tuned: one in one go, one stopped in the middle of its third trial."""
+    whole, stopped = (Path(tmp_path_factory.mktemp(name)) / "f" for name in ("whole", "stopped"))
+    for folder in (whole, stopped):
+        shutil.copytree(made, folder)
+    assert _tune(whole) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        kept, left = resume.Resumable._save_checkpoint, [4]  # adaptations: two each, of two trials
+
+        def save(self: Any, *arguments: Any) -> None:
+            kept(self, *arguments)
+            left[0] -= 1
+            if left[0] < 0:
+                raise _Stopped
+
+        patch.setattr(resume.Resumable, "_save_checkpoint", save)
+        with pytest.raises(_Stopped):
+            _tune(stopped)
+    assert not read_tuned(stopped / "tuned.yaml")
+    assert not (stopped / "results/tuning.md").exists()
+    assert _tune(stopped) == 0
+    return whole, stopped
+
+
+def _tuned(folder: Path) -> TunedStudy:
+    return read_tuned(folder / "tuned.yaml")["tiny"]
+
+
+def test_a_search_that_was_stopped_ends_with_the_same_bytes(runs: Runs) -> None:
+    for name in ("tuned.yaml", "results/tuning.md", "results/tuning.html"):
+        assert (runs[0] / name).read_bytes() == (runs[1] / name).read_bytes(), name
+    trials = [sorted((folder / "results/tuning/trials").rglob("*.json")) for folder in runs]
+    assert [path.name for path in trials[0]] == [path.name for path in trials[1]]
+    assert len(trials[0]) == 1 + 3 * 2 + 2  # as it comes, trials, the other point of two curves
+    assert not (runs[1] / "models/.resume/tuning").exists()
+
+
+def test_a_search_that_is_done_trains_nothing(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (runs[0] / "tuned.yaml").read_bytes()
+    monkeypatch.setattr(bench, "train", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr(bench, "open_checkpoint", lambda *_: pytest.fail("it opens an encoder"))
+    assert _tune(runs[0]) == 0
+    assert (runs[0] / "tuned.yaml").read_bytes() == before
+
+
+def test_all_strategies_have_as_many_trials_of_the_same_settings(runs: Runs) -> None:
+    tuned = _tuned(runs[0])
+    hybrid, mono = tuned.strategies["hybrid"], tuned.strategies["dapt-mono"]
+    assert [*tuned.strategies] == ["hybrid", "dapt-mono"]
+    assert tuned.adaptation is not None
+    assert len(hybrid.trials) == len(mono.trials) == len(tuned.adaptation.trials) == 2
+    for one, other in zip(hybrid.trials, mono.trials, strict=True):
+        assert one.values.items() - {("cross_ratio", one.values["cross_ratio"])} == (
+            other.values.items()
+        )
+    assert {trial.values["cross_ratio"] for trial in hybrid.trials} == {0.25, 0.75}
+    for arm in tuned.strategies.values():
+        assert arm.score == max(trial.score for trial in arm.trials)
+        assert {point.steps: point.score for point in arm.curve}[4] == arm.score
+
+
+def test_a_study_that_names_the_tuning_trains_with_what_it_chose(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(runs[0])  # where its encoder is
+    params = study()
+    del params["tuning"]
+    params["study"] |= {"name": "other", "tuned": "tiny"}
+    params["datasets"]["cldr-held"] |= {"splits": ["test"], "part": "all", "heldout_share": 0.0}
+    params["sources"]["cldr"]["splits"] = ["train", "test"]
+    del params["strategies"]["hybrid"]["cross_ratio"]
+    params["strategies"]["dapt-mono"]["training"] = {"temperature": 0.1}
+    write(tmp_path, params)
+    shutil.copy(runs[0] / "tuned.yaml", tmp_path)
+    config, tuned = load(tmp_path / "params.yaml"), _tuned(runs[0])
+    best = tuned.strategies["hybrid"].values
+    assert config.strategies["hybrid"].cross_ratio == best["cross_ratio"]
+    assert config.training_of("hybrid").learning_rate == best["learning_rate"]
+    own = config.training_of("dapt-mono")
+    assert own.temperature == 0.1  # what the study itself says goes first
+    assert own.learning_rate == tuned.strategies["dapt-mono"].values["learning_rate"]
+    assert tuned.adaptation is not None
+    assert config.dapt is not None
+    assert config.dapt.learning_rate == tuned.adaptation.values["learning_rate"]
+
+
+def test_the_page_draws_its_plots(runs: Runs) -> None:
+    tuned = _tuned(runs[0])
+    page = tuning_page("tiny", tuned)
+    for title, spec in plots(tuned).items():
+        assert "<path" in vl_convert.vegalite_to_svg(spec), title
+        assert f'data-plot="{title}"' in page
+    text = (runs[0] / "results/tuning.md").read_text(encoding="utf-8")
+    assert "On the edge of what was tried (†): " in text
+    assert "(cldr-held), never on an evaluation dataset" in text
+
+
+def test_the_flow_refuses_a_study_that_tunes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert flows.tune.main() == 1
+    assert "no section tuning" in capsys.readouterr().err
+
+
+def test_a_study_without_the_section_is_told_so(
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    params = study()
+    del params["tuning"]
+    write(tmp_path, params)
+    monkeypatch.chdir(made)  # where its encoder is
+    assert main(["tune", "--folder", str(tmp_path)]) == 1
+    assert "params.yaml tuning: found nothing" in capsys.readouterr().err

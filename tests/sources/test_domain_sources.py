@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from polybatch.dataset import Dataset, check_dataset
@@ -254,6 +255,23 @@ def test_afriqa_passages_are_shared_and_gaps_are_rejected(tmp_path: Path) -> Non
     assert any("do not hold the answer to the letter (kept): 1" in note for note in found.notes)
 
 
+def test_afriqa_has_passages_of_other_splits_and_languages_as_distractors(tmp_path: Path) -> None:
+    source = SOURCES["afriqa"]
+    for file in source.files(["sw", "en"], ["test", "distractors"]):
+        (tmp_path / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file.path).write_text("")
+    passages(tmp_path, "swa", "test", entry(1, "Nini?", "x is it."))
+    passages(tmp_path, "hau", "dev", entry(1, "Ina?", "x is here."), entry(2, "Wane?", None))
+    passages(tmp_path, "hau", "test", entry(1, "Me?", "x is it."), entry(2, None, "x was it."))
+    found = source.read(tmp_path, ["sw", "en"], ["test", "distractors"])
+    check_dataset(Dataset("afriqa", found.queries, found.corpus, found.qrels))
+    assert sorted(found.corpus["text"]) == ["x is here.", "x is it.", "x was it."]
+    assert found.queries["item_id"].to_list() == ["afriqa:sw:test:1"]
+    assert found.qrels.height == 1
+    assert found.tally.select(pl.exclude("file").sum()).row(0) == (5, 4, 0, 1)
+    assert "afriqa: documents of other splits or languages: 2" in found.notes
+
+
 def test_afriqa_takes_the_files_of_languages_that_are_both_asked_for() -> None:
     source = SOURCES["afriqa"]
     assert source.languages == (
@@ -446,6 +464,23 @@ def test_afriqa_is_whole(fetched: Fetched) -> None:
     blank = sum(not str(each["context"] or "").strip() for each in entries)
     assert rejected.total() == blank
     assert set(found.corpus["lang"]) == {"en", "fr"}
+    assert found.corpus.height == 2915
+
+
+@real
+def test_afriqa_with_distractors_has_every_passage_of_its_files(fetched: Fetched) -> None:
+    found = fetched("afriqa", list(SOURCES["afriqa"].languages), ["test", "distractors"])
+    texts = {
+        (path.split(".")[-3], " ".join(context.split()))
+        for path in remote_files("afriqa")
+        if path.endswith(".json")
+        for row in (Path(MIRROR or "") / "afriqa" / path).read_text().splitlines()
+        if isinstance(context := json.loads(row).get("context"), str) and context.strip()
+    }
+    assert set(found.corpus.select("lang", "text").rows()) == texts
+    assert len(texts) == 6149
+    assert found.qrels["doc_id"].n_unique() == 2915
+    assert set(found.queries["split"]) == {"test"}
 
 
 @real

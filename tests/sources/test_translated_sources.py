@@ -225,7 +225,7 @@ def test_scifact_has_beirs_counts(tmp_path: Path) -> None:
 @real
 def test_belebele_by_mirror_is_parallel(tmp_path: Path) -> None:
     """900 questions on 488 passages, the same keys in every language (the data's README)."""
-    languages = ("en", "am", "bm", "zu")
+    languages = ("en", "am", "bm", "de", "zu")
     commit = ("facebook/belebele=" + "0" * 40,)
     settings = SourceSettings(languages, ("test",), revisions=commit)
     source = source_of("belebele", languages, ("test",)).of(settings)
@@ -235,6 +235,9 @@ def test_belebele_by_mirror_is_parallel(tmp_path: Path) -> None:
     assert Counter(found.corpus["lang"]) == dict.fromkeys(languages, 488)
     assert found.queries["item_id"].n_unique() == 900
     assert found.rejected.is_empty()
+    # German is by passage in the mirror: the link of its translation, read by eye
+    book = "belebele:https://en.wikibooks.org/wiki/Accordion/Right_hand:de"
+    assert "auf dem Akkordeon" in found.corpus.filter(doc_id=book)["text"].item()
 
 
 @real

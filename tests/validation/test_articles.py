@@ -16,8 +16,12 @@ def dataset(name: str, *documents: tuple[str | None, str | None]) -> Dataset:
     ]
     queries = [(f"q{n}", f"i{n}", "en", "Who?", "all") for n in range(len(documents))]
     qrels = [(f"i{n}", f"d{n}", 1) for n in range(len(documents))]
-    tables = zip((queries, rows, qrels), (QUERIES, CORPUS, QRELS), strict=True)
-    return Dataset(name, *(pl.DataFrame(each, schema, orient="row") for each, schema in tables))
+    return Dataset(
+        name,
+        pl.DataFrame(queries, QUERIES, orient="row"),
+        pl.DataFrame(rows, CORPUS, orient="row"),
+        pl.DataFrame(qrels, QRELS, orient="row"),
+    )
 
 
 def test_articles_are_the_same_by_title_or_where_there_is_none_by_id() -> None:

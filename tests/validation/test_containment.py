@@ -27,8 +27,12 @@ def dataset(name: str, documents: list[tuple[str, str, str]]) -> Dataset:
     queries = [(f"{i}{lang}?", i, lang, f"{name} {i} {lang}?", "all") for i, lang, _ in documents]
     corpus = [(f"{i}{lang}", lang, text, *[None] * 4) for i, lang, text in documents]
     qrels = [(i, f"{i}{lang}", 1) for i, lang, _ in documents]
-    tables = zip((queries, corpus, qrels), (QUERIES, CORPUS, QRELS), strict=True)
-    return Dataset(name, *(pl.DataFrame(each, schema, orient="row") for each, schema in tables))
+    return Dataset(
+        name,
+        pl.DataFrame(queries, QUERIES, orient="row"),
+        pl.DataFrame(corpus, CORPUS, orient="row"),
+        pl.DataFrame(qrels, QRELS, orient="row"),
+    )
 
 
 def slow(one: str, other: str) -> float:
@@ -88,15 +92,15 @@ def test_what_is_found_is_what_the_slow_obvious_version_finds() -> None:
     theirs = [text(draw.choice([8, 30, 60])) for _ in range(120)]
     ours = [text(draw.choice([8, 30])) for _ in range(100)]
     for other in theirs[:60]:  # parts of them, some with a wrong word, or with more around them
-        found = other.split()
-        part = found[2 : 2 + draw.randint(7, 20)]
+        said = other.split()
+        part = said[2 : 2 + draw.randint(7, 20)]
         part[draw.randrange(len(part))] = draw.choice([part[0], draw.choice(words)])
         ours += [" ".join(part), f"{text(5)} {other} {text(9)}"]
     best = [max(slow(one, other) for other in theirs if min(len(one), len(other)) >= 30)
             if len(one) >= 30 else 0.0 for one in ours]  # fmt: skip
     found = Containment(pl.Series(theirs), RULE).found(pl.Series(ours))
-    for row, other, share in found:
-        assert share == slow(ours[row], theirs[other]) >= 0.8
+    for row, passage, share in found:
+        assert share == slow(ours[row], theirs[passage]) >= 0.8
     expected = {row for row, share in enumerate(best) if share >= 0.8}
     assert {row for row, _, _ in found} == expected
     assert 60 < len(expected) < 130

@@ -27,6 +27,7 @@ COSTS = pl.Schema(
 """A row an arm, of its first seed. Null where a stage did not run on this machine, and the time of
 a question of what nobody can ask again (`external`)."""
 
+TOKENS = "training tokens"
 _UNITS = {"training (s)": 1, "index (s)": 1, "peak memory (GiB)": 1, "question (ms)": 2}
 """Heads of the table, and how many decimals its columns have."""
 
@@ -61,13 +62,13 @@ def budget(plan: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, in
 
 
 def fixed_costs(study: Study) -> dict[str, dict[str, int | None]]:
-    """Return of each row its `training tokens`, and the bytes of its index of each dataset.
+    """Return of each row its TOKENS, and the bytes of its index of each dataset.
 
     Tokens are those of the first seed.
     """
     costs: dict[str, dict[str, int | None]] = {}
     for name in study.kinds:
-        costs[name] = {"training tokens": _tokens(study, name)}
+        costs[name] = {TOKENS: _tokens(study, name)}
         for dataset, one in study.bias[name].items():
             costs[name][f"{dataset} index"] = one.index_bytes
     return costs
@@ -96,7 +97,7 @@ def cost_section(
         shown = [number(values[name]) if name in values else MISSING for name in names]
         columns[f"{escape(measure)}, {escape(dataset)} {setting}"] = shown
     for key in next(iter(costs.values())):
-        unit = "" if key == "training tokens" else " (MB)"
+        unit = "" if key == TOKENS else " (MB)"
         columns[escape(key) + unit] = [cost_cell(key, costs[name].get(key)) for name in names]
     return (
         "Tokens of training, with those of adaptation, of all strategies that a row is made of, "
@@ -114,7 +115,7 @@ def cost_cell(key: str, value: int | None) -> str:
     """
     if value is None:
         return MISSING
-    return f"{value:,.0f}" if key == "training tokens" else f"{value / 1e6:,.1f}"
+    return f"{value:,.0f}" if key == TOKENS else f"{value / 1e6:,.1f}"
 
 
 def machine_costs(config: Config, timing: Timing, latency: Timing) -> pl.DataFrame:

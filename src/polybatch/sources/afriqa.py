@@ -2,8 +2,9 @@
 
 A question's document is its gold passage, in the language that its question was translated to;
 the corpus holds every passage of the splits asked for. Passages that are the same for several
-questions, in whichever language these are, are one document. A row is a line: a question with its
-passage.
+questions, in whichever language these are, are one document. The split `distractors` adds the
+passages of all other splits and question languages, which nobody asks for. A row is a line: a
+question with its passage.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from polybatch.errors import InputError
+from polybatch.settings.overlaps import DISTRACTORS
 from polybatch.sources.codes import bcp47
 from polybatch.sources.lines import lines
 from polybatch.sources.registry import describe, remote_files
@@ -26,7 +28,7 @@ class Afriqa(Source):
     """Questions without any document in their own language: cross-lingual search only."""
 
     name = "afriqa"
-    splits = ("train", "dev", "test")
+    splits = ("train", "dev", "test", DISTRACTORS)
 
     def __init__(self) -> None:
         describe(self, self.name)
@@ -35,11 +37,15 @@ class Afriqa(Source):
         self.languages = (*sorted(asked), *sorted(answered))
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return the files whose questions and passages are both in `languages`."""
+        """Return the files whose questions and passages are both in `languages`.
+
+        With distractors, all those whose passages are.
+        """
         return tuple(
             file
             for path, file in remote_files(self.name).items()
-            if _parts(path)[2] in splits and set(_parts(path)[:2]) <= set(languages)
+            if _asked(path, languages, splits)
+            or (DISTRACTORS in splits and _parts(path)[1] in languages)
         )
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
@@ -47,13 +53,17 @@ class Afriqa(Source):
         self.check(languages, splits)
         rows, counts = Rows(), Counter[str]()
         for file in self.files(languages, splits):
+            add = _add if _asked(file.path, languages, splits) else _add_distractor
             for row, entry in _entries(folder / file.path):
                 rows.read(Path(file.path).name)
-                _add(rows, file.path, row, entry, counts)
+                add(rows, file.path, row, entry, counts)
         repeated = len(rows.queries) - len(
             {(query["lang"], query["text"]) for query in rows.queries.values()}
         )
         counts["questions with the text of another in their language"] = repeated
+        if DISTRACTORS in splits:
+            answers = {doc_id for _, doc_id in rows.qrels}
+            counts["documents of other splits or languages"] = len(rows.corpus.keys() - answers)
         return rows.parsed([f"afriqa: {what}: {n}" for what, n in sorted(counts.items()) if n])
 
 
@@ -66,6 +76,11 @@ def _parts(path: str) -> tuple[str, str, str]:
     """
     asked, answered, split = Path(path).name.split(".")[2:5]
     return bcp47(asked), bcp47(answered), split
+
+
+def _asked(path: str, languages: Sequence[str], splits: Sequence[str]) -> bool:
+    asked, answered, split = _parts(path)
+    return split in splits and {asked, answered} <= set(languages)
 
 
 def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -95,18 +110,28 @@ def _add(rows: Rows, path: str, row: int, entry: dict[str, Any], counts: Counter
     if reason:
         rows.reject(place, reason)
         return
-    doc_id, title = _doc_id(answered, passage), _text(entry, "title")
-    group = f"afriqa:{answered}:{title}" if title else None
     answer = _answer(entry, passage)
     query = Query(f"{item_id}?", item_id, asked, question, split)
-    rows.add(
-        place,
-        query,
-        Document(doc_id, answered, passage, title or None, group, group),
-        answer=answer,
-    )
+    rows.add(place, query, _document(entry, answered, passage), answer=answer)
     if not answer or answer not in passage:
         counts["passages that do not hold the answer to the letter (kept)"] += 1
+
+
+def _add_distractor(
+    rows: Rows, path: str, row: int, entry: dict[str, Any], _: Counter[str]
+) -> None:
+    answered, passage = _parts(path)[1], _text(entry, "context")
+    place = Place("afriqa", Path(path).name, row, answered, None, passage)
+    if passage:
+        rows.add(place, document=_document(entry, answered, passage))
+    else:
+        rows.reject(place, "empty passage")
+
+
+def _document(entry: dict[str, Any], lang: str, passage: str) -> Document:
+    title = _text(entry, "title")
+    article = f"afriqa:{lang}:{title}" if title else None
+    return Document(_doc_id(lang, passage), lang, passage, title or None, article, article)
 
 
 def _text(entry: dict[str, Any], name: str) -> str:

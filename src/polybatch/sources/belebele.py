@@ -1,18 +1,23 @@
 """Belebele: 900 questions on 488 FLORES passages, parallel in 122 languages (arXiv 2308.16884).
 
 A question's document is its passage, in every language; the multiple-choice answers are not used.
-A row is a line: a question with its passage.
+A row is a line: a question with its passage. In a mirror, German may be in a file of another form,
+a passage a line in the order of the English ones; it is written as the publisher's.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from polybatch.errors import InputError
+from polybatch.files import sha256_of
 from polybatch.sources.codes import bcp47
-from polybatch.sources.hub import HubSource
-from polybatch.sources.source import Document, Parsed, Place, Query, Rows
+from polybatch.sources.hub import HubSource, mirror_of
+from polybatch.sources.manifest import Manifest
+from polybatch.sources.source import Document, Fetch, Parsed, Place, Query, Rows
 from polybatch.sources.user_files import records
 
 _REPOSITORY = "facebook/belebele"
@@ -30,6 +35,7 @@ swh_Latn tam_Taml tel_Telu tgk_Cyrl tgl_Latn tha_Thai tir_Ethi tsn_Latn tso_Latn
 urd_Arab urd_Latn uzn_Latn vie_Latn war_Latn wol_Latn xho_Latn yor_Latn zho_Hans zho_Hant zsm_Latn
 zul_Latn
 """.split()  # noqa: SIM905 - a list would take 122 lines
+_BY_PASSAGE = "saeub/deu_Latn.jsonl"
 _SECOND = ("arb_Latn", "ben_Latn", "hin_Latn", "npi_Latn", "sin_Latn", "urd_Latn", "zho_Hant")
 
 
@@ -63,6 +69,30 @@ class Belebele(HubSource):
     def wanted(self, languages: Sequence[str], splits: Sequence[str]) -> Mapping[str, list[str]]:
         """Return one file a language."""
         return {_REPOSITORY: [self._path(lang) for lang in languages]}
+
+    def download(
+        self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
+    ) -> None:
+        """Copy the files; German also from a file by passage, where the mirror has that alone."""
+        mirror = mirror_of(self, fetch)
+        by_passage = (
+            mirror
+            and "de" in languages
+            and (mirror / _BY_PASSAGE).is_file()
+            and not (mirror / "belebele" / self._path("de")).is_file()
+        )
+        if not mirror or not by_passage:
+            super().download(folder, languages, splits, fetch)
+            return
+        others = [lang for lang in languages if lang != "de"]
+        super().download(folder, others, splits, fetch)
+        path = f"belebele/{self._path('de')}"
+        found = _german(mirror / _BY_PASSAGE, mirror / "belebele" / self._path("en"))
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(found, encoding="utf-8")
+        manifest = Manifest.read(folder)
+        facts = {"made_of": _BY_PASSAGE, "sha256": sha256_of(mirror / _BY_PASSAGE)}
+        replace(manifest, files={**manifest.files, path: facts}).write(folder)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read questions and passages; a passage of several questions is one document."""
@@ -98,6 +128,39 @@ def _page(link: str) -> str:
         'belebele:https://en.wikibooks.org/wiki/European_History'
     """
     return f"belebele:{'/'.join(link.split('/')[:5])}"
+
+
+def _german(german: Path, english: Path) -> str:
+    """Return German in the publisher's form; InputError where passages or questions differ."""
+    passages: dict[str, list[Mapping[str, object]]] = {}
+    for _, row in records(english):
+        passages.setdefault(str(row.get("link")), []).append(row)
+    texts = [row for _, row in records(german)]
+    asked: list[list[str]] = [
+        [str(each["question"]) for each in items if isinstance(each, dict) and "question" in each]
+        if isinstance(items := row.get("items"), list)
+        else []
+        for row in texts
+    ]
+    expected = [len(rows) for rows in passages.values()]
+    if [len(each) for each in asked] != expected:
+        raise InputError(
+            german,
+            f"{len(texts)} passages with {sum(map(len, asked))} questions",
+            f"those of {english.name}: {len(expected)} with {sum(expected)}",
+            "Put the publisher's deu_Latn.jsonl into the mirror",
+        )
+    keys = ("link", "question_number")
+    return "".join(
+        json.dumps(
+            {key: row[key] for key in keys}
+            | {"flores_passage": text["text"], "question": question},
+            ensure_ascii=False,
+        )
+        + "\n"
+        for rows, text, questions in zip(passages.values(), texts, asked, strict=True)
+        for row, question in zip(rows, questions, strict=True)
+    )
 
 
 def _texts(place: str, fields: Mapping[str, object]) -> list[str]:

@@ -146,7 +146,7 @@ class Containment:
         """Yield (row, evaluation text) in order, of pairs whose samples have enough in common."""
         hashes, owners = _shingles(texts)
         lengths = texts.str.len_chars().to_numpy().astype(np.int64)
-        least, pairs = self._rule.share - _SLACK, set()
+        least, pairs = self._rule.share - _SLACK, set[tuple[int, int]]()
         sample = self._rare(hashes, owners, len(texts))
         size = np.bincount(sample.owners, minlength=len(texts))
         known = sample.of(sample.counts > 0)

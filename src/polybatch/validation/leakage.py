@@ -168,10 +168,8 @@ def _without_found(ours: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
 def _contained(ours: pl.DataFrame, theirs: pl.DataFrame, index: Containment) -> pl.DataFrame:
     rows = index.found(ours["plain"])
     found = _pairs(ours, theirs, rows)
-    own, other = (
-        frame[[row[place] for row in rows]]["plain"].str.len_chars()
-        for place, frame in enumerate((ours, theirs))
-    )
+    own = ours[[row for row, _, _ in rows]]["plain"].str.len_chars()
+    other = theirs[[row for _, row, _ in rows]]["plain"].str.len_chars()
     longer = pl.Series(own > other, dtype=pl.Boolean)
     match = pl.when(longer).then(pl.lit("around")).otherwise(pl.lit("inside"))
     return found.with_columns(match.alias("match"))

@@ -125,19 +125,23 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
                 | {"color": colour | {"legend": None}, "tooltip": tooltip}
                 | {"shape": by_strategy(names, "shape") | {"legend": None}},
             },
-            {
-                "transform": [{"filter": "datum.led"}],
-                "mark": {"type": "rule", "opacity": 0.5, "strokeWidth": 0.7, "color": "#8c8c8c"}
-                | {"x2Offset": {"expr": "datum.dx"}, "y2Offset": {"expr": "datum.dy"}},
-                "encoding": position
-                | {"x2": {"field": f"{x} value"}, "y2": {"field": f"{y} value"}},
-            },
+            *([_leaders(position, x, y)] if any(one["led"] for one in whole) else []),
             {
                 "mark": {"type": "text", "baseline": "middle"}
                 | {name: {"expr": f"datum.{name}"} for name in ("dx", "dy", "align")},
                 "encoding": position | {"text": {"field": "strategy"}},
             },
         ],
+    }
+
+
+def _leaders(position: Spec, x: str, y: str) -> Spec:
+    """Return the layer of lines to names; without data it would have no extent."""
+    return {
+        "transform": [{"filter": "datum.led"}],
+        "mark": {"type": "rule", "opacity": 0.5, "strokeWidth": 0.7, "color": "#8c8c8c"}
+        | {"x2Offset": {"expr": "datum.dx"}, "y2Offset": {"expr": "datum.dy"}},
+        "encoding": position | {"x2": {"field": f"{x} value"}, "y2": {"field": f"{y} value"}},
     }
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
-from polybatch.reports.costs import cost_cell
+from polybatch.reports.costs import TOKENS
 from polybatch.reports.html.page import Cell, Table
 from polybatch.reports.languages import mark
 from polybatch.sources.manifest import Manifest
@@ -162,16 +162,27 @@ def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
     return Table("What each strategy was trained on", names, rows, decimals=0)
 
 
-def cost_table(costs: Mapping[str, Mapping[str, int | None]]) -> Table:
-    """Return what each row costs on any machine. `costs`: costs.fixed_costs."""
-    columns = list(next(iter(costs.values())))
-    sizes = [name if name == columns[0] else f"{name} (MB)" for name in columns]
-    rows = [
-        [name, *(cost_cell(column, row.get(column)) for column in columns)]
-        for name, row in costs.items()
+def cost_table(costs: Mapping[str, Mapping[str, int | None]], names: Sequence[str]) -> Table:
+    """Return what each row costs on any machine. `costs`: costs.fixed_costs; `names`: the rows.
+
+    Example:
+        >>> costs = {"bm25": {"d index": None, "training tokens": 0}}
+        >>> table = cost_table(costs, ["bm25"])
+        >>> table.columns, table.rows
+        (['strategy', 'training tokens', 'd index (MB)'], [['bm25', 0, None]])
+    """
+    sizes = [key for key in next(iter(costs.values())) if key != TOKENS]
+    rows: list[Sequence[Cell]] = [
+        [name, costs[name][TOKENS], *(_megabytes(costs[name][key]) for key in sizes)]
+        for name in names
     ]
+    columns = ["strategy", TOKENS, *(f"{key} (MB)" for key in sizes)]
     note = "tokens with those of adaptation, of all strategies that a row is made of"
-    return Table("What each row costs", ["strategy", *sizes], rows, note)
+    return Table("What each row costs", columns, rows, note)
+
+
+def _megabytes(size: int | None) -> float | None:
+    return None if size is None else size / 1e6
 
 
 def data_table(

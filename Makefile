@@ -3,7 +3,9 @@
 # make test                  set up if needed, then lint, types and tests
 # make test-fast             lint, types and the tests of less than a second or two: under a minute
 # make versions [BUMP=1]     do stages still give the results of versions.yaml? record it, or bump numbers
-# make bench                 speed and memory, side by side with what one would use instead
+# make bench [ROWS=name]     speed and memory, side by side with what one would use instead: benchmarks/RESULTS.md
+# make bench-check           the same again; fails if a ratio fell by more than a fifth
+# make bench-all             every script in benchmarks, also what has nothing to stand beside
 # make serve                 a Prefect server on this machine, and the study on its schedule
 # make register              every strategy as a tag strategy/<name> and a DVC experiment
 # make fuzz [INPUTS=3000]    mutated inputs over all readers: each is read or refused, none is lost
@@ -26,7 +28,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help repro versions test test-fast lint bench serve register test-recovery test-flows test-ray test-documents docs fuzz clean clean-all
+.PHONY: help repro versions test test-fast lint bench bench-check bench-all serve register test-recovery test-flows test-ray test-documents docs fuzz clean clean-all
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -60,8 +62,11 @@ lint: $(VENV)/.installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.installed
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench bench-check: $(VENV)/.installed
+	@$(BIN)/python benchmarks/bench.py $(if $(filter bench-check,$@),--check) $(if $(ROWS),--rows $(ROWS))
+
+bench-all: $(VENV)/.installed
+	@for script in benchmarks/*_*.py benchmarks/startup.py benchmarks/identification.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 serve: $(VENV)/.installed
 	@$(BIN)/python -m flows.serve

@@ -34,6 +34,7 @@ from sentence_transformers import (
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch.nn import functional
 
+from polybatch.encoders.library import as_sentence_transformer
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.packaged import resource
 from polybatch.encoders.row_table import RowTable
@@ -183,7 +184,7 @@ def run(name: str, steps: int) -> float:
     """Return the median seconds of a step of one contender."""
     logging.disable()
     make_deterministic(0, THREADS)
-    encoder = load_encoder(LENGTHS)
+    encoder = as_sentence_transformer(load_encoder(LENGTHS))
     calls: list[float] = []
     encoder.register_forward_pre_hook(lambda *_: calls.append(time.perf_counter()))
     CONTENDERS[name](encoder, texts(steps + WARM_UP + 1))

@@ -34,20 +34,22 @@ def chromium() -> str:
 
 
 @contextmanager
-def visit(path: Path, width: int = 1280, height: int = 800, dark: bool = False) -> Iterator[Visit]:
-    """Open a file from disk and wait until the page says that it is ready."""
+def visit(
+    place: Path | str, width: int = 1280, height: int = 800, dark: bool = False
+) -> Iterator[Visit]:
+    """Open a file from disk, or an address here, and wait until the page says that it is ready."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=_QUIET)
         context = browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
-            offline=True,
+            offline=isinstance(place, Path),
         )
         found = Visit(context.new_page())
         found.page.on("request", lambda request: found.requests.append(request.url))
         found.page.on("console", lambda message: found.said.append(message.text))
         found.page.on("pageerror", lambda error: found.said.append(str(error)))
-        found.page.goto(path.resolve().as_uri())
+        found.page.goto(place.resolve().as_uri() if isinstance(place, Path) else place)
         found.page.wait_for_selector("body[data-ready]", timeout=60_000)
         yield found
         browser.close()

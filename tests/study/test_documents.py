@@ -37,6 +37,7 @@ HERE = [
     *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("metrics", "plots", "params")),
     *("dvc metrics diff mono hybrid", "dvc exp show --drop 'results/metrics/.*'"),
     *("polybatch compare mono hybrid", "polybatch compare hybrid dapt-hybrid"),
+    "polybatch compare A B --latex",
     *("polybatch compare A B", "polybatch compare A B --json", "polybatch compare bm25 hybrid"),
     "polybatch plan-study --difference 1.0",
     *("polybatch runs hybrid --out runs --pair 'sw>en'", "polybatch runs STRATEGY"),
@@ -96,6 +97,20 @@ SLOWER = {
 """Of those above and below, what takes seconds: with POLYBATCH_SLOW."""
 
 NOT_RUN = {
+    **dict.fromkeys(
+        (
+            'polybatch search "Where is the treaty kept?" --strategy hybrid --lang sw --k 5',
+            *("polybatch search", "polybatch serve", "polybatch serve --port 8000"),
+        ),
+        "tests/search runs it on a study with a checkpoint",
+    ),
+    **dict.fromkeys(
+        (
+            *("polybatch export", "polybatch export hybrid exported --dtype fp16"),
+            "polybatch export hybrid scores --results mteb",
+        ),
+        "tests/exports runs it on a study with a checkpoint",
+    ),
     "make fuzz": "minutes; its short version is tests/sources/test_fuzz.py",
     "python benchmarks/identification.py MIRROR": "measures on a mirror of real data",
     "make .venv/.installed": "minutes; every other target begins with it",

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch.nn import Module
 
+from polybatch.encoders.shipped_code import EXPORTED
 from polybatch.encoders.use_multilingual import UseMultilingual
 
 
@@ -26,7 +27,7 @@ def full_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__name__}"
 
 
-OURS = {full_name(kind): kind for kind in (UseMultilingual,)}
+OURS = {**{full_name(kind): kind for kind in (UseMultilingual,)}, EXPORTED: UseMultilingual}
 """`type` in modules.json -> our class: an encoder of these alone needs no other library."""
 
 _LIBRARY = "sentence_transformers.sentence_transformer.modules"
@@ -59,7 +60,7 @@ def _names_of(name: str, file: str) -> Iterator[str]:
 
 
 MODULES: dict[str, str] = {
-    **{name: name for name in OURS},
+    **{name: full_name(kind) for name, kind in OURS.items()},
     **{
         each: f"{_LIBRARY}.{name if name != 'Asym' else 'Router'}"  # its name in version 4
         for name, file in _THEIRS.items()

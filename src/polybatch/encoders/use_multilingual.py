@@ -16,9 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from polybatch.encoders import packaged
+from polybatch.encoders.exported import VOCABULARY, ExportedEncoder
 from polybatch.encoders.ngram import DIMENSIONS, Network
 from polybatch.encoders.row_table import RowTable
 from polybatch.errors import InputError
+from polybatch.files import sha256_of
 
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 
@@ -51,13 +53,7 @@ class UseMultilingual(nn.Module):
         self, inputs: Sequence[str], prompt: str | None = None, **_: Any
     ) -> dict[str, Tensor]:
         """Return `input_ids` and `attention_mask`, each (B, longest text of the batch)."""
-        texts = [prompt + text for text in inputs] if prompt else list(inputs)
-        ids = [packaged.cut(each, self.max_seq_length) for each in self.tokenizer(texts)]
-        longest = max(map(len, ids), default=0)
-        padded = torch.tensor([each + [0] * (longest - len(each)) for each in ids])
-        lengths = torch.tensor([len(each) for each in ids])
-        mask = torch.arange(longest)[None, :] < lengths[:, None]
-        return {"input_ids": padded, "attention_mask": mask.long()}
+        return self.tokenizer.features(inputs, self.max_seq_length, prompt)
 
     def forward(self, features: dict[str, Tensor], **_: Any) -> dict[str, Tensor]:
         """Add `sentence_embedding`, (B, 512), rows of unit length."""
@@ -85,9 +81,14 @@ class UseMultilingual(nn.Module):
 
     @classmethod
     def load(cls, model_name_or_path: str, *_: Any, **__: Any) -> UseMultilingual:
-        """Read a folder that `save` wrote; InputError if it builds on other packaged weights."""
+        """Read a folder that `save` wrote, or an exported one, which holds all weights.
+
+        InputError if it builds on other packaged weights.
+        """
         folder = Path(model_name_or_path)
         config = json.loads((folder / _CONFIG).read_text())
+        if "base" not in config:
+            return cls._of_export(folder)
         if config["base"]["weights_sha256"] != packaged.signature()["weights_sha256"]:
             raise InputError(
                 folder,
@@ -100,4 +101,19 @@ class UseMultilingual(nn.Module):
         module.embedding.table[tensors.pop("rows.ids")] = tensors.pop("rows.values")
         names = {name.removeprefix("network."): value for name, value in tensors.items()}
         module.network.load_state_dict(names)
+        return module
+
+    @classmethod
+    def _of_export(cls, folder: Path) -> UseMultilingual:
+        exported = ExportedEncoder(folder)
+        if sha256_of(folder / VOCABULARY) != sha256_of(packaged.resource(VOCABULARY)):
+            raise InputError(
+                folder / VOCABULARY,
+                "another vocabulary",
+                f"that of {packaged.PACKAGE}",
+                "Export the encoder again",
+            )
+        module = cls(exported.max_seq_length)
+        module.embedding.table = exported.rows(torch.arange(len(exported.table)))
+        module.network.load_state_dict(exported.network.state_dict())
         return module

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bm25s
 import numpy as np
@@ -119,6 +119,10 @@ class Bm25Scores:
                 languages.append(_List.of(rows, [documents[row] for row in rows], k1, b))
         size = sum(each.bytes for each in (pool, *languages))
         return cls(everything, tokenizers, size, queries, pool, languages)
+
+    def asking(self, queries: list[list[str]]) -> Bm25Scores:
+        """Return the same documents, with the tokens of other queries."""
+        return replace(self, _queries=queries)
 
     def best(self, text: str, lang: str, k: int) -> Int64:
         """Return the documents (row numbers) of the k highest scores in the pool, in any order."""

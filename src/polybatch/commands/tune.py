@@ -1,0 +1,32 @@
+"""`polybatch tune`: settings tried on held-out articles."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def arguments(_: argparse.ArgumentParser) -> None:
+    """Add nothing: params.yaml says what is tried."""
+
+
+def work(chosen: argparse.Namespace) -> str:
+    """Do it, and return what to print."""
+    import logging
+
+    from polybatch.files import write_text
+    from polybatch.reports.html.tuning_page import tuning_page
+    from polybatch.reports.tuning_tables import tuning_markdown
+    from polybatch.settings.load import load
+    from polybatch.settings.tuned import TUNED
+    from polybatch.tuning.tune import tune, write_tuned
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("polybatch").setLevel(logging.INFO)
+    config = load(chosen.folder / "params.yaml")
+    name, results = config.study.name, chosen.folder / "results"
+    tuned = tune(chosen.folder, config)
+    write_text(results / "tuning.md", tuning_markdown(name, tuned))
+    write_text(results / "tuning.html", tuning_page(name, tuned))
+    write_tuned(chosen.folder / TUNED, name, tuned)
+    return f"{TUNED} holds what was chosen; commit it. What was tried: {results / 'tuning.md'}"

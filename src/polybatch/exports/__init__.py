@@ -1,0 +1,1 @@
+"""A trained strategy as others use it: a folder with its card, results in other forms."""

@@ -1,0 +1,93 @@
+"""A strategy's checkpoint as a folder to hand on: weights, code, card; whole or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from polybatch.encoders.checkpoints import open_checkpoint
+from polybatch.encoders.export import DType, write_export
+from polybatch.errors import InputError
+from polybatch.exports.card import model_card
+from polybatch.exports.headline import headline
+from polybatch.exports.loss import loss_table, losses, refuse_losses
+from polybatch.files import whole_folder, write_text
+from polybatch.reports.results_folder import Study
+from polybatch.settings.study import Trial
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to export: None is the seed with the best scores. `max_loss`: in points of AP."""
+
+    seed: int | None = None
+    dtype: DType = "fp32"
+    max_loss: float = 0.5
+
+
+def export(study: Study, strategy: str, folder: Path, choice: Choice) -> str:
+    """Write a strategy's checkpoint with its card into a new folder; return the losses.
+
+    Raises:
+        InputError: the folder exists, the strategy has no checkpoint, or its numbers lose more
+            than `choice.max_loss` in a language.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise InputError(folder, "something there already", "a new folder", "Name another")
+    trial = chosen_trial(study, strategy, choice.seed)
+    settings = study.config.encoder
+    lengths = [settings.of(side)[0] for side in ("query", "document")]
+    prompts = {side: settings.of(side)[1] for side in ("query", "document")}
+    encoder = open_checkpoint(study.folder / "models" / trial.path)
+    with whole_folder(folder) as temporary:
+        write_export(encoder, temporary, choice.dtype, prompts, max(lengths))
+        found = _losses(study, trial, temporary)
+        refuse_losses(found, choice.max_loss)
+        table = loss_table(found)
+        write_text(temporary / "README.md", model_card(study, trial, choice.dtype, table))
+    return f"{trial.path} as {choice.dtype} in {folder}\n\nAP against the checkpoint's:\n\n{table}"
+
+
+def chosen_trial(study: Study, strategy: str, seed: int | None) -> Trial:
+    """Return the trial of a seed, or the one that scored best; InputError without a checkpoint."""
+    arm = study.config.arms[study.strategy(strategy)]
+    if arm.section not in ("strategies", "merges"):
+        raise InputError(
+            "strategy",
+            f"'{strategy}', of the section {arm.section}",
+            "one of the sections strategies and merges, which have a checkpoint",
+            f"Export one that it is made of: {', '.join(arm.parts) or 'it has none'}",
+        )
+    trials = study.config.trials_of(strategy)
+    if seed is None:
+        return max(trials, key=lambda trial: (_mean(study, trial), -trial.seed))
+    for trial in trials:
+        if trial.seed == seed:
+            return trial
+    seeds = ", ".join(str(trial.seed) for trial in trials)
+    raise InputError("--seed", str(seed), f"one of {seeds}", "Choose one")
+
+
+def _mean(study: Study, trial: Trial) -> float:
+    """Return the mean of the study's headline measure over datasets and settings."""
+    scores = study.json("metrics", f"{trial.path.as_posix()}.json")
+    measure = headline(study)
+    values: list[float] = [
+        one[measure] for settings in scores.values() for one in settings.values()
+    ]
+    return sum(values) / len(values)
+
+
+def _losses(study: Study, trial: Trial, folder: Path) -> pl.DataFrame:
+    exported = open_checkpoint(folder)
+    return pl.concat(
+        losses(
+            exported,
+            study.config.encoder,
+            study.dataset(name),
+            study.folder / "data" / "index" / trial.path / name,
+        )
+        for name in study.config.used_for("evaluate")
+    )

@@ -1,0 +1,114 @@
+"""A study's scores in the form of MTEB's results: a JSON file a dataset (Muennighoff et al. 2023).
+
+The form is that of `TaskResult` in mteb 2: scores by split, an entry a subset with its languages
+(ISO 639-3 and script), measures as fractions. A pair of languages is a subset (`sw-en`); so is the
+pool (`sw-mul`). The tasks are this study's, not MTEB's: names and revisions say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from babel.core import get_global
+
+from polybatch import __version__
+from polybatch.errors import InputError
+from polybatch.files import whole_folder, write_json
+from polybatch.languages import POOL
+from polybatch.reports.results_folder import Study
+from polybatch.validation.scripts import script_of
+
+_FAMILIES = {"AP": "map", "nDCG": "ndcg", "RR": "mrr", "R": "recall"}
+_LISTS = ["query_lang", "doc_lang"]
+_BIBLIOGRAPHIC = frozenset(
+    {"alb", "arm", "baq", "bur", "chi", "cze", "dut", "fre", "geo", "ger", "gre", "ice", "mac",
+     "mao", "may", "per", "rum", "slo", "tib", "wel"}
+)  # fmt: skip
+"""ISO 639-2's other codes, which CLDR has as aliases too."""
+
+
+def metric_of(measure: str) -> str:
+    """Return MTEB's name of a measure.
+
+    Example:
+        >>> metric_of("nDCG@10"), metric_of("AP")
+        ('ndcg_at_10', 'map')
+    """
+    family, _, cutoff = measure.partition("@")
+    name = _FAMILIES.get(family, family.lower())
+    return f"{name}_at_{cutoff}" if cutoff else name
+
+
+def language_of(lang: str) -> str:
+    """Return a language as MTEB writes it: ISO 639-3 and the script.
+
+    Example:
+        >>> language_of("sw"), language_of("zh-Hant"), language_of("de")
+        ('swa-Latn', 'zho-Hant', 'deu-Latn')
+    """
+    code = lang.partition("-")[0]
+    return f"{_three_letters().get(code, code)}-{script_of(lang)}"
+
+
+@cache
+def _three_letters() -> dict[str, str]:
+    """Return ISO 639-3's code of each with two letters: CLDR's aliases the other way round."""
+    found: dict[str, str] = {}
+    for old, new in sorted(get_global("language_aliases").items()):
+        if len(old) == 3 and len(new) == 2 and old not in _BIBLIOGRAPHIC:
+            found.setdefault(new, old)
+    return found | {"zh": "zho"}
+
+
+def write_results(study: Study, strategy: str, folder: Path) -> list[str]:
+    """Write `<strategy>/<study>/<dataset>.json` below a new folder; return the files' names.
+
+    Raises:
+        InputError: the folder exists.
+    """
+    if folder.exists():
+        raise InputError(folder, "something there already", "a new folder", "Name another")
+    revisions = study.same_revisions([strategy])
+    scores = study.scores(strategy)
+    inside = Path(strategy, study.config.study.name)
+    names = []
+    with whole_folder(folder) as temporary:
+        (temporary / inside).mkdir(parents=True)
+        for dataset, revision in revisions.items():
+            found = _result(study, dataset, revision, scores.filter(dataset=dataset))
+            names.append((inside / f"{dataset}.json").as_posix())
+            write_json(temporary / names[-1], found)
+        meta = {"name": f"polybatch/{strategy}", "revision": study.config.study.name}
+        write_json(temporary / inside / "model_meta.json", meta)
+    return names
+
+
+def _result(study: Study, dataset: str, revision: str, scores: pl.DataFrame) -> dict[str, Any]:
+    split = "+".join(study.config.datasets[dataset].splits)
+    return {
+        "dataset_revision": revision,
+        "task_name": f"polybatch-{dataset}",
+        "mteb_version": f"polybatch {__version__}",
+        "scores": {split: list(_subsets(scores))},
+        "evaluation_time": None,
+        "kg_co2_emissions": None,
+    }
+
+
+def _subsets(scores: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the mean scores of each list: a query language and a document language, or all."""
+    means = scores.group_by(*_LISTS, "measure").agg(pl.col("score").mean()).sort(*_LISTS)
+    everywhere = sorted({*scores["query_lang"], *scores["doc_lang"]} - {POOL})
+    for (asked, held), part in means.group_by(_LISTS, maintain_order=True):
+        values = {metric_of(name): value for name, value in part.select("measure", "score").rows()}
+        found = [asked, *(everywhere if held == POOL else [held])]
+        yield {
+            "hf_subset": f"{asked}-{held}",
+            "languages": [language_of(str(lang)) for lang in dict.fromkeys(found)],
+            "main_score": values.get("ndcg_at_10", values[sorted(values)[0]]),
+            **values,
+        }

@@ -1,0 +1,178 @@
+"""From texts to ranked documents: by a checkpoint's vectors, by BM25, or by both together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+import polars as pl
+
+from polybatch.encoders.checkpoints import open_checkpoint
+from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.light import Encoder
+from polybatch.errors import InputError
+from polybatch.files import sha256_of_folder
+from polybatch.retrieval.index import EncodedQueries, Index, build_index, load_index, search
+from polybatch.search.pool import Pool
+from polybatch.settings.encoder import EncoderSettings
+from polybatch.vectors import Float32
+
+if TYPE_CHECKING:
+    from polybatch.retrieval.score_rows import ScoreRows
+
+_SAME = 1e-3  # how far a number of a vector may be off when its text is encoded anew
+_FILTERS = 64  # language filters whose indexes are kept
+
+
+class Ranked(NamedTuple):
+    """A document (row number) and its score."""
+
+    row: int
+    score: float
+
+
+class Ranker(Protocol):
+    """Ranks documents for texts."""
+
+    def best(self, texts: Sequence[str], languages: tuple[str, ...], k: int) -> list[list[Ranked]]:
+        """Return the k best documents in these languages (none named: in all) of each text."""
+
+
+class VectorRanker:
+    """A checkpoint and its index, searched by FAISS."""
+
+    def __init__(self, pool: Pool, encoder: Encoder, settings: EncoderSettings, index: Index):
+        self.encoder, self.settings, self.index = encoder, settings, index
+        self._pool = pool
+        self._row = {doc_id: row for row, doc_id in enumerate(pool.doc_ids)}
+        self._filtered = lru_cache(_FILTERS)(self._part)
+
+    @classmethod
+    def open(
+        cls, pool: Pool, checkpoint: Path, folder: Path, settings: EncoderSettings
+    ) -> VectorRanker:
+        """Open a checkpoint and what was indexed with it.
+
+        Raises:
+            InputError: the index holds other documents, or another checkpoint's vectors.
+        """
+        place = folder / pool.dataset.name
+        index = load_index(place)
+        if list(index.doc_ids) != pool.doc_ids:
+            raise InputError(
+                place,
+                f"{len(index.doc_ids)} ids that are not the dataset's",
+                f"the {len(pool.doc_ids)} of data/valid/{pool.dataset.name}",
+                "Run `dvc repro`: the index has to follow the data",
+            )
+        found = cls(pool, open_checkpoint(checkpoint), settings, index)
+        found._refuse_other_checkpoint(checkpoint, folder)
+        return found
+
+    def encode(self, texts: Sequence[str]) -> Float32:
+        """Return the vectors of queries."""
+        length, prompt = self.settings.of("query")
+        return encode_texts(self.encoder, texts, length, self.settings.batch_texts, prompt)
+
+    def best(self, texts: Sequence[str], languages: tuple[str, ...], k: int) -> list[list[Ranked]]:
+        """Return the k best documents of each text."""
+        index = self._filtered(languages)
+        queries = EncodedQueries(tuple(map(str, range(len(texts)))), self.encode(texts))
+        return [
+            [Ranked(self._row[doc.doc_id], doc.score) for doc in found]
+            for found in search(index, queries, k)
+        ]
+
+    def scores(self, texts: Sequence[str], languages: tuple[str, ...]) -> ScoreRows:
+        """Return the inner products of the texts and all documents."""
+        from polybatch.retrieval.score_rows import VectorScores
+
+        documents = self.index.vectors
+        return VectorScores(self.encode(texts), documents, np.arange(len(documents)))
+
+    def _part(self, languages: tuple[str, ...]) -> Index:
+        if not languages:
+            return self.index
+        rows = self._pool.rows(languages)
+        doc_ids = [self.index.doc_ids[row] for row in rows]
+        return build_index(doc_ids, self.index.flat.reconstruct_batch(rows))
+
+    def _refuse_other_checkpoint(self, checkpoint: Path, folder: Path) -> None:
+        """Encode two documents anew: a checkpoint that did not make the index gives others."""
+        length, prompt = self.settings.of("document")
+        rows = np.unique([0, len(self.index.doc_ids) - 1])
+        texts = [self._pool.document(int(row))["text"] for row in rows]
+        anew = encode_texts(self.encoder, texts, length, self.settings.batch_texts, prompt)
+        held = self.index.flat.reconstruct_batch(rows)
+        if anew.shape != held.shape or np.abs(anew - held).max() > _SAME:
+            raise InputError(
+                folder,
+                f"an index (fingerprint {sha256_of_folder(folder)[:12]}) of another checkpoint",
+                f"one made with {checkpoint} (fingerprint {sha256_of_folder(checkpoint)[:12]})",
+                "Run `dvc repro` of the index stage",
+            )
+
+
+class Scorer(Protocol):
+    """Scores every document for texts."""
+
+    def scores(self, texts: Sequence[str], languages: tuple[str, ...]) -> ScoreRows:
+        """Return a source whose queries are the texts. `languages`: those searched."""
+
+
+class LexicalScorer:
+    """BM25 of the tokens that the stage `lexical` counted."""
+
+    def __init__(self, pool: Pool, folder: Path) -> None:
+        from polybatch.retrieval.arm_folders import open_source  # a second, with its libraries
+        from polybatch.retrieval.lexical import Bm25Scores
+
+        source = open_source(folder, pool.dataset)
+        assert isinstance(source, Bm25Scores)
+        self._source = source
+
+    def scores(self, texts: Sequence[str], languages: tuple[str, ...]) -> ScoreRows:
+        """Return BM25 of the texts, cut as those of the only language searched, else as English."""
+        from polybatch.retrieval.tokenization import tokenize
+
+        lang = languages[0] if len(languages) == 1 else "en"
+        return self._source.asking([tokenize(text, lang) for text in texts])
+
+
+class FusedScorer:
+    """Two scorers' ranks joined."""
+
+    def __init__(self, pool: Pool, parts: tuple[Scorer, Scorer], constant: int) -> None:
+        self._pool, self._parts, self._constant = pool, parts, constant
+
+    def scores(self, texts: Sequence[str], languages: tuple[str, ...]) -> ScoreRows:
+        """Return the reciprocal rank fusion of both."""
+        from polybatch.retrieval.fusion import FusedScores
+
+        one, other = (part.scores(texts, languages) for part in self._parts)
+        return FusedScores.of_sources(self._pool.dataset, one, other, self._constant)
+
+
+class ScoreRanker:
+    """Documents by a scorer; those that it does not score above 0 are not found."""
+
+    def __init__(self, pool: Pool, scorer: Scorer) -> None:
+        self._pool, self._scorer = pool, scorer
+        # of equal scores the best is the one whose id is last, as everywhere
+        self._ties = pl.Series(pool.doc_ids).rank("ordinal").to_numpy()
+
+    def best(self, texts: Sequence[str], languages: tuple[str, ...], k: int) -> list[list[Ranked]]:
+        """Return the k best documents of each text."""
+        rows = self._pool.rows(languages)
+        source = self._scorer.scores(texts, languages)
+        columns = source.columns[rows]
+        found: list[list[Ranked]] = [[] for _ in texts]
+        for query, pool, by_language in source.of(np.arange(len(texts))):
+            scores = (by_language if len(languages) == 1 else pool)[columns]
+            order = np.lexsort((self._ties[rows], scores))[::-1]
+            order = order[scores[order] > 0][:k]
+            found[query] = [Ranked(int(rows[i]), float(scores[i])) for i in order]
+        return found

@@ -1,0 +1,202 @@
+"""A study's folder, ready to be searched: strategies are opened when they are first used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from polybatch.dataset import read_dataset
+from polybatch.errors import InputError, did_you_mean
+from polybatch.search.pool import Pool
+from polybatch.search.rankers import (
+    FusedScorer,
+    LexicalScorer,
+    Ranked,
+    Ranker,
+    Scorer,
+    ScoreRanker,
+    VectorRanker,
+)
+from polybatch.settings.config import Config
+from polybatch.settings.load import load
+from polybatch.settings.strategies import Fusion
+from polybatch.settings.study import Trial
+
+LONGEST = 2000
+"""Characters of a query: far more than an encoder reads."""
+MOST = 1000
+"""Documents an answer."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is searched. `strategy`, `dataset`: None is the study's focus, and its first dataset.
+
+    `languages`: of the documents; none named means all.
+    """
+
+    query: str
+    strategy: str | None = None
+    dataset: str | None = None
+    languages: tuple[str, ...] = ()
+    k: int = 10
+
+
+@dataclass
+class Searcher:
+    """The study below `folder`, as the stages left it."""
+
+    folder: Path
+    _pools: dict[str, Pool] = field(default_factory=dict)
+    _rankers: dict[tuple[str, str], Ranker] = field(default_factory=dict)
+
+    @cached_property
+    def config(self) -> Config:
+        """The checked params.yaml."""
+        return load(self.folder / "params.yaml")
+
+    @property
+    def datasets(self) -> list[str]:
+        """The names of the datasets that can be searched."""
+        return list(self.config.used_for("evaluate"))
+
+    @property
+    def strategies(self) -> list[str]:
+        """The rows of params.yaml that any text can be searched with."""
+        return [name for name in self.config.arms if self._takes_text(name)]
+
+    @property
+    def ready(self) -> list[str]:
+        """Those of them whose index is there."""
+        return [name for name in self.strategies if self._index(self._trial(name)).is_dir()]
+
+    def search(self, request: Request) -> dict[str, Any]:
+        """Return one answer; see `search_all`."""
+        return self.search_all([request])[0]
+
+    def search_all(self, requests: Sequence[Request]) -> list[dict[str, Any]]:
+        """Return an answer to each request, those alike but for their query ranked together.
+
+        An answer: `query`, `strategy`, `dataset`, `results` (documents with score and the same in
+        other languages), `translations` of the query where the dataset has them.
+
+        Raises:
+            InputError: a query, strategy, dataset, language or k that cannot be searched.
+        """
+        checked = [self.checked(request) for request in requests]
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for place, one in enumerate(checked):
+            key = (one.strategy, one.dataset, one.languages, one.k)
+            groups.setdefault(key, []).append(place)
+        answers: list[dict[str, Any]] = [{} for _ in requests]
+        for (strategy, dataset, languages, k), places in groups.items():
+            ranker = self.ranker(strategy, dataset)
+            found = ranker.best([checked[place].query for place in places], languages, k)
+            for place, ranked in zip(places, found, strict=True):
+                answers[place] = self._answer(checked[place], ranked)
+        return answers
+
+    def checked(self, request: Request) -> Request:
+        """Return a request with its defaults filled in; InputError if it cannot be searched."""
+        query, k = request.query.strip(), request.k
+        if not 0 < len(query) <= LONGEST:
+            raise InputError(
+                "query",
+                f"{len(query):,} characters",
+                f"1 to {LONGEST:,}",
+                "Write a question" if not query else "Shorten it",
+            )
+        if not 0 < k <= MOST:
+            raise InputError("k", str(k), f"1 to {MOST:,}", "Change the number")
+        strategy = request.strategy or self.default_strategy
+        _choose("strategy", strategy, self.strategies)
+        dataset = request.dataset or self.datasets[0]
+        _choose("dataset", dataset, self.datasets)
+        pool = self.pool(dataset)
+        pool.rows(request.languages)
+        languages = tuple(sorted(set(request.languages)))
+        return Request(query, strategy, dataset, languages, min(k, len(pool.doc_ids)))
+
+    @property
+    def default_strategy(self) -> str:
+        """The study's focus, where a text can be searched with it."""
+        focus = self.config.study.focus
+        return focus if focus in self.strategies else self.strategies[0]
+
+    @property
+    def first_ready(self) -> str:
+        """The default strategy, if its index is there, else the first whose index is."""
+        default, ready = self.default_strategy, self.ready
+        return default if default in ready or not ready else ready[0]
+
+    def pool(self, dataset: str) -> Pool:
+        """Return the documents of a dataset."""
+        if dataset not in self._pools:
+            self._pools[dataset] = Pool(read_dataset(self.folder / "data" / "valid" / dataset))
+        return self._pools[dataset]
+
+    def ranker(self, strategy: str, dataset: str) -> Ranker:
+        """Return what ranks a dataset's documents; its first seed is used."""
+        key = (strategy, dataset)
+        if key not in self._rankers:
+            pool, trial = self.pool(dataset), self._trial(strategy)
+            scorer = self._scorer(pool, trial)
+            if isinstance(scorer, VectorRanker):
+                self._rankers[key] = scorer
+            else:
+                self._rankers[key] = ScoreRanker(pool, scorer)
+        return self._rankers[key]
+
+    def _scorer(self, pool: Pool, trial: Trial) -> VectorRanker | LexicalScorer | FusedScorer:
+        arm = self.config.arms[trial.strategy]
+        if isinstance(arm.settings, Fusion):
+            one, other = (self._part(pool, part) for part in self.config.parts_of(trial))
+            return FusedScorer(pool, (one, other), arm.settings.constant)
+        if arm.section == "lexical":
+            return LexicalScorer(pool, self._index(trial))
+        checkpoint = self.folder / "models" / trial.path
+        return VectorRanker.open(pool, checkpoint, self._index(trial), self.config.encoder)
+
+    def _part(self, pool: Pool, trial: Trial) -> Scorer:
+        """Return a part of a fusion: the opened checkpoint, if it is searched by itself too."""
+        known = self._rankers.get((trial.strategy, pool.dataset.name))
+        return known if isinstance(known, VectorRanker) else self._scorer(pool, trial)
+
+    def _takes_text(self, name: str) -> bool:
+        arm = self.config.arms[name]
+        if arm.section == "fusions":
+            return all(self._takes_text(part) for part in arm.parts)
+        return arm.section in ("strategies", "merges", "lexical")
+
+    def _trial(self, strategy: str) -> Trial:
+        return self.config.trials_of(strategy)[0]
+
+    def _index(self, trial: Trial) -> Path:
+        return self.folder / "data" / "index" / trial.path
+
+    def _answer(self, request: Request, ranked: Sequence[Ranked]) -> dict[str, Any]:
+        assert request.dataset is not None
+        pool = self.pool(request.dataset)
+        return {
+            "query": request.query,
+            "strategy": request.strategy,
+            "dataset": request.dataset,
+            "translations": pool.translations(request.query),
+            "results": [
+                {
+                    **pool.document(one.row),
+                    "score": round(one.score, 6),
+                    "parallel": [pool.document(other) for other in pool.parallel(one.row)],
+                }
+                for one in ranked
+            ],
+        }
+
+
+def _choose(what: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        do = did_you_mean(name, known, "Choose one")
+        raise InputError(what, f"'{name[:80]}'", f"one of {', '.join(known)}", do)

@@ -1,0 +1,158 @@
+"""`polybatch export`: the folder loads without polybatch, and with it, without running its code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from sentence_transformers import SentenceTransformer
+
+from polybatch.cli import main
+from polybatch.encoders.checkpoints import open_checkpoint
+from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.light import LightEncoder
+from polybatch.encoders.shipped_code import shipped_files
+from polybatch.errors import InputError
+from tests.helpers.small_study import NAME, dataset, write_study
+
+TEXTS = ["how are you", "wie geht es dir", "", "東京都 \U0001f9ff\U0001f9ff", "a " * 300]
+CUT = [" ".join(text.split()[:40]) for text in TEXTS]
+
+ALONE = """
+import json, sys
+sys.modules["polybatch"] = None  # any import of it fails
+import torch
+from sentence_transformers import SentenceTransformer
+encoder = SentenceTransformer(sys.argv[1], trust_remote_code=True, device="cpu")
+texts = json.loads(sys.argv[2])
+print(json.dumps([encoder.encode(texts).tolist(), encoder.prompts]))
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def exported(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "encoder"
+    given = ["zero-shot", str(folder), "--dtype", "int8", "--folder", str(study)]
+    assert main(["export", *given]) == 0
+    return folder
+
+
+def test_it_loads_with_sentence_transformers_alone_and_gives_the_same_vectors(
+    study: Path, exported: Path
+) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", ALONE, str(exported), json.dumps(CUT)],
+        capture_output=True, text=True, check=True, cwd=exported.parent,
+    )  # fmt: skip
+    vectors, prompts = json.loads(answer.stdout.splitlines()[-1])
+    assert prompts == {"query": "", "document": ""}
+    before = open_checkpoint(study / "models/zero-shot/0")
+    after = open_checkpoint(exported)  # by the code of polybatch
+    ours = encode_texts(after, CUT, 160, 8)
+    assert np.allclose(vectors, ours, atol=1e-5)
+    same = (encode_texts(before, CUT, 160, 8) * ours).sum(axis=1)
+    assert same.min() > 0.999  # int8
+    assert isinstance(after, LightEncoder)
+
+
+def test_without_trust_nothing_runs(exported: Path) -> None:
+    with pytest.raises(ValueError, match="trust_remote_code"):
+        SentenceTransformer(str(exported), device="cpu")
+
+
+def test_shipped_code_imports_nothing_of_ours() -> None:
+    for name, text in shipped_files().items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                assert all("polybatch" not in alias.name for alias in node.names), name
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                assert "polybatch" not in str(node.module), name
+
+
+def test_changed_code_is_refused_and_not_run(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "changed"
+    folder.mkdir()
+    for file in exported.iterdir():
+        (folder / file.name).symlink_to(file) if file.suffix != ".py" else None
+        if file.suffix == ".py":
+            (folder / file.name).write_text(file.read_text() + "\nraise SystemExit('ran')\n")
+    for file in folder.glob("*"):
+        if file.is_symlink():
+            target = file.resolve()
+            file.unlink()
+            file.hardlink_to(target)
+    with pytest.raises(InputError, match="with other code"):
+        open_checkpoint(folder)
+
+
+def test_the_card_has_the_hubs_metadata_and_the_measures(exported: Path) -> None:
+    _, head, text = (exported / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    meta = yaml.safe_load(head)
+    assert meta["library_name"] == "sentence-transformers"
+    assert {"de", "en", "tr"} <= set(meta["language"])
+    assert meta["datasets"] == ["cldr"]
+    (model,) = meta["model-index"]
+    results = {one["dataset"]["config"]: one["metrics"] for one in model["results"]}
+    assert set(results) == {"mono", "cross", "multi"}
+    found = {one["type"]: one["value"] for one in results["mono"]}
+    path = exported.parent.parent
+    assert set(found) == {"map", "recall_at_1"}, path
+    assert all(0 <= value <= 100 for value in found.values())
+    for part in ("How to load", "Measures", "Bias and limits", "Unicode License"):
+        assert part in text
+
+
+def test_the_metadata_are_what_the_hub_reads(exported: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    card = ModelCard.load(exported / "README.md")
+    assert card.data.model_name == "zero-shot"
+    assert {one.task_type for one in card.data.eval_results or []} == {"Retrieval"}
+
+
+def test_results_in_mtebs_form(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    given = ["zero-shot", str(out), "--results", "mteb", "--folder", str(study)]
+    assert main(["export", *given]) == 0
+    found = json.loads((out / f"zero-shot/cldr/{NAME}.json").read_text(encoding="utf-8"))
+    rows = {one["hf_subset"]: one for one in found["scores"]["test"]}
+    languages = sorted(set(dataset().queries["lang"]))
+    assert set(rows) == {f"{a}-{b}" for a in languages for b in [*languages, "mul"]}
+    assert rows["tr-en"]["languages"] == ["tur-Latn", "eng-Latn"]
+    truth = json.loads((study / "results/metrics/zero-shot/0.json").read_text())[NAME]
+    own = [rows[f"{lang}-{lang}"]["map"] for lang in languages]
+    assert np.mean(own) == pytest.approx(truth["mono"]["AP"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("bm25", "new"), "which have a checkpoint"),
+        (("zero-shot", "."), "a new folder"),
+        (("zero-shot", "new", "--seed", "7"), "one of 0"),
+        (("zero-shot", "new", "--dtype", "int8", "--max-loss", "-1"), "points of AP"),
+    ],
+)
+def test_what_cannot_be_exported_leaves_nothing(
+    study: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", *arguments, "--folder", str(study)]) == 1
+    assert says in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,134 @@
+"""`polybatch search` against a slow obvious version, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from polybatch.cli import main
+from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
+from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.light import LightEncoder
+from polybatch.encoders.use_multilingual import UseMultilingual
+from polybatch.errors import InputError
+from polybatch.retrieval.index import load_index
+from polybatch.search.searcher import Request, Searcher
+from tests.helpers.small_study import NAME, TEXTS, dataset, write_fusion, write_study
+
+QUESTION = "Hauptstadt von Frankreich"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_study(tmp_path_factory.mktemp("study"))
+    params = folder / "params.yaml"
+    text = params.read_text(encoding="utf-8").replace("second: hybrid", "second: zero-shot")
+    params.write_text(text, encoding="utf-8")
+    write_fusion(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def searcher(study: Path) -> Searcher:
+    return Searcher(study)
+
+
+@pytest.mark.parametrize("langs", [(), ("tr",), ("en", "tr")])
+def test_documents_are_those_of_a_sorted_list_of_all_products(
+    study: Path, searcher: Searcher, langs: tuple[str, ...]
+) -> None:
+    encoder = open_checkpoint(study / "models/zero-shot/0")
+    vector = encode_texts(encoder, [QUESTION], 64, 1)[0].astype(np.float64)
+    index = load_index(study / "data/index/zero-shot/0" / NAME)
+    lang_of = dict(dataset().corpus.select("doc_id", "lang").iter_rows())
+    rows = zip(index.doc_ids, index.vectors.astype(np.float64) @ vector, strict=True)
+    truth = sorted(
+        ((score, doc) for doc, score in rows if not langs or lang_of[doc] in langs), reverse=True
+    )[:4]
+    found = searcher.search(Request(QUESTION, "zero-shot", None, langs, 4))["results"]
+    assert [one["doc_id"] for one in found] == [doc for _, doc in truth]
+    assert [one["score"] for one in found] == pytest.approx([score for score, _ in truth], abs=1e-5)
+
+
+def test_parallel_documents_and_translations_are_the_items_other_languages(
+    searcher: Searcher,
+) -> None:
+    question, answer = TEXTS["rain"]["tr"]
+    found = searcher.search(Request(question, "zero-shot", k=1, languages=("tr",)))
+    assert found["translations"] == {lang: pair[0] for lang, pair in TEXTS["rain"].items()}
+    (best,) = found["results"]
+    assert best["text"] == answer
+    assert [one["text"] for one in best["parallel"]] == [TEXTS["rain"][x][1] for x in ("de", "en")]
+
+
+def test_bm25_finds_words_and_the_fusion_both(searcher: Searcher) -> None:
+    words = searcher.search(Request("alte Mönche Brücke", "bm25"))["results"]
+    assert [one["doc_id"] for one in words] == ["d-bridge-de"]
+    both = searcher.search(Request("alte Mönche Brücke", "bm25-hybrid", k=3))["results"]
+    assert both[0]["doc_id"] == "d-bridge-de"
+    # first in both lists: 1 / (60 + 1) twice
+    assert both[0]["score"] == pytest.approx(2 / 61, abs=1e-6)
+
+
+def test_requests_together_are_answered_as_each_alone(searcher: Searcher) -> None:
+    asked = [Request(pair[0], name, k=2) for each in TEXTS.values() for pair in each.values()
+             for name in ("zero-shot", "bm25")]  # fmt: skip
+    for answer, one in zip(searcher.search_all(asked), asked, strict=True):
+        alone = searcher.search(one)
+        assert (answer["query"], answer["strategy"]) == (one.query, one.strategy)
+        for row, other in zip(answer["results"], alone["results"], strict=True):
+            assert row["doc_id"] == other["doc_id"]
+            assert row["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (Request("  "), "0 characters"),
+        (Request("a" * 2001), "1 to 2,000"),
+        (Request("a", k=0), "1 to 1,000"),
+        (Request("a", "hybird"), "Did you mean 'hybrid'?"),
+        (Request("a", "zero-shot-centred"), "one of zero-shot"),
+        (Request("a", "zero-shot", "xquad"), "one of cldr-test"),
+        (Request("a", "zero-shot", None, ("fr",)), "one of de, en, tr"),
+        (Request("a", "hybrid"), "index"),
+    ],
+)
+def test_what_cannot_be_searched_is_told(searcher: Searcher, request_: Request, says: str) -> None:
+    with pytest.raises(InputError) as told:
+        searcher.search(request_)
+    assert says in str(told.value)
+
+
+def test_k_beyond_the_corpus_gives_all_of_it(searcher: Searcher) -> None:
+    assert len(searcher.search(Request("a", "zero-shot", k=1000))["results"]) == 15
+
+
+def test_an_index_of_another_checkpoint_is_refused_with_both_named(
+    study: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(study, tmp_path / "study")
+    checkpoint = tmp_path / "study/models/zero-shot/0"
+    shutil.rmtree(checkpoint)
+    checkpoint.mkdir()
+    module = UseMultilingual()
+    with torch.no_grad():
+        module.network.combine.bias += 0.5
+    save_checkpoint(LightEncoder(module), checkpoint)
+    with pytest.raises(InputError, match=r"fingerprint [0-9a-f]{12}.*fingerprint [0-9a-f]{12}"):
+        Searcher(tmp_path / "study").search(Request("a", "zero-shot"))
+
+
+def test_the_command_prints_lines_and_json(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["search", QUESTION, "--strategy", "zero-shot", "--k", "2", "--folder", str(study)]
+    assert main(given) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "zero-shot on cldr-test: 2 documents"
+    assert main([*given, "--json", "--lang", "de"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["results"][0]["doc_id"] == "d-capital-de"

@@ -1,8 +1,8 @@
 """What each two sources of a mirror have in common, as the table of docs/decisions/leakage.md.
 
-    POLYBATCH_MIRROR=<folder> python benchmarks/leak_pairs.py > table.md
+    POLYBATCH_MIRROR=<folder> python benchmarks/leak_pairs.py [languages] > table.md
 
-Texts are compared in the languages that both sources have; whatever uses them, each counts once.
+In the languages that are given, English and German where none is; each text counts once.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from polybatch.validation.containment import Contained, Containment
 
 RULE = Contained(0.8, 30)
 LEFT_OUT = {"xquad": "xquad-r has its files", "cldr": "templates contain each other"}
-BELEBELE = "en af am bm ig nso sn st tn ts xh zu id th vi de".split()  # noqa: SIM905 - of the mirror
 
 
-def main(mirror: Path) -> None:
+def main(mirror: Path, languages: list[str]) -> None:
     """Print the table: a row of each pair that shares anything."""
-    found = {name: each for name in SOURCES if (each := _read(name, mirror)) is not None}
-    texts = {name: _texts(each) for name, each in found.items()}
-    print("| sources | languages | texts | equal | one in the other | articles | refused |")
-    print("|:---|---:|---:|---:|---:|---:|:---|")
+    found = {name: each for name in SOURCES if (each := _read(name, mirror, languages))}
+    texts = {
+        name: (plain := _texts(each), Containment(plain, RULE)) for name, each in found.items()
+    }
+    print("| sources | texts | equal | one in the other | articles | refused |")
+    print("|:---|---:|---:|---:|---:|:---|")
     nothing = 0
     for one, other in itertools.combinations(sorted(found), 2):
         row = _row(texts[one], texts[other])
@@ -44,18 +45,20 @@ def main(mirror: Path) -> None:
         if not any((*row[-2:], articles)):
             nothing += 1
             continue
-        langs, here, there, equal, inside = row
+        here, there, equal, inside = row
         refused = "yes" if other in same_data(one) else "no"
-        numbers = f"{langs} | {here:,} / {there:,} | {equal:,} | {inside:,} | {articles:,}"
+        numbers = f"{here:,} / {there:,} | {equal:,} | {inside:,} | {articles:,}"
         print(f"| `{one}`, `{other}` | {numbers} | {refused} |", flush=True)
     print(f"\n{nothing} other pairs of {len(found)} sources share nothing.")
 
 
-def _read(name: str, mirror: Path) -> Dataset | None:
+def _read(name: str, mirror: Path, wanted: list[str]) -> Dataset | None:
     source = SOURCES[name]
-    if source.own or name in LEFT_OUT:
+    languages = [lang for lang in wanted if lang in source.languages]
+    if name == "afriqa":  # its files are of two languages
+        languages = list(source.languages)
+    if source.own or name in LEFT_OUT or not languages:
         return None
-    languages = BELEBELE if name == "belebele" else list(source.languages)
     commit = ("facebook/belebele=" + "0" * 40,) if name == "belebele" else None
     settings = SourceSettings(tuple(languages), source.splits, revisions=commit)
     with tempfile.TemporaryDirectory() as work:
@@ -71,25 +74,21 @@ def _read(name: str, mirror: Path) -> Dataset | None:
     return Dataset(name, parsed.queries, parsed.corpus, parsed.qrels)
 
 
-def _texts(dataset: Dataset) -> pl.DataFrame:
-    both = [frame.select("lang", "text") for frame in (dataset.queries, dataset.corpus)]
-    plain = pl.concat(both).select("lang", plain=normalised("text")).filter(pl.col("plain") != "")
-    return plain.unique().sort("lang", "plain")
+def _texts(dataset: Dataset) -> pl.Series:
+    both = [frame.select("text") for frame in (dataset.queries, dataset.corpus)]
+    plain = pl.concat(both).select(plain=normalised("text"))["plain"].unique().sort()
+    return plain.filter(plain != "")
 
 
-def _row(one: pl.DataFrame, other: pl.DataFrame) -> tuple[int, int, int, int, int]:
-    """Return languages, texts of either, equal ones, and others of which one is in the other."""
-    langs = sorted(set(one["lang"]) & set(other["lang"]))
-    small, large = sorted(
-        (frame.filter(pl.col("lang").is_in(langs)) for frame in (one, other)),
-        key=lambda frame: frame.height,
-    )
-    equal = small.join(large, on=["lang", "plain"]).height
-    rest = large.join(small, on=["lang", "plain"], how="anti")["plain"]
-    inside = Containment(small["plain"], RULE).found(rest)
-    heights = [frame.filter(pl.col("lang").is_in(langs)).height for frame in (one, other)]
-    return len(langs), heights[0], heights[1], equal, len(inside)
+def _row(
+    one: tuple[pl.Series, Containment], other: tuple[pl.Series, Containment]
+) -> tuple[int, int, int, int]:
+    """Return texts of either, equal ones, and others of the fewer, of which one is in the other."""
+    small, large = sorted((one, other), key=lambda each: len(each[0]))
+    equal = small[0].is_in(large[0].implode())
+    inside = large[1].found(small[0].filter(~equal))
+    return len(one[0]), len(other[0]), int(equal.sum()), len(inside)
 
 
 if __name__ == "__main__":
-    main(Path(os.environ["POLYBATCH_MIRROR"]))
+    main(Path(os.environ["POLYBATCH_MIRROR"]), sys.argv[1:] or ["en", "de"])

@@ -6,7 +6,6 @@ Strategies may be compared where these agree, or differ by what the strategies a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -37,25 +36,3 @@ def _one_sentence(langs: pl.Series, texts: pl.Series) -> float | None:
     times = Counter(zip(langs, texts, strict=True))
     single = sum(n for (lang, text), n in times.items() if len(spans(text, lang)) <= 1)
     return round(single / len(texts), 4)
-
-
-def budget(plan: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, int | str]:
-    """Return what a strategy's budget bought, for the tables of compare.md and the report.
-
-    `plan`: results/plans/<trial>.json; `training`: its training's summary.json.
-
-    Example:
-        >>> budget({"steps": 0, "pairs": 0}, {"steps": 0})
-        {}
-    """
-    if not training["steps"]:
-        return {}
-    names = ("steps", "pairs", "distinct_pairs", "query_tokens", "document_tokens")
-    pairs = training["pairs"]
-    return {name: training[name] for name in names} | {
-        "items": plan["distinct"]["items"],
-        "language_pairs": plan["language_pairs"]["drawn"],
-        "language_pairs_never_drawn": plan["language_pairs"]["never_drawn"],
-        "cut_documents": f"{training['truncated_documents'] / pairs:.1%}",
-        "one_sentence_targets": f"{plan['one_sentence_targets']:.1%}",
-    }

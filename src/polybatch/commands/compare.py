@@ -25,7 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def work(chosen: argparse.Namespace) -> str:
-    """Do it, and return what to print."""
+    """Do it, and return what to print.
+
+    Raises:
+        InputError: a negative number of questions, or rows that cannot be compared.
+    """
     from polybatch.reports.pairwise import Choice, side_by_side
     from polybatch.reports.pairwise_formats import FORMATS
     from polybatch.reports.results_folder import Study

@@ -19,7 +19,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def work(chosen: argparse.Namespace) -> str:
-    """Do it, and return what to print."""
+    """Do it, and return what to print.
+
+    Raises:
+        InputError: a depth below 1, or a strategy, dataset or pair that is not there.
+    """
     from polybatch.reports.results_folder import Study
     from polybatch.retrieval.arm_folders import open_source
     from polybatch.retrieval.trec import write_pair

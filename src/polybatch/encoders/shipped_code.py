@@ -45,6 +45,9 @@ def check_code(folder: Path) -> None:
 
     Nothing of it is run here: the packaged code reads the weights. But a folder whose code says
     something else is not the encoder that others see.
+
+    Raises:
+        InputError: its code is that of no release.
     """
     own, found = _digest(shipped_files()), "missing or not text"
     with suppress(OSError, UnicodeDecodeError):

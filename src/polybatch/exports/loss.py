@@ -36,7 +36,11 @@ def losses(
 
 
 def refuse_losses(found: pl.DataFrame, most: float) -> None:
-    """Refuse an export that loses more than `most` points of AP in a language and setting."""
+    """Refuse an export that loses more than `most` points of AP in a language and setting.
+
+    Raises:
+        InputError: a language loses more.
+    """
     lost = found.with_columns(lost=100 * (pl.col("before") - pl.col("after")))
     if (worst := lost.sort("lost").row(-1, named=True))["lost"] > most:
         raise InputError(

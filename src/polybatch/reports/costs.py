@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -37,6 +37,28 @@ HOW = (
     "these stages. Question: encoding and searching one in the largest pool, the median of at most "
     "50; of two rows joined, both."
 )
+
+
+def budget(plan: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, int | str]:
+    """Return what a strategy's budget bought, for the tables of compare.md and the report.
+
+    `plan`: results/plans/<trial>.json; `training`: its training's summary.json.
+
+    Example:
+        >>> budget({"steps": 0, "pairs": 0}, {"steps": 0})
+        {}
+    """
+    if not training["steps"]:
+        return {}
+    names = ("steps", "pairs", "distinct_pairs", "query_tokens", "document_tokens")
+    pairs = training["pairs"]
+    return {name: training[name] for name in names} | {
+        "items": plan["distinct"]["items"],
+        "language_pairs": plan["language_pairs"]["drawn"],
+        "language_pairs_never_drawn": plan["language_pairs"]["never_drawn"],
+        "cut_documents": f"{training['truncated_documents'] / pairs:.1%}",
+        "one_sentence_targets": f"{plan['one_sentence_targets']:.1%}",
+    }
 
 
 def fixed_costs(study: Study) -> dict[str, dict[str, int | None]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from polybatch import __version__
-from polybatch.batches.exposure import budget
 from polybatch.encoders.pretraining_data import training_sets, zero_shot
 from polybatch.evaluation.scores import Summary
 from polybatch.reports.comparison import comparison, report
@@ -26,7 +25,7 @@ from polybatch.reports.contrasts import (
     known_section,
     pooled_section,
 )
-from polybatch.reports.costs import cost_section, fixed_costs
+from polybatch.reports.costs import budget, cost_section, fixed_costs
 from polybatch.reports.languages import (
     collapse_notes,
     encoder_section,

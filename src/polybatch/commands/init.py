@@ -12,6 +12,7 @@ from polybatch.errors import InputError
 _FILES = {
     "dvc.yaml": "dvc.yaml",
     "versions.yaml": "versions.yaml",
+    "tuned.yaml": "tuned.yaml",
     "gitignore.txt": ".gitignore",
     "dvcignore.txt": ".dvcignore",
     "dvc-config.txt": ".dvc/config",

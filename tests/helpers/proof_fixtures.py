@@ -106,7 +106,10 @@ def _encoder(kind: str, folder: Path) -> tuple[Any, Any]:
 
 
 def _weights(encoder: Any) -> dict[str, Any]:
-    return {name: one.detach().float().numpy() for name, one in encoder.state_dict().items()}
+    """Return the weights but for keys' biases: their gradient is 0, so they hold rounding alone."""
+    found = encoder.state_dict().items()
+    kept = {name: one for name, one in found if not name.endswith("attention.self.key.bias")}
+    return {name: one.detach().float().numpy() for name, one in kept.items()}
 
 
 def _base(kind: str, folder: Path) -> dict[str, Any]:

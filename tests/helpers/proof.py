@@ -165,7 +165,7 @@ def outputs(folder: Path, stage: str) -> Outputs:
 
 
 def _digest(file: Path) -> str:
-    """Return a file's digest, leaving out that of an adapted checkpoint: it differs by processor."""
+    """Return a file's digest, but for that of an adapted checkpoint, which differs by processor."""
     content = file.read_bytes()
     if "starts" in file.parts and b"start/dapt" in content:
         content = re.sub(rb'"sha256": "[0-9a-f]+"', b"", content)

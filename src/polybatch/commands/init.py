@@ -10,7 +10,7 @@ from pathlib import Path
 from polybatch.errors import InputError
 
 _FILES = {
-    "dvc.yaml": "dvc.yaml",
+    "pipeline.yaml": "dvc.yaml",
     "versions.yaml": "versions.yaml",
     "tuned.yaml": "tuned.yaml",
     "gitignore.txt": ".gitignore",

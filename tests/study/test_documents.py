@@ -117,6 +117,8 @@ NOT_RUN = {
     ),
     "make fuzz": "minutes; its short version is tests/sources/test_fuzz.py",
     "python benchmarks/identification.py MIRROR": "measures on a mirror of real data",
+    "python benchmarks/leak_pairs.py": "minutes, on a mirror of real data",
+    "pip install 'polybatch[e5]'": "installs a package; requirements.lock has it",
     "make .venv/.installed": "minutes; every other target begins with it",
     "make docs": "it installs packages; tests/study/test_pages.py builds the site where they are",
     "make repro PYTHON=python3.12": "of a machine that has it",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,56 +196,53 @@ def check_dataset(dataset: Dataset) -> None:
 
     An item has at most one query a language, so that scores can be keyed by (item, language).
     """
-    queries, corpus, qrels = dataset.queries, dataset.corpus, dataset.qrels
+    for mistakes in (_repeated(dataset), _missing(dataset), _without_counterpart(dataset)):
+        for what, rows, found, expected in mistakes:
+            _refuse(dataset, what, rows, found, expected)
+
+
+_Mistakes = Iterator[tuple[str, pl.DataFrame, str, str]]
+"""A table's name, its rows that are wrong (maybe none), what they are, and what is expected."""
+
+
+def _repeated(dataset: Dataset) -> _Mistakes:
     for what, frame, key in (
-        ("queries", queries, ["query_id"]),
-        ("queries", queries, ["item_id", "lang"]),
-        ("corpus", corpus, ["doc_id"]),
-        ("qrels", qrels, ["item_id", "doc_id"]),
+        ("queries", dataset.queries, ["query_id"]),
+        ("queries", dataset.queries, ["item_id", "lang"]),
+        ("corpus", dataset.corpus, ["doc_id"]),
+        ("qrels", dataset.qrels, ["item_id", "doc_id"]),
     ):
-        twice = (
-            frame.filter(frame.select(key).is_duplicated()).select(key).unique(maintain_order=True)
-        )
-        _refuse(
-            dataset,
-            what,
-            twice,
-            f"more than one row with the same {' and '.join(key)}",
-            "one row each",
-        )
+        rows = frame.filter(frame.select(key).is_duplicated()).select(key)
+        found = f"more than one row with the same {' and '.join(key)}"
+        yield what, rows.unique(maintain_order=True), found, "one row each"
+
+
+def _missing(dataset: Dataset) -> _Mistakes:
+    queries, corpus = dataset.queries, dataset.corpus
     for what, frame, needed in (
         ("queries", queries, ["query_id", "item_id", "lang", "split"]),
         ("corpus", corpus, ["doc_id", "lang"]),
-        ("qrels", qrels, QRELS.names()),
+        ("qrels", dataset.qrels, QRELS.names()),
     ):
         gaps = frame.filter(pl.any_horizontal(pl.col(needed).is_null())).select(needed)
-        _refuse(dataset, what, gaps, f"rows without a {', '.join(needed)}", "a value in each")
+        yield what, gaps, f"rows without a {', '.join(needed)}", "a value in each"
     for what, frame, name in (("queries", queries, "query_id"), ("corpus", corpus, "doc_id")):
         empty = frame.filter(pl.col("text").str.strip_chars().str.len_chars().fill_null(0) == 0)
-        _refuse(dataset, what, empty.select(name), "rows without text", "text in every row")
-    _refuse(
-        dataset,
-        "qrels",
-        qrels.join(corpus, on="doc_id", how="anti").select("doc_id"),
-        "judged documents that the corpus lacks",
-        "every doc_id in the corpus",
-    )
-    _refuse(
-        dataset,
-        "qrels",
-        qrels.join(queries, on="item_id", how="anti").select("item_id"),
-        "judged items without a query",
-        "every item_id among the queries",
-    )
-    _refuse(
-        dataset,
-        "queries",
-        queries.join(qrels.filter(pl.col("relevance") > 0), on="item_id", how="anti").select(
-            "query_id"
-        ),
-        "queries without a relevant document",
-        "at least one relevant document an item",
-    )
+        yield what, empty.select(name), "rows without text", "text in every row"
+
+
+def _without_counterpart(dataset: Dataset) -> _Mistakes:
+    queries, corpus, qrels = dataset.queries, dataset.corpus, dataset.qrels
+    relevant = qrels.filter(pl.col("relevance") > 0)
+    for what, frame, others, key, name, found, expected in (
+        ("qrels", qrels, corpus, "doc_id", "doc_id", "judged documents that the corpus lacks",
+         "every doc_id in the corpus"),
+        ("qrels", qrels, queries, "item_id", "item_id", "judged items without a query",
+         "every item_id among the queries"),
+        ("queries", queries, relevant, "item_id", "query_id", "queries without a relevant document",
+         "at least one relevant document an item"),
+    ):  # fmt: skip
+        yield what, frame.join(others, on=key, how="anti").select(name), found, expected
 
 
 def _unreadable(path: Path, error: BaseException) -> InputError:

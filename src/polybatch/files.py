@@ -20,15 +20,7 @@ _CHUNK = 1 << 20  # bytes read at a time when hashing
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hex SHA-256 of a file, read in pieces.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
-        >>> _ = path.write_text("done")
-        >>> sha256_of(path)[:8]
-        'a4c3ed04'
-    """
+    """Return the hex SHA-256 of a file, read in pieces."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while piece := stream.read(_CHUNK):
@@ -131,14 +123,6 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         InputError: the disk is full, or refuses to be written to.
-
-    Example:
-        >>> import tempfile
-        >>> target = Path(tempfile.mkdtemp()) / "made"
-        >>> with whole_folder(target) as temporary:
-        ...     _ = (temporary / "a.txt").write_text("done")
-        >>> [path.name for path in target.iterdir()]
-        ['a.txt']
     """
     temporary = _temporary_for(path)
     try:
@@ -258,15 +242,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "a.md"
-        >>> write_text(path, "done")
-        >>> path.read_text(encoding="utf-8")
-        'done'
-    """
+    """Write UTF-8 text, whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

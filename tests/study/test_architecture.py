@@ -179,3 +179,25 @@ def test_a_room_says_what_it_holds_and_hands_nothing_on() -> None:
         if path.parent != PACKAGE:
             assert len(statements) == 1, path
             assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_files_and_functions_are_short() -> None:
+    """A file has at most 300 lines, a function 45 without its docstring; most are far shorter."""
+    lengths = []
+    paths = [
+        path
+        for folder in ("src/polybatch", "stages", "flows")
+        for path in (ROOT / folder).rglob("*.py")
+    ]
+    for path in sorted(paths):
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 300, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                last, first = node.end_lineno or 0, node.body[0]
+                words = (first.end_lineno or 0) - first.lineno + 1 if ast.get_docstring(node) else 0
+                lengths.append(last - node.lineno + 1 - words)
+                assert lengths[-1] <= 45, f"{path}: {node.name}"
+    lengths.sort()
+    assert lengths[len(lengths) // 2] <= 8
+    assert lengths[len(lengths) * 9 // 10] <= 20

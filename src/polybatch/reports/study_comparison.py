@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -27,6 +27,7 @@ from polybatch.reports.contrasts import (
 )
 from polybatch.reports.costs import budget, cost_section, fixed_costs
 from polybatch.reports.languages import (
+    Reading,
     collapse_notes,
     encoder_section,
     flagged,
@@ -62,55 +63,54 @@ class StudyComparison:
 
 
 def compare_study(study: Study) -> StudyComparison:
-    """Compare all rows of a study; refuses scores of different queries or dataset revisions."""
-    config, baseline = study.config, study.config.study.baseline
-    rule = study.rule
+    """Compare all rows of a study.
+
+    Raises:
+        InputErrorList: rows were scored on different queries or dataset revisions.
+    """
+    config, rule = study.config, study.rule
     by_seed = {name: study.by_seed("metrics", name) for name in study.kinds}
     seeds = spread_over_seeds(by_seed)
     metrics = {name: mean_numbers(found) for name, found in by_seed.items()}
     spreads = {row[:4]: row[4] for row in seeds.select(*_ROW, "spread").rows()}
-    table = comparison(metrics, baseline, spreads)
+    table = comparison(metrics, config.study.baseline, spreads)
     revisions = study.same_revisions(list(study.kinds))
+    made = _signature(study) | {f"{name} revision": found for name, found in revisions.items()}
     read = readings(study.bias)
     known, kind = known_by(config.encoder.name, read)
-    marked = flagged(read, known)
     sure, contrasts = _tested(study, known, kind)
-    lines, bold = headlines(contrasts, rule), decided(contrasts, baseline)
     budgets = {name: _budget(study, name) for name in config.strategies}
-    costs = fixed_costs(study)
-    made = _signature(study) | {f"{name} revision": found for name, found in revisions.items()}
-    headline = config.evaluation.headline
-    plans = {name: study.json("plans", name, f"{_seed(study)}.json") for name in config.strategies}
-    sections = {
-        "What was declared": contrast_section(contrasts, rule),
+    found = StudyComparison(
+        table, seeds, sure, contrasts, "", budgets, fixed_costs(study), made,
+        headlines(contrasts, rule), collapse_notes(read), sorted(flagged(read, known)), metrics,
+    )  # fmt: skip
+    said = [*found.headlines, *found.notes]
+    sections = _sections(study, found, read, kind)
+    bold = decided(contrasts, config.study.baseline)
+    text = report(table, config.study.baseline, budgets, made, sections, sure, said, bold)
+    return replace(found, text=text)
+
+
+def _sections(
+    study: Study, found: StudyComparison, read: list[Reading], kind: str
+) -> dict[str, str]:
+    """Return the sections of compare.md behind its first table, by their titles."""
+    config, rule = study.config, study.rule
+    headline, datasets = config.evaluation.headline, len(config.used_for("evaluate"))
+    seed, baseline, marked = f"{_seed(study)}.json", config.study.baseline, set(found.flagged)
+    plans = {name: study.json("plans", name, seed) for name in config.strategies}
+    return {
+        "What was declared": contrast_section(found.contrasts, rule),
         "What the encoder knows": encoder_section(config.encoder.name, read, marked),
-        "By what the encoder knows": known_section(contrasts, kind, headline),
-        "What each row costs": cost_section(table, headline, costs),
-        "Over datasets": pooled_section(
-            pool(contrasts, rule.confidence), len(config.used_for("evaluate"))
-        ),
-        "How far trainings are apart": seeds_section(seeds, headline),
-        "The pool's two means": pool_section(sure, headline),
+        "By what the encoder knows": known_section(found.contrasts, kind, headline),
+        "What each row costs": cost_section(found.table, headline, found.costs),
+        "Over datasets": pooled_section(pool(found.contrasts, rule.confidence), datasets),
+        "How far trainings are apart": seeds_section(found.seeds, headline),
+        "The pool's two means": pool_section(found.sure, headline),
         "What each strategy was asked": exposure_section(plans),
         "Language bias": bias_section(study.bias),
-        "Which languages gain or lose": view_sections(sure, headline, baseline, marked),
+        "Which languages gain or lose": view_sections(found.sure, headline, baseline, marked),
     }
-    notes = collapse_notes(read)
-    text = report(table, baseline, budgets, made, sections, sure, [*lines, *notes], bold)
-    return StudyComparison(
-        table,
-        seeds,
-        sure,
-        contrasts,
-        text,
-        budgets,
-        costs,
-        made,
-        lines,
-        notes,
-        sorted(marked),
-        metrics,
-    )
 
 
 def _tested(study: Study, known: frozenset[str], kind: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -31,15 +31,7 @@ or 1.0 of 001 unless the column is text.
     if items["lang"].n_unique() < 2:
         return []
     meets = bool(items["item_id"].is_duplicated().any())
-    apart = (
-        items.with_columns(_spelling().alias("key"))
-        .group_by("key", maintain_order=True)
-        .agg("item_id", "lang")
-        .filter(
-            (pl.col("item_id").list.n_unique() > 1)
-            & (pl.col("lang").list.n_unique() == pl.col("lang").list.len())
-        )
-    )
+    apart = _written_apart(items)
     if apart.is_empty():
         no_item = "no item_id stands in two languages, so that nothing is searched across them"
         return [] if meets else [f"{name}: {no_item}"]
@@ -55,6 +47,15 @@ or 1.0 of 001 unless the column is text.
         "the same item_id for an item in every language",
         "Write them alike in all files; spreadsheets make 1 or 1.0 of 001 unless the column is"
         " text",
+    )
+
+
+def _written_apart(items: pl.DataFrame) -> pl.DataFrame:
+    """Return the ids and languages of items that only the spelling of their id keeps apart."""
+    same = items.with_columns(_spelling().alias("key")).group_by("key", maintain_order=True)
+    item, lang = pl.col("item_id").list, pl.col("lang").list
+    return same.agg("item_id", "lang").filter(
+        (item.n_unique() > 1) & (lang.n_unique() == lang.len())
     )
 
 

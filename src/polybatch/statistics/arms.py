@@ -139,28 +139,16 @@ def read_arms(
             one_of = reader.open(read(trial), trial)
             for dataset, design in designs.items():
                 for measure in measures:
-                    scores = one_of(dataset, measure, design.keys)
-                    one = arm_of(
-                        [design.layout.sums(scores)],
-                        design.layout.counts,
-                        design.members[measure],
-                        kind.trained,
-                        design.crossed,
-                    )
+                    sums = design.layout.sums(one_of(dataset, measure, design.keys))
+                    of, members = design.layout.counts, design.members[measure]
+                    one = arm_of([sums], of, members, kind.trained, design.crossed)
                     parts.setdefault((dataset, measure, arm), []).append(one)
     return [
-        Scored(
-            dataset,
-            measure,
-            design.level,
-            design.views[measure],
-            design.items[measure],
-            {arm: _joined(parts[dataset, measure, arm]) for arm in kinds},
-            kinds,
-        )
-        for dataset, design in designs.items()
-        for measure in measures
-    ]
+        Scored(name, each, design.level, design.views[each], design.items[each],
+               {arm: _joined(parts[name, each, arm]) for arm in kinds}, kinds)
+        for name, design in designs.items()
+        for each in measures
+    ]  # fmt: skip
 
 
 class _Reader:

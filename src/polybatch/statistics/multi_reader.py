@@ -276,8 +276,7 @@ def equal_seed_variances(arms: Mapping[str, Arm]) -> Float64:
     width = next(iter(arms.values())).values.shape[1]
     if len(known) < 2:
         return np.full(width, np.nan)
-    spread = np.stack([values.var(axis=0, ddof=1) for values in known])
-    p = np.full(width, np.nan)
+    spread, p = np.stack([one.var(axis=0, ddof=1) for one in known]), np.full(width, np.nan)
     for view in np.flatnonzero((spread > 0).all(axis=0)):
         p[view] = stats.bartlett(*(values[:, view] for values in known)).pvalue
     return p

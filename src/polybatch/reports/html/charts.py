@@ -69,14 +69,8 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
     other is above in both.
     """
     rows = sure.filter(dataset=dataset, measure=measure, kind="setting")
-    found: dict[str, dict[str, Any]] = {name: {"strategy": name} for name in names}
-    for row in rows.iter_rows(named=True):
-        if row["strategy"] in found:
-            for key in ("value", "low", "high"):
-                value = None if row[key] is None else round(100 * row[key], 3)
-                found[row["strategy"]][f"{row['setting']} {key}"] = value
     axes = [axis for axis in ("mono", "cross", "multi") if axis in set(rows["setting"])][:2]
-    whole = [one for one in found.values() if all(f"{axis} value" in one for axis in axes)]
+    whole = [one for one in _points(rows, names) if all(f"{axis} value" in one for axis in axes)]
     if len(axes) < 2 or not whole:
         return None
     x, y = axes
@@ -92,47 +86,51 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
         }
         for axis, setting in (("x", x), ("y", y))
     }
+    front = {
+        "transform": [{"filter": "datum.front"}],
+        "mark": {"type": "line", "strokeDash": [4, 4], "opacity": 0.6, "color": "#8c8c8c"},
+        "encoding": position | {"order": {"field": f"{x} value"}},
+    }
+    texts = {
+        "mark": {"type": "text", "baseline": "middle"}
+        | {name: {"expr": f"datum.{name}"} for name in ("dx", "dy", "align")},
+        "encoding": position | {"text": {"field": "strategy"}},
+    }
+    leaders = [_leaders(position, x, y)] if any(one["led"] for one in whole) else []
+    layers = [front, *_marks(position, x, y, names), *leaders, texts]
+    return {"data": {"values": whole}, "height": HEIGHT, "layer": layers}
+
+
+def _points(rows: pl.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a dictionary a strategy: `mono value`, `mono low`, ... in percent."""
+    found: dict[str, dict[str, Any]] = {name: {"strategy": name} for name in names}
+    for row in rows.iter_rows(named=True):
+        if row["strategy"] in found:
+            for key in ("value", "low", "high"):
+                value = None if row[key] is None else round(100 * row[key], 3)
+                found[row["strategy"]][f"{row['setting']} {key}"] = value
+    return list(found.values())
+
+
+def _marks(position: Spec, x: str, y: str, names: Sequence[str]) -> list[Spec]:
+    """Return the layers of both intervals and of the points, which say their numbers."""
+    colour = {"color": by_strategy(names) | {"legend": None}}
+    lines = [
+        {axis: position[axis] | {"field": f"{name} low"}, f"{axis}2": {"field": f"{name} high"}}
+        for axis, name in (("x", x), ("y", y))
+    ]
     tooltip = [{"field": "strategy"}] + [
         {"field": f"{axis} {key}", "title": f"{axis} {key}", "format": ".1f"}
-        for axis in axes
+        for axis in (x, y)
         for key in ("value", "low", "high")
     ]
-    colour = by_strategy(names)
-    return {
-        "data": {"values": whole},
-        "height": HEIGHT,
-        "layer": [
-            {
-                "transform": [{"filter": "datum.front"}],
-                "mark": {"type": "line", "strokeDash": [4, 4], "opacity": 0.6, "color": "#8c8c8c"},
-                "encoding": position | {"order": {"field": f"{x} value"}},
-            },
-            {
-                "mark": {"type": "rule", "opacity": 0.6},
-                "encoding": position
-                | {"x": position["x"] | {"field": f"{x} low"}, "x2": {"field": f"{x} high"}}
-                | {"color": colour | {"legend": None}},
-            },
-            {
-                "mark": {"type": "rule", "opacity": 0.6},
-                "encoding": position
-                | {"y": position["y"] | {"field": f"{y} low"}, "y2": {"field": f"{y} high"}}
-                | {"color": colour | {"legend": None}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-                "encoding": position
-                | {"color": colour | {"legend": None}, "tooltip": tooltip}
-                | {"shape": by_strategy(names, "shape") | {"legend": None}},
-            },
-            *([_leaders(position, x, y)] if any(one["led"] for one in whole) else []),
-            {
-                "mark": {"type": "text", "baseline": "middle"}
-                | {name: {"expr": f"datum.{name}"} for name in ("dx", "dy", "align")},
-                "encoding": position | {"text": {"field": "strategy"}},
-            },
-        ],
-    }
+    shape = {"shape": by_strategy(names, "shape") | {"legend": None}, "tooltip": tooltip}
+    rule = {"type": "rule", "opacity": 0.6}
+    point = {"type": "point", "filled": True, "size": 90, "opacity": 1}
+    return [
+        *({"mark": rule, "encoding": position | line | colour} for line in lines),
+        {"mark": point, "encoding": position | colour | shape},
+    ]
 
 
 def _leaders(position: Spec, x: str, y: str) -> Spec:

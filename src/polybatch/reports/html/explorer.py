@@ -162,13 +162,9 @@ def _packed(asked: Asked, kept: Sequence[Question]) -> dict[str, Any]:
     for item in items.names:
         answers = relevant.get(item, [])
         pivot = next((doc for doc in answers if texts[doc][0] == _PIVOT), None)
-        about.append(
-            [
-                _cut(english.get(item, "")),
-                -1 if pivot is None else documents.of(pivot),
-                [documents.numbers[doc] for doc in answers if doc in documents.numbers],
-            ]
-        )
+        translation = -1 if pivot is None else documents.of(pivot)
+        known = [documents.numbers[doc] for doc in answers if doc in documents.numbers]
+        about.append([_cut(english.get(item, "")), translation, known])
     shown = [
         [texts[doc][0], _cut(texts[doc][1]), documents.of(pivots[doc]) if doc in pivots else -1]
         for doc in list(documents.names)

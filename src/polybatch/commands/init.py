@@ -51,7 +51,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def work(chosen: argparse.Namespace) -> str:
-    """Do it, and return what to print."""
+    """Write the folder of a study, and return what to print.
+
+    Raises:
+        InputError: the folder is not empty, or the questions are no table with languages.
+    """
     from polybatch.files import whole_folder
 
     out: Path = chosen.out

@@ -100,6 +100,10 @@ COMMANDS: dict[str, Command] = {
     ),
     "serve": Command("The search as a service, with a page", "serve --port 8000"),
     "tune": Command("Try settings on held-out articles, write tuned.yaml", "tune"),
+    "validate": Command(
+        "What is read of your files, and which rows are not",
+        "validate inputs/faq --languages en sw",
+    ),
     "upgrade": Command("Rewrite params.yaml of an earlier version, comments kept", "upgrade"),
 }
 """Name -> its row; `plan-study` is the module `polybatch.commands.plan_study`."""

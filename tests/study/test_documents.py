@@ -47,7 +47,7 @@ HERE = [
     *("python -m flows.preset --show NAME", "polybatch upgrade"),
     "dvc repro train@hybrid-0",
     *("python -m polybatch.sources.example inputs/faq/example.csv", "mkdir -p inputs/faq"),
-    *(*FAQ, "dvc add inputs/faq"),
+    *(*FAQ, "polybatch validate inputs/faq", "dvc add inputs/faq"),
     "python -m polybatch.sources.catalogue docs/sources.md",
     *(
         "python -m polybatch.validation.expectations",

@@ -36,12 +36,25 @@ def test_a_faq_gives_its_languages_and_its_file(tmp_path: Path) -> None:
     assert (folder / "inputs/faq/faq.csv").read_text(encoding="utf-8") == FAQ
 
 
+def test_other_forms_of_questions_become_a_study_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = "item_id\tquestion_en\tanswer_en\tquestion_pt-BR\tanswer_pt-BR\tsplit\n"
+    rows = "1\tWhy?\tBecause.\tPor quê?\tPorque.\ttest\n2\tWho?\t\tQuem?\t\ttest\n"
+    (tmp_path / "faq.tsv").write_text(head + rows, encoding="utf-8")
+    assert main(["init", str(tmp_path / "mine"), "--from", str(tmp_path / "faq.tsv")]) == 0
+    assert "2 rows cannot be used: polybatch validate" in capsys.readouterr().out
+    config = load(tmp_path / "mine/params.yaml")
+    assert config.sources["local"].languages == ("en", "pt-BR")
+    assert config.sources["local"].splits == ("all", "test")
+
+
 def test_what_cannot_become_a_study_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "faq.csv").write_text("id,language,q\n1,en,a\n", encoding="utf-8")
+    (tmp_path / "faq.csv").write_text("item_id,language,q\n1,en,a\n", encoding="utf-8")
     assert main(["init", str(tmp_path / "new"), "--from", str(tmp_path / "faq.csv")]) == 1
-    assert "item_id, lang, question, answer" in capsys.readouterr().err
+    assert "a column lang, or columns such as question_sw" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
     assert main(["init", str(tmp_path)]) == 1
     assert "a new or empty folder" in capsys.readouterr().err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -27,8 +27,6 @@ _FILES = {
 }
 """File of the package -> where it stands in a study; in the repository links to its own files."""
 
-_COLUMNS = ("item_id", "lang", "question", "answer")
-
 _README = """# {name}
 
 A study of polybatch. `params.yaml` holds every number of it.
@@ -46,7 +44,7 @@ version asks for it.
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("out", type=Path, metavar="DIR", help="a new or empty folder")
-    words = f"your questions and answers: a CSV file with the columns {', '.join(_COLUMNS)}"
+    words = "your questions and answers: .csv, .tsv or .jsonl, as `polybatch validate` reads it"
     parser.add_argument("--from", dest="faq", type=Path, metavar="FAQ.CSV", help=words)
 
 
@@ -54,23 +52,26 @@ def work(chosen: argparse.Namespace) -> str:
     """Write the folder of a study, and return what to print.
 
     Raises:
-        InputError: the folder is not empty, or the questions are no table with languages.
+        InputError: the folder is not empty, or the file of questions cannot be read.
     """
     from polybatch.files import whole_folder
+    from polybatch.sources.own_folder import contents, read_own
 
     out: Path = chosen.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(out, "something there already", "a new or empty folder", "Name another")
-    languages = _languages(chosen.faq) if chosen.faq else []
+    languages, splits = contents(chosen.faq) if chosen.faq else ([], [])
+    rejected = read_own(chosen.faq, languages, splits).rejected.height if chosen.faq else 0
     with whole_folder(out) as folder:
         for name, place in _FILES.items():
             _put(folder / place, _template(name))
         _put(folder / "README.md", _README.format(name=out.resolve().name).encode())
-        _put(folder / "params.yaml", _params(languages).encode())
+        _put(folder / "params.yaml", _params(languages, splits).encode())
         if chosen.faq:
-            _put(folder / "inputs/faq/faq.csv", chosen.faq.read_bytes())
+            _put(folder / "inputs/faq" / chosen.faq.name, chosen.faq.read_bytes())
     found = f" of questions in {', '.join(languages)}" if languages else ""
-    return f"{out} holds a study{found}. Next: its README.md"
+    lost = f" ({rejected} rows cannot be used: polybatch validate {chosen.faq})" * bool(rejected)
+    return f"{out} holds a study{found}{lost}. Next: its README.md"
 
 
 def _template(name: str) -> bytes:
@@ -82,34 +83,14 @@ def _put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _params(languages: list[str]) -> str:
+def _params(languages: Sequence[str], splits: Sequence[str]) -> str:
     """Return params.yaml: the default study, or the one of a user's questions."""
     from polybatch.settings.presets import composed
 
     template = Path(str(files("polybatch").joinpath("study_template")))
     preset = template / ("local.yaml" if languages else "base.yaml")
     text = composed(template / "base.yaml", preset)
-    return text.replace("[de, en, sw]", f"[{', '.join(languages)}]") if languages else text
-
-
-def _languages(faq: Path) -> list[str]:
-    """Return the languages of a CSV file of questions.
-
-    Raises:
-        InputError: no readable CSV, or other columns.
-    """
-    try:
-        with faq.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = reader.fieldnames or []
-            found = sorted({row["lang"] for row in reader if row.get("lang")} if columns else ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(faq, f"no readable CSV ({error})", "a CSV file", "Correct it") from error
-    if missing := [name for name in _COLUMNS if name not in columns]:
-        raise InputError(
-            faq,
-            f"the columns {', '.join(columns) or 'none'}",
-            f"{', '.join(_COLUMNS)} ({', '.join(missing)} missing)",
-            "Rename the columns",
-        )
-    return found
+    if not languages:
+        return text
+    text = text.replace("[de, en, sw]", f"[{', '.join(languages)}]")
+    return text.replace("splits: [all]", f"splits: [{', '.join(['all', *splits])}]")

@@ -1,0 +1,70 @@
+"""`polybatch validate`: what is read of your own files, before there is a study of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import polars as pl
+
+_SHOWN = 20  # rejected rows
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("path", type=Path, help="a .csv, .tsv or .jsonl file, or a folder of them")
+    parser.add_argument("--languages", nargs="+", help="the only ones to read (default: all)")
+    parser.add_argument("--json", action="store_true", help="everything, every rejected row too")
+
+
+def work(chosen: argparse.Namespace) -> str:
+    """Read the files as the stage validate will, and return what was kept and what was not."""
+    from polybatch.sources.own_folder import contents, read_own
+
+    languages, splits = contents(chosen.path)
+    found = read_own(chosen.path, chosen.languages or languages, splits)
+    by_language = [
+        (lang, *(table.filter(lang=lang).height for table in (found.queries, found.corpus)))
+        for lang in chosen.languages or languages
+    ]
+    counts = pl.DataFrame(
+        by_language, orient="row",
+        schema={"language": pl.String, "questions": pl.Int64, "documents": pl.Int64},
+    )  # fmt: skip
+    if chosen.json:
+        tables = {"files": found.tally, "languages": counts, "rejected": found.rejected}
+        whole = {name: table.to_dicts() for name, table in tables.items()}
+        return json.dumps({**whole, "notes": found.notes}, indent=2, ensure_ascii=False)
+    return _text(counts, found.tally, found.rejected, found.notes)
+
+
+def _text(
+    counts: pl.DataFrame, files: pl.DataFrame, rejected: pl.DataFrame, notes: tuple[str, ...]
+) -> str:
+    from polybatch.markdown import excerpt, markdown
+
+    lines = [_table(files), "", _table(counts)]
+    lines += ["", *(f"- {excerpt(note, 500)}" for note in notes)] if notes else []
+    if rejected.height:
+        shown = rejected.head(_SHOWN).select("file", "row", "lang", "reason", "text")
+        cells = [
+            [excerpt("" if one is None else str(one), 60) for one in row] for row in shown.rows()
+        ]
+        table = pl.DataFrame(cells, schema=dict.fromkeys(shown.columns, pl.String), orient="row")
+        lines += [
+            "",
+            f"Rejected (the first {shown.height} of {rejected.height}):",
+            "",
+            markdown(table),
+        ]
+    return "\n".join(lines)
+
+
+def _table(frame: pl.DataFrame) -> str:
+    from polybatch.markdown import escape, markdown
+
+    rows = [[escape(str(cell)) for cell in row] for row in frame.rows()]
+    return markdown(
+        pl.DataFrame(rows, schema=dict.fromkeys(frame.columns, pl.String), orient="row")
+    )

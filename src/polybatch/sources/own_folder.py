@@ -1,0 +1,74 @@
+"""What the source `local` makes of a file or folder, before there is a study of it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from polybatch.errors import InputError
+from polybatch.languages import canonical
+from polybatch.settings.data import SourceSettings
+from polybatch.sources.collected import ALL
+from polybatch.sources.local import Local
+from polybatch.sources.source import Parsed, RemoteFile
+from polybatch.sources.user_files import is_table, open_rows
+from polybatch.sources.user_rows import Broken
+
+_WIDE = re.compile(r"(?:question|answer|document|title)_(.+)")
+
+
+def contents(path: Path) -> tuple[list[str], list[str]]:
+    """Return the languages that rows of a file or folder name, and their splits, both sorted.
+
+    Languages by their usual codes; a code that names none is left for `read_own` to reject.
+
+    Raises:
+        InputError: there is no such path, a file that cannot be read, or no language in any.
+    """
+    codes: set[str] = set()
+    splits: set[str] = set()
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file() and not file.name.startswith(".") and is_table(file):
+            opened = open_rows(file)
+            names = set(opened.columns or ())
+            for row in opened.rows:
+                if not isinstance(row, Broken):
+                    _, fields = row
+                    names.update(fields)
+                    codes.add(str(fields.get("lang") or ""))
+                    splits.add(str(fields.get("split") or "").strip())
+            codes.update(wide[1] for name in names if (wide := _WIDE.fullmatch(name)))
+    languages = sorted({usual for code in codes if (usual := canonical(code))})
+    if not languages:
+        raise InputError(
+            path,
+            "no row with a language" if path.exists() else "no such file or folder",
+            "a column lang, or columns such as question_sw and answer_sw",
+            "Add the codes, or name a folder of .csv, .tsv or .jsonl files",
+        )
+    return languages, sorted(splits - {""})
+
+
+def read_own(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+    """Read a file or folder as `sources.local` reads its folder; nothing is written there.
+
+    Raises:
+        InputError: what ends the stages download and validate, too.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder, raw = path, Path(place) / "raw"
+        if path.is_file():
+            folder = Path(place) / "given"
+            folder.mkdir()
+            (folder / path.name).symlink_to(path.resolve())
+        raw.mkdir()
+        chosen = SourceSettings(tuple(languages), (ALL, *splits), str(folder))
+        source = Local().of(chosen)
+        source.download(raw, chosen.languages, chosen.splits, _nothing)
+        return source.read(raw, chosen.languages, chosen.splits)
+
+
+def _nothing(file: RemoteFile, path: Path) -> None:
+    raise AssertionError(f"{file.path} is not fetched: the files are the user's own")

@@ -33,6 +33,7 @@ from flows.alerts import raise_alerts, webhook_of
 from flows.artifacts import Progress, show_results
 from flows.check import check_params, remarks
 from flows.command import StageFailed, Stages, title
+from flows.current import export_current
 from flows.forecast import Forecast, foretell, seconds_before
 from flows.graph import choose, lock_changes, locked_stages, read_graph, ready, sort_lock
 from flows.plan import Plan, look, too_many
@@ -194,6 +195,8 @@ def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: 
     settle(list(states.values()))
     if not failed and named:
         logger.info(register(root))
+    if config.flow.export and not failed and not alerts.lines:
+        logger.info(export_current(root, config))
     if failed:
         told = "; ".join(_cause(at, state) for at, state in failed.items())
         left = f" Not run: {', '.join(waiting)}." if waiting else ""

@@ -29,7 +29,12 @@ _RESERVED = {
     **dict.fromkeys(_DEVICES, "which Windows reserves for a device"),
     **dict.fromkeys(("null", "true", "false"), "which YAML reads as a value"),
 }
-_TAKEN = {"strategy": {"start": "as models/start holds what all start from"}}
+_TAKEN = {
+    "strategy": {
+        "start": "as models/start holds what all start from",
+        "current": "as models/current holds what flows export",
+    }
+}
 
 CONTROL = r"\x00-\x08\x0B\x0C\x0E-\x1F\x7F-\x9F"
 """Control characters, for a class of a regular expression: C0 but tab and line ends, DEL, C1."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,15 @@ import pytest
 import yaml
 from sentence_transformers import SentenceTransformer
 
+from flows.current import export_current
 from polybatch.cli import main
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.shipped_code import shipped_files
 from polybatch.errors import InputError
+from polybatch.files import sha256_of_folder
+from polybatch.settings.load import load
 from tests.helpers.small_study import NAME, dataset, write_study
 
 TEXTS = ["how are you", "wie geht es dir", "", "東京都 \U0001f9ff\U0001f9ff", "a " * 300]
@@ -119,6 +124,26 @@ def test_the_metadata_are_what_the_hub_reads(exported: Path) -> None:
     card = ModelCard.load(exported / "README.md")
     assert card.data.model_name == "zero-shot"
     assert {one.task_type for one in card.data.eval_results or []} == {"Retrieval"}
+
+
+def test_a_flow_replaces_the_current_export_at_once_and_nothing_else(
+    study: Path, tmp_path: Path
+) -> None:
+    """Two nights: the second folder is a new one; a folder of somebody else's is left alone."""
+    shutil.copytree(study, tmp_path / "study")
+    root = tmp_path / "study"
+    config = load(root / "params.yaml")
+    config = replace(config, study=replace(config.study, focus="zero-shot"))
+    for _ in range(2):
+        told = export_current(root, config)
+        assert told.startswith("exported zero-shot/0 as fp32"), told
+        about = json.loads((root / "models/current/polybatch.json").read_text())
+        assert about["training"] == "zero-shot/0"
+        assert about["checkpoint_sha256"] == sha256_of_folder(root / "models/zero-shot/0")
+        assert (root / "models/current/README.md").is_file()
+    (root / "models/current/polybatch.json").unlink()
+    assert "models/current is as it was" in export_current(root, config)
+    assert (root / "models/current/README.md").is_file()
 
 
 def test_results_in_mtebs_form(study: Path, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def _loading(study: Study) -> str:
 
 def _measures(study: Study, trial: Trial) -> str:
     name = trial.strategy
-    bias = study.json("bias", f"{trial.path.as_posix()}.json")
+    bias = study.trial_bias(trial.path.as_posix())
     known, kind = known_by(study.config.encoder.name, readings({name: bias}))
     views = study_views(headline(study), study.trained_languages, known, kind)
     scored = read_arms({name: study.kinds[name]}, study.trial_scores, study.clusters, views)
@@ -159,7 +159,7 @@ def _measures(study: Study, trial: Trial) -> str:
 
 
 def _limits(study: Study, trial: Trial) -> str:
-    bias = study.json("bias", f"{trial.path.as_posix()}.json")
+    bias = study.trial_bias(trial.path.as_posix())
     lines = [
         "Measured on the datasets above alone: other domains and longer texts may differ.",
         f"The study trains on {', '.join(sorted(study.trained_languages))}: little is known of"
@@ -168,7 +168,7 @@ def _limits(study: Study, trial: Trial) -> str:
     if len(study.kinds[trial.strategy].trials) == 1:
         lines.append("One training: the intervals do not include chance of training.")
     for dataset, found in bias.items():
-        for name, value in (found.get("panel") or {}).items():
+        for name, value in found.panel.items():
             lines.append(f"{dataset}, {name}: {value:.3f} (language bias in the pool of all)")
     lines += collapse_notes(readings({trial.strategy: bias}))
     return "\n".join(f"- {escape(line)}" for line in lines)

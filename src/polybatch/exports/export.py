@@ -7,24 +7,32 @@ from pathlib import Path
 
 import polars as pl
 
+from polybatch import __version__
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.export import DType, write_export
 from polybatch.errors import InputError
 from polybatch.exports.card import model_card
 from polybatch.exports.headline import headline
 from polybatch.exports.loss import loss_table, losses, refuse_losses
-from polybatch.files import whole_folder, write_text
+from polybatch.files import sha256_of_folder, whole_folder, write_json, write_text
 from polybatch.reports.results_folder import Study
 from polybatch.settings.study import Trial
+
+_MARK = "polybatch.json"
+"""Says what an export is of, and that it is one: only such a folder is replaced."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to export: None is the seed with the best scores. `max_loss`: in points of AP."""
+    """What to export: None is the seed with the best scores. `max_loss`: in points of AP.
+
+    `replace`: put it in the place of an earlier export, which stays until the new one is whole.
+    """
 
     seed: int | None = None
     dtype: DType = "fp32"
     max_loss: float = 0.5
+    replace: bool = False
 
 
 def export(study: Study, strategy: str, folder: Path, choice: Choice) -> str:
@@ -34,8 +42,10 @@ def export(study: Study, strategy: str, folder: Path, choice: Choice) -> str:
         InputError: the folder exists, the strategy has no checkpoint, or its numbers lose more
             than `choice.max_loss` in a language.
     """
-    if folder.exists() or folder.is_symlink():
-        raise InputError(folder, "something there already", "a new folder", "Name another")
+    ours = choice.replace and (folder / _MARK).is_file() and not folder.is_symlink()
+    if not ours and (folder.exists() or folder.is_symlink()):
+        expected = "a new folder" + ", or an earlier export" * choice.replace
+        raise InputError(folder, "something there already", expected, "Name another")
     trial = chosen_trial(study, strategy, choice.seed)
     settings = study.config.encoder
     lengths = [settings.of(side)[0] for side in ("query", "document")]
@@ -47,7 +57,19 @@ def export(study: Study, strategy: str, folder: Path, choice: Choice) -> str:
         refuse_losses(found, choice.max_loss)
         table = loss_table(found)
         write_text(temporary / "README.md", model_card(study, trial, choice.dtype, table))
+        write_json(temporary / _MARK, _origin(study, trial, choice))
     return f"{trial.path} as {choice.dtype} in {folder}\n\nAP against the checkpoint's:\n\n{table}"
+
+
+def _origin(study: Study, trial: Trial, choice: Choice) -> dict[str, str]:
+    checkpoint = sha256_of_folder(study.folder / "models" / trial.path)
+    return {
+        "study": study.config.study.name,
+        "training": trial.path.as_posix(),
+        "dtype": choice.dtype,
+        "checkpoint_sha256": checkpoint,
+        "polybatch": __version__,
+    }
 
 
 def chosen_trial(study: Study, strategy: str, seed: int | None) -> Trial:

@@ -114,6 +114,10 @@ class Study:
             for name, datasets in means.items()
         }
 
+    def trial_bias(self, trial: str) -> dict[str, Bias]:
+        """Return what results/bias holds of each dataset of a trial, such as `hybrid/0`."""
+        return {name: Bias(**found) for name, found in self.json("bias", f"{trial}.json").items()}
+
     @property
     def contrasts(self) -> pl.DataFrame:
         """What compare wrote of the declared contrasts (CONTRASTS), empty before it ran."""

@@ -18,6 +18,7 @@ class FlowSettings:
 
     `overlap`: what a second flow in one workspace does while the first one runs. `runner`: where
     train, index and evaluate run: processes here, or Ray's workers, which see the same folder.
+    `export`: put the best training of `study.focus` into models/current after a run without alert.
     """
 
     overlap: Literal["wait", "skip"]
@@ -27,6 +28,7 @@ class FlowSettings:
     runner: Literal["local", "ray"]
     ray_address: str | None
     ray_gpus: Annotated[float, in_range(0, 64)]
+    export: bool = False
 
 
 @dataclass(frozen=True, config=EXACT)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-NUMBER = re.compile(r"(?<![\w.,-])[+-−]?\d[\d,]*(?:\.\d+)?(?![\w-]|\.\d)")
+NUMBER = re.compile(r"(?<![\w.,-])[+\-−]?\d[\d,]*(?:\.\d+)?(?![\w-]|\.\d)")
 _CITED = re.compile(r"<!-- ([^>]*?) -->")
 _PROSE = re.compile(r"^(?![|#])(?:.|\n(?![|#\n]))+", re.MULTILINE)
 

@@ -190,7 +190,10 @@ def test_a_step_is_the_infonce_step_that_a_few_plain_lines_do(tmp_path: Path) ->
     assert saved["rows.ids"].tolist() == changed.tolist()
     torch.testing.assert_close(saved["rows.values"], table.detach()[changed], atol=1e-4, rtol=0)
     for name, value in module.network.state_dict().items():
-        torch.testing.assert_close(saved[f"network.{name}"], value, atol=1e-4, rtol=0)
+        # Adam's step has the rate's size even where rounding decides the sign of a gradient of 0.
+        apart = (saved[f"network.{name}"] - value).abs()
+        assert apart.max() < 4 * one.learning_rate
+        assert (apart > 1e-4).float().mean() < 1e-4
 
 
 def test_tokens_and_cut_texts_are_counted(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def pages() -> dict[str, str]:
         ["git", "ls-files", "-co", "--exclude-standard", "*.md"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
-    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in listed}
+    own = (name for name in listed if not (ROOT / name).is_symlink())
+    texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in own}
     yaml = (ROOT / "prefect.yaml").read_text(encoding="utf-8").splitlines()
     texts["prefect.yaml"] = "\n".join(line[2:] for line in yaml if line.startswith("# "))
     return texts

@@ -149,5 +149,6 @@ def _add(rows: Rows, row: dict[str, str], lang: str, number: int) -> None:
         return
     query = Query(f"{item_id}:{lang}?", item_id, lang, question, row["split"])
     group = f"cldr:{row['territory']}"
-    template = f"cldr:{row['doc_id'].split('.')[1].split(':')[0]}"
+    kind = row["doc_id"].partition(".")[2].partition(":")[0]  # empty in a file that was changed
+    template = f"cldr:{kind}" if kind else None
     rows.add(place, query, Document(row["doc_id"], lang, document, None, group, None, template))

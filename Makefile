@@ -1,7 +1,7 @@
 # make                       this list
 # make repro [PRESET=name]   set up if needed, then run the study of params.yaml (or of a preset); WORKERS=2: two stages at a time
 # make test                  set up if needed, then lint, types and tests
-# make test-fast             lint, types and the tests of less than a second or two: under a minute
+# make test-fast             lint, types and the tests of less than a second or two
 # make versions [BUMP=1]     do stages still give the results of versions.yaml? record it, or bump numbers
 # make bench [ROWS=name]     speed and memory, side by side with what one would use instead: benchmarks/RESULTS.md
 # make bench-check           the same again; fails if a ratio fell by more than a fifth

@@ -85,7 +85,8 @@ def foretell(root: Path, forecast: Forecast, before: Mapping[str, Any]) -> list[
     size, free = sum(sizes.get(at, 0) for at in forecast.waiting), shutil.disk_usage(root).free
     if size < 50_000:
         return [told]
-    lines = [f"{told}, up to {amount(size)} of new outputs ({amount(free)} free)"]
+    # Of another study's dvc.lock, as after a change of preset, the sizes say little of this one.
+    lines = [f"{told}; by dvc.lock their outputs had {amount(size)} ({amount(free)} free)"]
     if size > free:
         lines.append("the disk may become full: free some, or set `dvc cache dir` to a larger one")
     return lines

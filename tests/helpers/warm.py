@@ -1,14 +1,16 @@
-"""`polybatch` for tests, in processes that begin with their libraries imported.
+"""`polybatch` and `dvc` for tests, in processes that begin with their libraries imported.
 
 Importing takes most of a small stage's time: 7 of 8 seconds of a training of six steps. So a server
 imports once what stages need, and forks a process for every command. The first folder of a test's
-PATH holds a `polybatch` that hands its arguments, folder, environment and streams to the server.
-What is about starting, killing or terminals starts the real program, as do the long tests.
+PATH holds programs that hand their arguments, folder, environment and streams to the server.
+What is about starting or killing starts the real program, as do the long tests.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import gc
 import importlib
 import json
 import os
@@ -25,19 +27,24 @@ import traceback
 from functools import cache
 from pathlib import Path
 
+from polybatch.versions.code_digest import STAGES, stage_names
+
 ROOT = Path(__file__).parents[2]
 _IMPORTS = (
+    *("dvc.cli", "dvc.commands.repro", "dvc.commands.status", "dvc.repo"),
     *("polybatch.cli", "polybatch.adaptation.adapt", "polybatch.encoders.load"),
     *("polybatch.validation.expectations", "polybatch.retrieval.index", "vl_convert"),
     *("polybatch.training.contrastive", "polybatch.reports.html.page"),
 )
+PROGRAMS = {"polybatch": "polybatch.cli", "dvc": "dvc.cli"}
+"""Name -> the module whose `main` it is."""
 _PROGRAM = """#!{python} -IS
 import json, os, resource, socket, sys
 server = socket.socket(socket.AF_UNIX)
 server.connect({path!r})
 socket.send_fds(server, [b"\\n"], [0, 1, 2])
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-request = [sys.argv[1:], os.getcwd(), dict(os.environ), limits]
+request = [sys.argv, os.getcwd(), dict(os.environ), limits]
 server.sendall(json.dumps(request).encode() + b"\\n")
 sys.exit(int(server.makefile().read() or 1))
 """
@@ -47,9 +54,11 @@ sys.exit(int(server.makefile().read() or 1))
 def program_folder() -> str:
     """Start the server of this test process, and return the folder that holds its `polybatch`."""
     folder = Path(tempfile.mkdtemp(prefix="warm-"))
-    program, path = folder / "polybatch", str(folder / "socket")
-    program.write_text(_PROGRAM.format(python=sys.executable, path=path), encoding="utf-8")
-    program.chmod(0o755)
+    path = str(folder / "socket")
+    for name in PROGRAMS:
+        program = folder / name
+        program.write_text(_PROGRAM.format(python=sys.executable, path=path), encoding="utf-8")
+        program.chmod(0o755)
     quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "PYTHONUTF8": "1"}
     own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), **quiet}
     server = subprocess.Popen(
@@ -58,6 +67,7 @@ def program_folder() -> str:
     )  # fmt: skip
     assert server.stdin is not None
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.wait)
     atexit.register(server.stdin.close)
     while not Path(path).exists():
         assert server.poll() is None, "the server of tests/helpers/warm.py ended"
@@ -69,16 +79,27 @@ def serve(path: str) -> None:
     """Fork a process for every command, until the test process has ended (end of stdin)."""
     for name in _IMPORTS:
         importlib.import_module(name)
+    for stage in stage_names():
+        importlib.import_module(f"{STAGES}.{stage}")
+        del sys.modules[f"{STAGES}.{stage}"]  # it is run as a program, under another name
+    gc.freeze()  # commands look for garbage among their own objects alone
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{path}.new")
     listener.listen()
     Path(f"{path}.new").rename(path)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system itself forgets children that ended
+    signal.signal(signal.SIGCHLD, _reap)
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()
         if os.fork() == 0:
             _command(connection)
         connection.close()
+
+
+def _reap(number: int, frame: object) -> None:
+    """Wait for children that ended, so that their processor time counts as the tests'."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _command(connection: socket.socket) -> None:
@@ -92,9 +113,8 @@ def _command(connection: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(environment)
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    from polybatch.cli import main
-
-    sys.argv = ["polybatch", *arguments]
+    sys.argv = arguments
+    main = importlib.import_module(PROGRAMS[Path(arguments[0]).name]).main
     try:
         code: object = main()
     except SystemExit as ended:

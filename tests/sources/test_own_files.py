@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.study.test_pipeline import Workspace
+from tests.helpers.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 WORDS = ("garden", "river", "letter", "winter", "market", "doctor", "window", "summer")

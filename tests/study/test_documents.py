@@ -24,8 +24,8 @@ import pytest
 from polybatch.dataset import write_dataset
 from tests.helpers.documents import ROOT, commands
 from tests.helpers.toy_flow import ENVIRONMENT, make_toy
+from tests.helpers.workspace import Workspace
 from tests.study.test_cli import _dataset, _folder, _write
-from tests.study.test_pipeline import Workspace
 
 SLOW = pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="`make test-documents`")
 FAQ = [command for command in commands() if command.startswith("cat > inputs/faq/")]

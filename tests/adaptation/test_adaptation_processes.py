@@ -51,8 +51,23 @@ def _curve(folder: Path) -> list[float]:
     return [float(loss) for loss in table["loss"]]
 
 
-def test_two_processes_have_the_curves_and_weights_of_one(tmp_path: Path) -> None:
-    base = _still(transformer(tmp_path))
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _still(transformer(tmp_path_factory.mktemp("still")))
+
+
+@pytest.fixture(scope="module")
+def one(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What one process makes of each objective in fp32, with all of a batch in memory."""
+    folders = {objective: tmp_path_factory.mktemp(objective) for objective in OBJECTIVES}
+    for objective, folder in folders.items():
+        run(folder, base, changed(objective=objective, **CHANGES))
+    return folders
+
+
+def test_two_processes_have_the_curves_and_weights_of_one(
+    base: Path, one: dict[str, Path], tmp_path: Path
+) -> None:
     script = tmp_path / "two.py"
     changes = ", ".join(f"{name}={value}" for name, value in CHANGES.items())
     script.write_text(SCRIPT.replace("{changes}", changes), encoding="utf-8")
@@ -64,10 +79,9 @@ def test_two_processes_have_the_curves_and_weights_of_one(tmp_path: Path) -> Non
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout
     for objective in OBJECTIVES:
-        one, two = tmp_path / "one" / objective, tmp_path / "two" / objective
-        run(one, base, changed(objective=objective, **CHANGES))
-        assert _curve(two) == pytest.approx(_curve(one), abs=1e-4), objective
-        weights = [load_file(folder / "checkpoint/model.safetensors") for folder in (one, two)]
+        both = one[objective], tmp_path / "two" / objective
+        assert _curve(both[1]) == pytest.approx(_curve(both[0]), abs=1e-4), objective
+        weights = [load_file(folder / "checkpoint/model.safetensors") for folder in both]
         gaps = torch.cat(
             [(weights[1][name] - value).abs().flatten() for name, value in weights[0].items()]
         )
@@ -76,22 +90,19 @@ def test_two_processes_have_the_curves_and_weights_of_one(tmp_path: Path) -> Non
         assert (gaps > 1e-3).float().mean() < 0.005, objective
 
 
-def test_gradcache_changes_memory_and_not_the_curve(tmp_path: Path) -> None:
-    base = _still(transformer(tmp_path))
-    for cached in (0, 2):
-        settings = changed(objective="crop", cached_texts=cached, **CHANGES)
-        run(tmp_path / str(cached), base, settings)
-    assert _curve(tmp_path / "2") == pytest.approx(_curve(tmp_path / "0"), abs=1e-4)
+def test_gradcache_changes_memory_and_not_the_curve(
+    base: Path, one: dict[str, Path], tmp_path: Path
+) -> None:
+    run(tmp_path, base, changed(objective="crop", cached_texts=2, **CHANGES))
+    assert _curve(tmp_path) == pytest.approx(_curve(one["crop"]), abs=1e-4)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_bf16_follows_fp32(tmp_path: Path, objective: str) -> None:
-    base = _still(transformer(tmp_path))
-    for precision in ("fp32", "bf16"):
-        run(
-            tmp_path / precision, base, changed(objective=objective, precision=precision, **CHANGES)
-        )
-    plain, short = (_curve(tmp_path / precision) for precision in ("fp32", "bf16"))
+def test_bf16_follows_fp32(
+    base: Path, one: dict[str, Path], tmp_path: Path, objective: str
+) -> None:
+    run(tmp_path, base, changed(objective=objective, precision="bf16", **CHANGES))
+    plain, short = _curve(one[objective]), _curve(tmp_path)
     assert short == pytest.approx(plain, rel=0.1)
     assert short != plain
 

@@ -7,7 +7,8 @@ import os
 import random
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from polybatch.training.machine import make_deterministic
 from tests.helpers.small_encoders import SHAPE, WORDS, labse, settings_for, xlm_roberta
 from tests.training.test_training import LENGTHS, SETTINGS
 
+Agreeing = tuple[Path, dict[str, torch.Tensor]]
 PAD = 1  # of the tokenizer; row 0 is the begin token
 
 
@@ -96,14 +98,27 @@ def _trained(folder: Path, work: Path) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.fixture(scope="module")
+def agreeing(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Agreeing]:
+    """Each network with the padding of its tokenizer, and its weights trained, once."""
+
+    @cache
+    def made(network: str) -> Agreeing:
+        folder = tmp_path_factory.mktemp(network)
+        right = NETWORKS[network](folder / "right")
+        return right, _trained(right, folder)
+
+    return made
+
+
 @pytest.mark.parametrize("pad", [0, 2, None, 7, -1, 10**6, ...])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_network_that_names_another_padding_trains_as_with_the_right_one(
-    network: str, pad: Any, tmp_path: Path
+    agreeing: Callable[[str], Agreeing], network: str, pad: Any, tmp_path: Path
 ) -> None:
-    right = NETWORKS[network](tmp_path / "right")
-    wrong = _changed(right, "config.json", pad_token_id=pad)
-    expected, found = _trained(right, tmp_path / "a"), _trained(wrong, tmp_path / "b")
+    right, expected = agreeing(network)
+    wrong = _changed(shutil.copytree(right, tmp_path / "given"), "config.json", pad_token_id=pad)
+    found = _trained(wrong, tmp_path)
     assert expected.keys() == found.keys()
     for name, value in found.items():
         torch.testing.assert_close(value, expected[name], atol=0, rtol=0, msg=name)
@@ -114,10 +129,12 @@ def test_a_network_that_names_another_padding_trains_as_with_the_right_one(
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_a_tokenizer_without_padding_takes_the_networks(network: str, tmp_path: Path) -> None:
-    right = NETWORKS[network](tmp_path / "right")
-    wrong = _changed(right, "tokenizer_config.json", pad_token=None)
-    expected, found = _trained(right, tmp_path / "a"), _trained(wrong, tmp_path / "b")
+def test_a_tokenizer_without_padding_takes_the_networks(
+    agreeing: Callable[[str], Agreeing], network: str, tmp_path: Path
+) -> None:
+    right, expected = agreeing(network)
+    given = shutil.copytree(right, tmp_path / "given")
+    found = _trained(_changed(given, "tokenizer_config.json", pad_token=None), tmp_path)
     for name, value in found.items():
         torch.testing.assert_close(value, expected[name], atol=0, rtol=0, msg=name)
 

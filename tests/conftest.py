@@ -9,10 +9,14 @@ so that no long file is left for one process at the end. A slow test in a quick 
 
 from __future__ import annotations
 
+import gc
+import os
 from pathlib import Path
 
 import pytest
 
+# Test processes share the cores: a second thread of one waits, spinning, for a core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 SLOW = {
     "study/test_pipeline.py": 150,
@@ -74,3 +78,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
+def pytest_collection_finish() -> None:
+    """Let no later garbage collection, of which a training makes some, look at what is imported."""
+    gc.collect()
+    gc.freeze()

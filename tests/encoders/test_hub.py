@@ -265,7 +265,7 @@ def test_the_whole_way_on_mlqa(kind: str, mlqa: Dataset, real: Path, tmp_path: P
     makers = {"xlm_roberta": xlm_roberta, "labse": labse}
     folder = makers[kind](tmp_path / "given", texts) if kind in makers else real
     lengths = settings_for(folder, query_length=24, document_length=48)
-    make_deterministic(0, 2)
+    make_deterministic(0, 1)
     encoder = load_encoder(lengths)
     before = _scores(encoder, mlqa)
     batches, strategy = (

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from dvc.repo import Repo
-from prefect.testing.utilities import prefect_test_harness
 
 from flows import server
 from flows.graph import Box, choose, in_order, read_graph, unchanged
@@ -29,6 +28,8 @@ from tests.helpers.toy_flow import make_toy, sh
 
 @pytest.fixture(scope="module", autouse=True)
 def prefect() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness  # it imports the whole server
+
     with prefect_test_harness(server_startup_timeout=300):
         yield
 

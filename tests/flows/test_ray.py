@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from flows.study import study
 from tests.helpers.toy_flow import make_toy
@@ -19,6 +18,8 @@ ray = pytest.importorskip("ray", reason="the extra polybatch[ray] is not install
 
 @pytest.fixture(scope="module", autouse=True)
 def prefect() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness  # it imports the whole server
+
     with prefect_test_harness(server_startup_timeout=300):
         yield
 

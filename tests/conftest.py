@@ -41,6 +41,7 @@ SLOW = {
     "training/test_transformer_rows.py": 30,
     "encoders/test_checkpoint_safety.py": 30,
     "tuning/test_tuning.py": 25,
+    "study/test_pipeline_mistakes.py": 20,
     "sources/test_extend.py": 20,
     "encoders/test_rows.py": 20,
     "encoders/test_encoders.py": 20,

@@ -83,6 +83,19 @@ def test_a_checkpoint_merged_with_itself_is_itself(
     assert _files(tmp_path / "merged") == _files(trained[0])
 
 
+def test_how_the_last_texts_were_cut_is_no_difference(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A tokenizer saves it: a strategy without training, which cut none, merges with the others."""
+    encoder = open_checkpoint(trained[1])
+    encode_texts(encoder, ["word1 word2"], 7, 2, "")
+    save_checkpoint(encoder, tmp_path / "used")
+    assert _files(tmp_path / "used") != _files(trained[1])
+    merge_checkpoints(trained[0], tmp_path / "used", 0.5, tmp_path / "merged")
+    merge_checkpoints(*trained, 0.5, tmp_path / "expected")
+    assert _tensors(tmp_path / "merged").keys() == _tensors(tmp_path / "expected").keys()
+
+
 def test_rows_that_only_one_of_them_trained_are_merged_too(tmp_path: Path) -> None:
     """use-multilingual saves the rows that differ from the package's; others count as they are."""
     table = UseMultilingual().embedding.table

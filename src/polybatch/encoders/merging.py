@@ -7,6 +7,8 @@ shapes, tokenizer and settings.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -99,8 +101,16 @@ def _files(folder: Path) -> dict[str, str]:
     """Return {path: sha256} of the files of an encoder's modules that are no weights."""
     places = {folder, *(folder / part.path for part in inspect_folder(folder))}
     return {
-        str(path.relative_to(folder)): sha256_of(path)
+        str(path.relative_to(folder)): _digest(path)
         for place in places
         for path in place.iterdir()
         if path.is_file() and path.suffix not in _WEIGHTS
     }
+
+
+def _digest(path: Path) -> str:
+    """Return a file's sha256; of a tokenizer, without how it cut and padded its last batch."""
+    if path.name != "tokenizer.json":
+        return sha256_of(path)
+    told = json.loads(path.read_text(encoding="utf-8")) | dict.fromkeys(("truncation", "padding"))
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()

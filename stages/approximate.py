@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 
-from polybatch.dataset import Dataset, read_dataset
+from polybatch.dataset import read_dataset
 from polybatch.evaluation.fidelity import FIDELITY, fidelity, losses, measures_of, refuse_loss
 from polybatch.files import whole_file, whole_folder, write_json, write_text
 from polybatch.reports.index_page import EXACT, index_page
-from polybatch.retrieval.approximate import ApproximateIndex, build_approximate
+from polybatch.retrieval.approximate import build_approximate
 from polybatch.retrieval.approximate_folder import INDEX as FAISS
 from polybatch.retrieval.approximate_folder import MADE, fingerprint_of, save_approximate
 from polybatch.retrieval.approximate_scores import ApproximateScores
 from polybatch.retrieval.index import load_index, load_queries
 from polybatch.retrieval.score_rows import VectorScores
 from polybatch.settings.config import Config
-from polybatch.settings.index import IndexSettings
 
 from .common import APPROXIMATE, INDEX, RESULTS, VALID, log, run
 
@@ -39,33 +36,22 @@ def approximate(config: Config, _: str) -> str:
     with whole_folder(APPROXIMATE) as folder:
         for name in config.used_for("evaluate"):
             place, dataset = exact / name, read_dataset(VALID / name)
+            index, langs = load_index(place), dataset.corpus["lang"].to_list()
+            source, threads = fingerprint_of(place), config.study.threads
+            made = build_approximate(index, langs, settings, source, threads)
             (folder / name).mkdir()
-            made = _build(settings, dataset, place, config.study.threads)
             save_approximate(made, folder / name)
             sizes[name] = made.made.factory, (folder / name / FAISS).stat().st_size
             log.info("%s: %s, %.1f MB", name, sizes[name][0], sizes[name][1] / 1e6)
-            found.append(_fidelity(settings, dataset, place, made))
+            queries = load_queries(place).vectors
+            one = VectorScores.between(dataset, queries, index.vectors)
+            other = ApproximateScores(made, queries, max(settings.k))
+            found.append(fidelity(dataset, one, other, measures_of(settings.k)))
         table = pl.concat(found)
         _write(index_page(table, settings, focus, sizes), table)
         refuse_loss(table, settings.max_loss)
     worst = losses(table)["loss"][0]
     return f"{settings.kind} index of {focus}, largest loss {worst:.1f} points"
-
-
-def _build(
-    settings: IndexSettings, dataset: Dataset, exact: Path, threads: int
-) -> ApproximateIndex:
-    index, langs = load_index(exact, mapped=True), dataset.corpus["lang"].to_list()
-    return build_approximate(index, langs, settings, fingerprint_of(exact), threads)
-
-
-def _fidelity(
-    settings: IndexSettings, dataset: Dataset, exact: Path, made: ApproximateIndex
-) -> pl.DataFrame:
-    queries = load_queries(exact).vectors
-    one = VectorScores.between(dataset, queries, load_index(exact).vectors)
-    other = ApproximateScores(made, queries, max(settings.k))
-    return fidelity(dataset, one, other, measures_of(settings.k))
 
 
 def _write(text: str, table: pl.DataFrame) -> None:

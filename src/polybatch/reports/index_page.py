@@ -1,8 +1,9 @@
-"""What an approximate index loses, as people read it: results/index.md, and a table of the report."""
+"""What an approximate index loses, for people: results/index.md, and a table of the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -36,7 +37,7 @@ def index_page(
     return "\n\n".join(parts) + "\n"
 
 
-def index_rows(found: pl.DataFrame) -> tuple[list[str], list[Sequence[str | int | float]]]:
+def index_rows(found: pl.DataFrame) -> tuple[list[str], Sequence[tuple[Any, ...]]]:
     """Return the columns and rows of a table: a row a list, three columns a measure."""
     names = found["measure"].unique(maintain_order=True).to_list()
     wide = found.with_columns(loss=pl.col("exact") - pl.col("approximate")).pivot(

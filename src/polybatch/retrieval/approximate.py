@@ -180,7 +180,7 @@ def build_approximate(
         for first in range(0, count, _BLOCK):
             made.add(index.flat.reconstruct_n(first, min(_BLOCK, count - first)))
         if settings.search:
-            faiss.ParameterSpace().set_index_parameters(made, settings.search)
+            faiss.ParameterSpace().set_index_parameters(made, settings.search)  # type: ignore[arg-type]
         making = Making(
             settings.kind, factory, settings.search, settings.sample, settings.seed, source
         )
@@ -210,17 +210,20 @@ def factory_of(kind: str, count: int, dimensions: int, sample: int) -> str:
 
 def _parameters(index: Any, selector: Any) -> Any:
     """Return search parameters that choose documents, and else say what the index says."""
-    index = faiss.downcast_index(index)
-    if isinstance(index, faiss.IndexPreTransform):
-        return faiss.SearchParametersPreTransform(index_params=_parameters(index.index, selector))
-    if isinstance(index, faiss.IndexRefine):
-        base = _parameters(index.base_index, selector)
-        return faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=base)
-    if isinstance(index, faiss.IndexIVF):
-        return faiss.SearchParametersIVF(sel=selector, nprobe=index.nprobe)
-    if isinstance(index, faiss.IndexHNSW):
-        return faiss.SearchParametersHNSW(sel=selector, efSearch=index.hnsw.efSearch)
-    return faiss.SearchParameters(sel=selector)
+    library: Any = faiss  # whose stubs lack the parameters of its constructors
+    index = library.downcast_index(index)
+    if isinstance(index, library.IndexPreTransform):
+        inner = _parameters(index.index, selector)
+        return library.SearchParametersPreTransform(index_params=inner)
+    if isinstance(index, library.IndexRefine):
+        inner = _parameters(index.base_index, selector)
+        factor = index.k_factor
+        return library.IndexRefineSearchParameters(k_factor=factor, base_index_params=inner)
+    if isinstance(index, library.IndexIVF):
+        return library.SearchParametersIVF(sel=selector, nprobe=index.nprobe)
+    if isinstance(index, library.IndexHNSW):
+        return library.SearchParametersHNSW(sel=selector, efSearch=index.hnsw.efSearch)
+    return library.SearchParameters(sel=selector)
 
 
 @contextmanager

@@ -118,7 +118,8 @@ def save_index(index: Index, folder: Path) -> None:
 def load_index(folder: Path, mapped: bool = False) -> Index:
     """Read what `save_index` wrote; InputError if it is missing, torn or of two makings.
 
-    `mapped`: the vectors stay in the file, which the system reads where it is asked for them.
+    `mapped`: the vectors stay in the file, which the system reads where it is asked for them; only
+    for a file that is known to be whole, as FAISS maps a torn one and crashes.
     """
     path = folder / "documents.faiss"
     try:

@@ -69,7 +69,11 @@ class VectorRanker:
                 damaged.
         """
         place = folder / pool.dataset.name
-        index = load_index(place, mapped=approximate is not None)
+        fast = None
+        if approximate is not None:
+            fast = open_approximate(approximate / pool.dataset.name)
+            refuse_other_source(fast, approximate / pool.dataset.name, place)
+        index = load_index(place, mapped=fast is not None)  # whole, as its fingerprint is the same
         if list(index.doc_ids) != pool.doc_ids:
             raise InputError(
                 place,
@@ -79,8 +83,7 @@ class VectorRanker:
             )
         found = cls(pool, open_checkpoint(checkpoint), settings, index)
         found._refuse_other_checkpoint(checkpoint, folder)
-        if approximate is not None:
-            found._open_approximate(approximate / pool.dataset.name, place)
+        found._use(fast)
         return found
 
     def encode(self, texts: Sequence[str]) -> Float32:
@@ -112,15 +115,14 @@ class VectorRanker:
         best = sorted(zip(hits.scores.tolist(), doc_ids, strict=True), reverse=True)
         return [Ranked(self._row[doc_id], score) for score, doc_id in best]
 
-    def _open_approximate(self, folder: Path, exact: Path) -> None:
-        index = open_approximate(folder)
-        refuse_other_source(index, folder, exact)
-        if unknown := sorted(set(index.documents["doc_id"]) - self._row.keys()):
+    def _use(self, index: ApproximateIndex | None) -> None:
+        rows = [] if index is None else index.documents["doc_id"].to_list()
+        if unknown := sorted(set(rows) - self._row.keys()):
             raise InputError(
-                folder,
+                "data/approximate",
                 f"{len(unknown)} documents that the dataset lacks ({unknown[0]})",
                 f"documents of data/valid/{self._pool.dataset.name}",
-                "Search them by polybatch.retrieval.approximate_folder, or build the index anew",
+                "Keep an index of other documents outside the study's folder",
             )
         self.approximate = index
 

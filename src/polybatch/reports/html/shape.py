@@ -155,9 +155,7 @@ def index_tables(found: pl.DataFrame) -> list[Table]:
     if not found.height:
         return []
     columns, rows = index_rows(found)
-    note = (
-        "R@k and AP of both answers in percent, losses in points; strategies are compared exactly"
-    )
+    note = "both answers in percent, losses in points; strategies are compared by exact scores"
     return [Table("What the approximate index loses", columns, rows, note)]
 
 

@@ -46,7 +46,7 @@ def index_rows(found: pl.DataFrame) -> tuple[list[str], Sequence[tuple[Any, ...]
     values = [f"{kind}_{name}" for name in names for kind in ("exact", "approximate", "loss")]
     order = pl.col("setting").replace_strict(SETTINGS, range(len(SETTINGS)))
     wide = wide.sort("dataset", order, "query_lang", "doc_lang")
-    rows = wide.select(*_LIST, *((100 * pl.col(value)).round(1) + 0.0 for value in values)).rows()
+    rows = wide.select(*_LIST, *((pl.col(value) * 100).round(1) + 0.0 for value in values)).rows()
     heads = [" ".join(reversed(value.split("_", 1))) for value in values]
     return ["dataset", "setting", "queries in", "documents in", "judged", *heads], rows
 

@@ -33,7 +33,8 @@ BLOCK = 50_000
 
 
 def _unit(rows: Float32) -> Float32:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Float32 = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
 
 
 class World:
@@ -90,7 +91,8 @@ def _losses(world: World, flat: faiss.IndexFlatIP, found: ApproximateIndex, each
         cells = []
         for chosen in ((), (lang,)):
             allowed = np.flatnonzero(world.langs == code) if chosen else np.arange(flat.ntotal)
-            only = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed)) if chosen else None
+            only = faiss.SearchParameters()
+            only.sel = faiss.IDSelectorBatch(allowed)
             exact = flat.search(questions[mine], 10, params=only)[1]
             near = [hits.rows for hits in found.nearest(questions[mine], 10, chosen)]
             pairs = [*zip(answers[mine], exact, near, strict=True)]

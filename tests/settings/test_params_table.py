@@ -78,7 +78,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
 WORDS = ("bf16", "fp32", "mean", "report", "remove", "train", "all", "heldout", "evaluate", "text",
          "mono", "crop", "tsdae", "mlm", "equal", "pairs", "item", "skip", "wait", "UTC", "hybrid",
          "AP", "nDCG@10", "base", "dapt", "1 2 3 4 5", "x", "inputs/faq", "use-multilingual",
-         "vectors", "global", "bm25", "nprobe=2",
+         "vectors", "global", "bm25", "flat", "nprobe=2",
          "xquad-r", "local", "https://example.org/a",
          "zero-shot", "x-y", "ray", "Africa/Lagos")  # fmt: skip
 

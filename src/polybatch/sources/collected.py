@@ -15,7 +15,7 @@ import polars as pl
 
 from polybatch.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
-from polybatch.names import safe_id
+from polybatch.settings.names import safe_id
 from polybatch.sources.entries import Entry, Languages
 from polybatch.sources.rows import Parsed, Tally
 from polybatch.sources.user_files import Columns

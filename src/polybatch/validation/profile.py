@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from polybatch.dataset import ANSWERS, Dataset, normalised
-from polybatch.names import CONTROL
 from polybatch.settings.data import DatasetSettings, ValidationSettings
+from polybatch.settings.names import CONTROL
 from polybatch.validation.language_id import misidentified
 from polybatch.validation.row_rules import rows_by_language
 from polybatch.validation.scripts import in_script, letters_of

@@ -42,6 +42,8 @@ def encode_texts(
             batch_size=batch_texts,
             normalize_embeddings=True,
         ).astype(np.float32, copy=False)
+    if precision == "bf16":  # what comes out may be of unit length in bf16 only
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise InputError(

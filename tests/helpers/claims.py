@@ -63,7 +63,7 @@ def _tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
 
 
 def unsupported(page: str, folder: Path) -> list[str]:
-    """Return a sentence a number that no table holds, and one a citation that leads nowhere."""
+    """Return one line per number that no table holds, and per citation that leads nowhere."""
     found = []
     for claim in claims(page):
         held: set[str] = set()

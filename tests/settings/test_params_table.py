@@ -200,7 +200,7 @@ def _after(here: Path, key: str) -> dict[str, bytes] | None:
 
 
 def _is_study(params: Any) -> bool:
-    """Tell whether these values are a study: without YAML, which takes most of the time."""
+    """Return whether these values are a study: without YAML, which takes most of the time."""
     try:
         checked(ParamsFile(Path("params.yaml"), json.loads(json.dumps(params))))
     except InputErrorList:

@@ -53,7 +53,7 @@ def refuse_losses(found: pl.DataFrame, most: float) -> None:
 
 
 def loss_table(found: pl.DataFrame) -> str:
-    """Return a Markdown table: a row a dataset and language, a column a setting, AP in points."""
+    """Return Markdown: one row per dataset and language, one column per setting, AP in points."""
     change = found.with_columns(change=pl.col("after") - pl.col("before"))
     wide = change.pivot("setting", index=["dataset", "query_lang"], values="change")
     names = [f"{dataset} {lang}" for dataset, lang in wide.select("dataset", "query_lang").rows()]

@@ -37,7 +37,7 @@ ADDED = {
     "fusions": Added("{}", "two rankings as one"),
     "external": Added("{}", "results of other programs"),
     "validation.contained": Added("0.8", "shingles (8 characters) of a text inside another"),
-    "validation.contained_characters": Added("100000", "no text is so long; 30 looks for them"),
+    "validation.contained_characters": Added("100000", "no text is so long; 30 finds them"),
     "batches.exposure": Added("pairs", "as version 0.1 drew languages; or equal, item"),
 }
 """By key; `*` stands for every row of a section."""

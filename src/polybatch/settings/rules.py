@@ -63,8 +63,8 @@ def _dataset_sources(config: Config) -> Mistakes:
 
 def _fetched(name: str, dataset: DatasetSettings, source: SourceSettings) -> Mistakes:
     for what in ("languages", "splits"):
-        asked, there = getattr(dataset, what), getattr(source, what)
-        if asked and there and (missing := [word for word in asked if word not in there]):
+        requested, there = getattr(dataset, what), getattr(source, what)
+        if requested and there and (missing := [word for word in requested if word not in there]):
             yield (
                 f"datasets.{name}.{what}",
                 ", ".join(missing),

@@ -47,6 +47,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "encoder.*_prompt": "base dapt train index centre",
     "encoder.*_length": "base dapt train index centre",
     "encoder.batch_texts": "",
+    "encoder.precision": "index centre",
     "encoder.folder": "base",
     "batches.batch_pairs": "batches train",
     "batches.*": "batches",

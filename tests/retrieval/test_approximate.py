@@ -32,7 +32,8 @@ LANGS = ["sw" if n % 20 == 0 else "en" for n in range(COUNT)]  # 30 documents of
 
 def _unit(count: int, seed: int) -> Float32:
     rows = np.random.default_rng(seed).standard_normal((count, DIMENSIONS)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    unit: Float32 = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return unit
 
 
 VECTORS, QUERIES = _unit(COUNT, 0), _unit(12, 1)

@@ -9,13 +9,17 @@ side, each as flows run it, to the same files. `study.workers` says how many, he
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
+
+import psutil
 
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
@@ -115,6 +119,14 @@ def _side_by_side(plan: Plan, stages: Stages, forecast: Forecast) -> int:
     return 1 if failed else 0
 
 
+def _terminate(*_: object) -> None:
+    """At SIGTERM end the stages too, which would go on and hold the lock; then as at Ctrl-C."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.terminate()
+    raise KeyboardInterrupt
+
+
 def _tell(line: str) -> None:
     print(line, flush=True)
 
@@ -125,6 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, help="instead of study.workers")
     asked, root = parser.parse_args(arguments), Path.cwd()
     use_utf8()
+    signal.signal(signal.SIGTERM, _terminate)
     log = logging.getLogger("polybatch")  # not the root: DVC's own messages would come twice
     log.addHandler(logging.StreamHandler(sys.stdout))
     try:

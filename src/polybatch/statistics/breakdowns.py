@@ -150,18 +150,6 @@ def language_views(lists: pl.DataFrame) -> list[View]:
     return found
 
 
-def pair_views(lists: pl.DataFrame) -> list[View]:
-    """Return every ordered pair of different languages by itself.
-
-    Example:
-        >>> rows = [("mono", "en", "en"), ("cross", "sw", "en"), ("multi", "sw", "mul")]
-        >>> table = pl.DataFrame(rows, LISTS, orient="row")
-        >>> [view.group for view in pair_views(table)]
-        ['sw>en']
-    """
-    return [View("pair", "cross", ">".join(key), (key,)) for key in _of(lists, "cross")]
-
-
 def seen_views(lists: pl.DataFrame, kind: str, seen: Collection[str]) -> list[View]:
     """Return means over languages of `seen` apart from the others; pairs by how many of them are.
 

@@ -31,8 +31,6 @@ SEEDS = pl.Schema(
 """A row a strategy, dataset, setting and measure. `spread`: the standard deviation over seeds
 (n - 1), null for one seed."""
 
-_KEYS = ["dataset", "setting", "query_lang", "doc_lang", "item_id", "measure"]
-
 
 def mean_scores(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return evaluation.SCORES with each query's score averaged over the frames, one a seed.

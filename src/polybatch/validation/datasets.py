@@ -53,19 +53,6 @@ class Prepared:
     links: pl.DataFrame
 
 
-def build(name: str, settings: DatasetSettings, parsed: Parsed) -> Dataset:
-    """Return the part of a source's rows that `settings` asks for, checked.
-
-    Raises InputError when a language asked for ends with no query or no document, or when ids
-    repeat, references dangle or texts are empty; `prepare` keeps such rows apart instead. Domain
-    text has a corpus only.
-    """
-    dataset = part_of(Dataset(name, parsed.queries, parsed.corpus, parsed.qrels), settings)
-    check_dataset(dataset)
-    check_languages(dataset, settings)
-    return dataset
-
-
 def prepare(
     name: str, settings: DatasetSettings, parsed: Parsed, rules: ValidationSettings, own: bool
 ) -> Prepared:

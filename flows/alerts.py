@@ -23,13 +23,14 @@ from typing import Any, NamedTuple
 
 from prefect.events import emit_event
 
-from flows import webhook
-from flows.scores import contrast_rows, metrics_of, strategy_of
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.files import write_text
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.webhooks import check_webhook, host_of
+
+from . import webhook
+from .scores import contrast_rows, metrics_of, strategy_of
 
 LAST_GOOD, ALERTS = Path("results/last-good.json"), Path("results/alerts.md")
 EVENT = "polybatch.strategy.dropped"

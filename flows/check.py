@@ -11,8 +11,6 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from flows.repository import check
-from flows.scores import contrast_rows
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.files import refuse_special_files
 from polybatch.settings.config import Config
@@ -20,6 +18,9 @@ from polybatch.settings.data import NO_FOLDER
 from polybatch.settings.load import load
 from polybatch.settings.moved import upgrade_hint
 from polybatch.versions.record import VERSIONS, older_code, older_code_message
+
+from .repository import check
+from .scores import contrast_rows
 
 
 def check_params(root: Path) -> Config:

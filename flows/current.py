@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from flows.command import environment
 from polybatch.settings.config import Config
+
+from .command import environment
 
 CURRENT = Path("models/current")
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flows.graph import Graph
+from .graph import Graph
 
 TIMING = Path("results/timing")
 BEGINNING = 3.0

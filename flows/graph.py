@@ -15,9 +15,10 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from flows.scores import strategy_of
 from polybatch.errors import InputError
 from polybatch.files import write_text
+
+from .scores import strategy_of
 
 LOCK = "dvc.lock"
 

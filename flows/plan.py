@@ -10,9 +10,10 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from flows.graph import Graph, choose, locked_stages, read_graph, reasons, unchanged
 from polybatch.errors import InputError
 from polybatch.settings.config import Config
+
+from .graph import Graph, choose, locked_stages, read_graph, reasons, unchanged
 
 
 class Plan:

@@ -27,12 +27,13 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from flows.graph import LOCK
-from flows.repository import check, git
-from flows.scores import metrics_of
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
+
+from .graph import LOCK
+from .repository import check, git
+from .scores import metrics_of
 
 TAG, WHO = "strategy/", "polybatch"
 PARAMS, METRICS = "params.yaml", "results/metrics.json"

@@ -21,15 +21,16 @@ from queue import Queue
 
 import psutil
 
-from flows.check import check_params, remarks
-from flows.command import StageFailed, Stages, environment
-from flows.forecast import Forecast, foretell, seconds_before
-from flows.graph import ready, sort_lock
-from flows.plan import Plan, look, too_many
-from flows.repository import check
-from flows.workspace import Busy, alone, mend
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
+
+from .check import check_params, remarks
+from .command import StageFailed, Stages, environment
+from .forecast import Forecast, foretell, seconds_before
+from .graph import ready, sort_lock
+from .plan import Plan, look, too_many
+from .repository import check
+from .workspace import Busy, alone, mend
 
 
 def repro(root: Path, config: Config, workers: int, lock: int) -> int:

@@ -15,9 +15,10 @@ from typing import Any
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.graph import Box
 from polybatch.errors import InputError
 from polybatch.settings.config import Config
+
+from .graph import Box
 
 Runner = Any  # a Prefect task runner
 Future = PrefectFuture[Any]

@@ -20,19 +20,21 @@ from pathlib import Path
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import EntrypointType
 from prefect.events import EventTrigger
 from prefect.events.actions import DoNothing
 from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows import server
-from flows.alerts import EVENT, webhook_of
-from flows.repository import check
-from flows.study import study
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
+
+from . import server
+from .alerts import EVENT, webhook_of
+from .repository import check
+from .study import study
 
 NIGHTLY = {"pull": True, "register_strategies": True}
 """The flow's parameters in a scheduled run."""
@@ -99,7 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stack.enter_context(temporary_settings({PREFECT_API_URL: url}))
             remember_alerts()
             print(f"serve: {url.removesuffix('/api')} shows every run; Ctrl-C ends", flush=True)
-            study.serve(name="nightly", schedule=schedule, parameters=NIGHTLY, limit=1)
+            study.serve(
+                name="nightly",
+                schedule=schedule,
+                parameters=NIGHTLY,
+                limit=1,
+                entrypoint_type=EntrypointType.MODULE_PATH,  # a file alone has no relative imports
+            )
     except (InputError, InputErrorList) as error:
         print(f"serve: {error}", file=sys.stderr)
         return 2

@@ -29,21 +29,22 @@ from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
-from flows.alerts import raise_alerts, webhook_of
-from flows.artifacts import Progress, show_results
-from flows.check import check_params, remarks
-from flows.command import StageFailed, Stages, title
-from flows.current import export_current
-from flows.forecast import Forecast, foretell, seconds_before
-from flows.graph import choose, lock_changes, locked_stages, read_graph, ready, sort_lock
-from flows.plan import Plan, look, too_many
-from flows.register import register
-from flows.repository import check
-from flows.runners import Runners, runners
-from flows.server import answers, settle
-from flows.workspace import Busy, alone, mend, notes
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
+
+from .alerts import raise_alerts, webhook_of
+from .artifacts import Progress, show_results
+from .check import check_params, remarks
+from .command import StageFailed, Stages, title
+from .current import export_current
+from .forecast import Forecast, foretell, seconds_before
+from .graph import choose, lock_changes, locked_stages, read_graph, ready, sort_lock
+from .plan import Plan, look, too_many
+from .register import register
+from .repository import check
+from .runners import Runners, runners
+from .server import answers, settle
+from .workspace import Busy, alone, mend, notes
 
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
 

@@ -13,11 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.check import check_params
-from flows.command import environment
-from flows.repository import check
-from flows.workspace import Busy, alone, mend
 from polybatch.errors import InputError, InputErrorList, use_utf8
+
+from .check import check_params
+from .command import environment
+from .repository import check
+from .workspace import Busy, alone, mend
 
 _NEEDED = ("validate", "base")
 

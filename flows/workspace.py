@@ -22,12 +22,14 @@ import psutil
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from flows.command import MARK
-from flows.graph import LOCK
-from flows.repository import git
 from polybatch.files import storage_error
 
+from .command import MARK
+from .graph import LOCK
+from .repository import git
+
 log = logging.getLogger("polybatch")
+_LOCK = Path(".dvc/tmp/study.lock")
 _WAIT = 1.0  # seconds between two looks at a lock that another flow holds
 
 
@@ -57,7 +59,7 @@ def notes(root: Path) -> list[str]:
 @contextmanager
 def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
     """Yield the descriptor of the workspace's lock, held; Busy if another has it and we skip."""
-    with _open_lock(root / ".dvc" / "tmp" / "study.lock") as stream:
+    with _open_lock(root / _LOCK) as stream:
         said = False
         while True:
             try:
@@ -76,6 +78,19 @@ def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
         stream.write(f"process {os.getpid()}")
         stream.flush()
         yield stream.fileno()
+
+
+def holder(root: Path) -> str | None:
+    """Return who holds the workspace's lock, as `process 123`; None if nobody does."""
+    path = root / _LOCK
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return stream.read().strip()
+    return None
 
 
 def _open_lock(path: Path) -> TextIO:

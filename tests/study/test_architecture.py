@@ -55,8 +55,8 @@ def _imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
-            assert path.parent.name == "stages", f"{path}: relative import"
-            names.add(f"stages.{node.module}")
+            assert path.parent.name in ("stages", "flows"), f"{path}: relative import"
+            names.add(f"{path.parent.name}.{node.module}")
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)

@@ -131,8 +131,8 @@ def test_after_a_kill_the_next_run_gives_the_same(
     assert not list(root.rglob("*.partial-*"))
     assert "up to date" in sh(root, "dvc", "status")
     words = ("removed DVC's", "put a half-written", "ended an orphan")
-    mended = [word for word in words if word in told]
-    print(f"{number}: killed {killed} x {victim}; {', '.join(mended) or 'nothing to mend'}")
+    repaired = [word for word in words if word in told]
+    print(f"{number}: killed {killed} x {victim}; {', '.join(repaired) or 'nothing to repair'}")
 
 
 @pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="minutes; `make test-recovery`")

@@ -96,7 +96,7 @@ COMMANDS: dict[str, Command] = {
         "Trainings and questions that find a difference", "plan-study --difference 1.0"
     ),
     "runs": Command(
-        "TREC runs and qrels, a file a pair of languages", "runs hybrid --out runs --pair 'sw>en'"
+        "TREC runs and qrels, one file per language pair", "runs hybrid --out runs --pair 'sw>en'"
     ),
     "run": Command("Bring the study up to date: every stage that changed", "run --workers 2"),
     "search": Command(

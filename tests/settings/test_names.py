@@ -24,13 +24,13 @@ from polybatch.languages import (
     nearest,
     same_language,
 )
-from polybatch.names import (
+from polybatch.retrieval.trec import read_run, run_lines
+from polybatch.settings.names import (
     name_mistake,
     proposed_name,
     safe_id,
     unusable_id,
 )
-from polybatch.retrieval.trec import read_run, run_lines
 from polybatch.sources.table import SOURCES
 
 TEXTS = st.text(st.characters(codec=None), min_size=1) | st.text(

@@ -47,6 +47,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "encoder.*_prompt": "base dapt train index centre",
     "encoder.*_length": "base dapt train index centre",
     "encoder.batch_texts": "",
+    "encoder.precision": "index centre",
     "encoder.folder": "base",
     "batches.batch_pairs": "batches train",
     "batches.*": "batches",
@@ -199,7 +200,7 @@ def _after(here: Path, key: str) -> dict[str, bytes] | None:
 
 
 def _is_study(params: Any) -> bool:
-    """Tell whether these values are a study: without YAML, which takes most of the time."""
+    """Return whether these values are a study: without YAML, which takes most of the time."""
     try:
         checked(ParamsFile(Path("params.yaml"), json.loads(json.dumps(params))))
     except InputErrorList:

@@ -48,7 +48,7 @@ class Study:
 
     @property
     def rule(self) -> Rule:
-        """What a difference has to be so that something is said of it."""
+        """When a difference counts as decided."""
         settings = self.config.statistics
         return Rule(settings.smallest_difference / 100, settings.confidence)
 
@@ -97,7 +97,7 @@ class Study:
         return json.loads((self.folder / "results").joinpath(*parts).read_text(encoding="utf-8"))
 
     def by_seed(self, folder: str, name: str) -> list[Any]:
-        """Return a row's JSON files below results/<folder>, one a training."""
+        """Return a row's JSON files below results/<folder>, one per training."""
         return [self.json(folder, f"{trial}.json") for trial in self.kinds[name].trials]
 
     @cached_property

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from polybatch.encoders.checkpoints import open_checkpoint
-from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.encode import encode_with_settings
 from polybatch.encoders.light import Encoder
 from polybatch.errors import InputError
 from polybatch.files import sha256_of_folder
@@ -23,7 +23,8 @@ from polybatch.vectors import Float32
 if TYPE_CHECKING:
     from polybatch.retrieval.score_rows import ScoreRows
 
-_SAME = 1e-3  # how far a number of a vector may be off when its text is encoded anew
+_SAME = {"fp32": 1e-3, "bf16": 1e-2}
+"""How far a number of a vector may be off when its text is encoded anew."""
 _FILTERS = 64  # language filters whose indexes are kept
 
 
@@ -74,8 +75,7 @@ class VectorRanker:
 
     def encode(self, texts: Sequence[str]) -> Float32:
         """Return the vectors of queries."""
-        length, prompt = self.settings.of("query")
-        return encode_texts(self.encoder, texts, length, self.settings.batch_texts, prompt)
+        return encode_with_settings(self.encoder, self.settings, texts, "query")
 
     def best(self, texts: Sequence[str], languages: tuple[str, ...], k: int) -> list[list[Ranked]]:
         """Return the k best documents of each text."""
@@ -102,12 +102,11 @@ class VectorRanker:
 
     def _refuse_other_checkpoint(self, checkpoint: Path, folder: Path) -> None:
         """Encode two documents anew: a checkpoint that did not make the index gives others."""
-        length, prompt = self.settings.of("document")
         rows = np.unique([0, len(self.index.doc_ids) - 1])
         texts = [self._pool.document(int(row))["text"] for row in rows]
-        anew = encode_texts(self.encoder, texts, length, self.settings.batch_texts, prompt)
+        anew = encode_with_settings(self.encoder, self.settings, texts, "document")
         held = self.index.flat.reconstruct_batch(rows)
-        if anew.shape != held.shape or np.abs(anew - held).max() > _SAME:
+        if anew.shape != held.shape or np.abs(anew - held).max() > _SAME[self.settings.precision]:
             raise InputError(
                 folder,
                 f"an index (fingerprint {sha256_of_folder(folder)[:12]}) of another checkpoint",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from polybatch.errors import InputError, did_you_mean
 from polybatch.languages import canonical, language_mistake
-from polybatch.names import name_mistake
 from polybatch.settings import adaptation_rules, arm_rules, tuning_rules
 from polybatch.settings.data import NO_FOLDER, DatasetSettings, SourceSettings
 from polybatch.settings.encoder_rules import encoder_mistakes
 from polybatch.settings.evaluation import measure_mistake
+from polybatch.settings.names import name_mistake
 from polybatch.settings.overlaps import overlap
 from polybatch.settings.schedule_rules import schedule_mistakes
 from polybatch.settings.statistics import contrast_mistakes
@@ -63,8 +63,8 @@ def _dataset_sources(config: Config) -> Mistakes:
 
 def _fetched(name: str, dataset: DatasetSettings, source: SourceSettings) -> Mistakes:
     for what in ("languages", "splits"):
-        asked, there = getattr(dataset, what), getattr(source, what)
-        if asked and there and (missing := [word for word in asked if word not in there]):
+        requested, there = getattr(dataset, what), getattr(source, what)
+        if requested and there and (missing := [word for word in requested if word not in there]):
             yield (
                 f"datasets.{name}.{what}",
                 ", ".join(missing),

@@ -1,7 +1,7 @@
 """versions.yaml: the number of each stage's results, its command, and the digest of its code.
 
 A stage's number goes up exactly when the same inputs give other outputs (`make versions` proves
-it), so a refactoring reruns nothing. `download` has a number a source.
+it), so a refactoring reruns nothing. `download` has one number per source.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def older_code(path: Path, sources: Iterable[str] = ()) -> list[str]:
 
 
 def older_code_message(stages: list[str]) -> str:
-    """Say that stages changed since their results' version was recorded, and how to settle it.
+    """Say that stages changed since their results' version was recorded, and what to do.
 
     Example:
         >>> older_code_message(["evaluate"])[:54]

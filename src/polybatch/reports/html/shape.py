@@ -26,7 +26,7 @@ def score_rows(
     names: tuple[str, str],
     bold: Collection[tuple[str, str, str]] = (),
 ) -> dict[str, Any]:
-    """Return the score table's data: one row a strategy, dataset, setting and measure.
+    """Return the score table's data: one row per strategy, dataset, setting and measure.
 
     `comparison`: comparison.COMPARISON, `sure`: significance.SIGNIFICANCE, `names`: of the focus
     and the baseline, `bold`: what `contrasts.decided` returns. Texts are those of compare.md.
@@ -123,10 +123,10 @@ def retrieved_cells(
     """
     found: dict[str, Any] = {}
     for name, datasets in bias.items():
-        for dataset, told in datasets.items():
+        for dataset, one in datasets.items():
             found.setdefault(dataset, {})[name] = [
                 [*_marked((query, document), flagged), round(100 * share, 6)]
-                for query, shares in told.matrix.items()
+                for query, shares in one.matrix.items()
                 for document, share in shares.items()
             ]
     return found
@@ -138,7 +138,7 @@ def _marked(langs: tuple[str, str], flagged: Collection[str]) -> list[str]:
 
 def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
     """Return the bias panel of each dataset, strategies down."""
-    datasets = list(dict.fromkeys(name for told in bias.values() for name in told))
+    datasets = list(dict.fromkeys(name for one in bias.values() for name in one))
     tables = []
     for dataset in datasets:
         shown = {name: found[dataset].shown for name, found in bias.items() if dataset in found}
@@ -188,7 +188,7 @@ def _megabytes(size: int | None) -> float | None:
 def data_table(
     validation: Mapping[str, DatasetSummary], manifests: Mapping[str, Manifest]
 ) -> Table:
-    """Return one row a dataset: sizes, what was rejected, and where it is from.
+    """Return one row per dataset: sizes, what was rejected, and where it is from.
 
     `validation`: {dataset: its summary}; `manifests`: {source: its manifest}.
     """

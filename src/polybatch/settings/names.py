@@ -3,7 +3,7 @@
 Names (of strategies, sources, datasets) become keys and stages of DVC, whose paths split at dots
 and whose `${…}` reads `$`; files and folders, on systems that ignore case or reserve words; git
 tags (`strategy/<name>`); run names of TREC files, split at white space; keys of Prefect. Ids stand
-in TREC files, one a column. Both stand in tables and on the report's page.
+in TREC files, one per column. Both stand in tables and on the report's page.
 """
 
 from __future__ import annotations

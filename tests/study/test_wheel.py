@@ -39,7 +39,6 @@ def test_a_new_study_is_checked_and_its_state_told(installed: Installed, tmp_pat
     assert found["to_run"] == len(found["stages"])
     assert {"settings", "train@hybrid-0", "report"} <= {row["stage"] for row in found["stages"]}
     assert found["running"] is None
-    assert not found["remarks"]  # the code is the one that versions.yaml records
 
 
 def test_run_runs_stages_and_status_tells_which(installed: Installed, toy: Path) -> None:

@@ -95,6 +95,9 @@ COMMANDS: dict[str, Command] = {
     "plan-study": Command(
         "Trainings and questions that find a difference", "plan-study --difference 1.0"
     ),
+    "recommend": Command(
+        "Which row to take: the cheapest not shown to be worse", "recommend --setting multi"
+    ),
     "runs": Command(
         "TREC runs and qrels, one file per language pair", "runs hybrid --out runs --pair 'sw>en'"
     ),

@@ -38,9 +38,7 @@ repro: $(VENV)/.installed
 ifdef PRESET
 	@$(BIN)/python -m flows.preset $(PRESET)
 endif
-	@if grep -q '^tuning:' params.yaml; then $(BIN)/python -m flows.tune; else \
-	$(BIN)/python -m flows.repro $(if $(WORKERS),--workers $(WORKERS)) && \
-	echo "polybatch: done; the comparison is in results/compare.md"; fi
+	@$(BIN)/polybatch run $(if $(WORKERS),--workers $(WORKERS))
 
 versions: $(VENV)/.installed
 	@echo "polybatch: a tiny study, held against versions.yaml (a minute)"

@@ -96,6 +96,21 @@ def older_code_message(stages: list[str]) -> str:
     )
 
 
+def raised(recorded: Versions, current: Versions) -> dict[str, tuple[int | None, int]]:
+    """Return the stages whose number is another now: recorded (None: not there) and current.
+
+    Example:
+        >>> old, new = ({"validate": 1, "fuse": 1}, {"validate": 2, "fuse": 1})
+        >>> raised(Versions(old, {}, {}), Versions(new, {}, {}))
+        {'validate': (1, 2)}
+    """
+    return {
+        name: (recorded.numbers.get(name), number)
+        for name, number in current.numbers.items()
+        if recorded.numbers.get(name) != number
+    }
+
+
 def write_versions(path: Path, code: Mapping[str, str], bumped: Iterable[str] = ()) -> None:
     """Record digests and add 1 to the numbers of `bumped`; comments of the file are kept."""
     yaml = _yaml()

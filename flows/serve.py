@@ -20,12 +20,12 @@ from pathlib import Path
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.deployments.runner import EntrypointType
 from prefect.events import EventTrigger
 from prefect.events.actions import DoNothing
 from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.types.entrypoint import EntrypointType
 
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config

@@ -15,6 +15,7 @@
 # make test-documents        every command of the documents, also those that take minutes
 # make docs                  the site of docs/ in site/, which opens from disk (installs requirements-docs.lock)
 # make clean                 remove all that was built; your files, DVC's cache and .venv stay
+# make clean-cache           free DVC's cache of what no commit, no experiment and not the present study needs
 # make clean-all             remove DVC's cache and .venv, too
 
 PYTHON ?= python3
@@ -28,7 +29,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help repro versions test test-fast lint bench bench-check bench-all serve register test-recovery test-flows test-ray test-documents docs fuzz clean clean-all
+.PHONY: help repro versions test test-fast lint bench bench-check bench-all serve register test-recovery test-flows test-ray test-documents docs fuzz clean clean-cache clean-all
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -37,9 +38,7 @@ repro: $(VENV)/.installed
 ifdef PRESET
 	@$(BIN)/python -m flows.preset $(PRESET)
 endif
-	@if grep -q '^tuning:' params.yaml; then $(BIN)/python -m flows.tune; else \
-	$(BIN)/python -m flows.repro $(if $(WORKERS),--workers $(WORKERS)) && \
-	echo "polybatch: done; the comparison is in results/compare.md"; fi
+	@$(BIN)/polybatch run $(if $(WORKERS),--workers $(WORKERS))
 
 versions: $(VENV)/.installed
 	@echo "polybatch: a tiny study, held against versions.yaml (a minute)"
@@ -102,6 +101,9 @@ clean:
 	@git clean -fdXq -- data models results src stages flows tests benchmarks
 	@rm -rf build dist site dvc_plots .dvc/tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@echo "polybatch: removed all that was built; dvc checkout brings back what DVC's cache holds"
+
+clean-cache: $(VENV)/.installed
+	@$(BIN)/dvc gc --workspace --all-commits --all-experiments --force
 
 clean-all: clean
 	@rm -rf $(VENV) .dvc/cache

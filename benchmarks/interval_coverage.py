@@ -107,7 +107,7 @@ def counts(cell: Cell, worlds: int, block: int) -> dict[str, float]:
 def _is_wrong(
     arms: Mapping[str, Arm], estimates: list[Estimate], world: int, chance: np.random.Generator
 ) -> bool:
-    """Tell whether any of nine arms is decided to differ from the tenth in a world."""
+    """Return whether any of nine arms is decided to differ from the tenth in a world."""
     at = slice(world, world + 1)
     ten = {
         name: Arm(arm.values[:, at], arm.influence[:, :, at], True) for name, arm in arms.items()

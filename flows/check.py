@@ -1,6 +1,6 @@
 """Check params.yaml before DVC hashes anything: `python -m flows.check`, which `make repro` runs.
 
-Mistakes end it with the message that a stage gives, and exit code 1. What hinders nothing, such as
+Mistakes end it with the message that a stage gives, and exit code 1. What stops no run, such as
 results that may be of older code, is printed.
 """
 
@@ -11,8 +11,6 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from flows.repository import check
-from flows.scores import contrast_rows
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.files import refuse_special_files
 from polybatch.settings.config import Config
@@ -21,9 +19,12 @@ from polybatch.settings.load import load
 from polybatch.settings.moved import upgrade_hint
 from polybatch.versions.record import VERSIONS, older_code, older_code_message
 
+from .repository import check
+from .scores import contrast_rows
+
 
 def check_params(root: Path) -> Config:
-    """Return params.yaml, read and checked, with the folders that dvc.yaml asks for.
+    """Return params.yaml, read and checked, with the folders that dvc.yaml needs.
 
     Raises:
         InputErrorList: every mistake, with its line.
@@ -52,19 +53,19 @@ def check_params(root: Path) -> Config:
 
 
 def remarks(root: Path, config: Config) -> list[str]:
-    """Return what hinders no run, but may leave results as they were."""
-    told = []
+    """Return what stops no run, but may leave results as they were."""
+    found = []
     encoder = config.encoder
     if (root / encoder.name).is_dir() and encoder.folder != encoder.name:
-        told.append(
+        found.append(
             f"encoder.folder is {encoder.folder}, but encoder.name is a folder: DVC does not see"
             f" when its files change. Write folder: {encoder.name}"
         )
-    told += _reach(root, config)
+    found += _reach(root, config)
     if (root / VERSIONS).is_file():
         stages = older_code(root / VERSIONS, config.sources)
-        told += [older_code_message(stages)] if stages else []
-    return told
+        found += [older_code_message(stages)] if stages else []
+    return found
 
 
 def _reach(root: Path, config: Config) -> list[str]:

@@ -3,7 +3,7 @@
     python -m flows.register [--strategy NAME ...]
 
 `dvc metrics diff` compares revisions, never two files; so each strategy becomes a revision in which
-`results/metrics.json` has the same path and keys. Made with git's plumbing alone: nothing is
+`results/metrics.json` has the same path and keys. Made with only git's plumbing: nothing is
 trained, checked out or changed in the workspace, and the same results give the same commits.
 
 The tag holds just what there is to compare, and travels with `git clone`. The experiment is HEAD
@@ -27,12 +27,13 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from flows.graph import LOCK
-from flows.repository import check, git
-from flows.scores import metrics_of
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
+
+from .graph import LOCK
+from .repository import check, git
+from .scores import metrics_of
 
 TAG, WHO = "strategy/", "polybatch"
 PARAMS, METRICS = "params.yaml", "results/metrics.json"

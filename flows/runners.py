@@ -15,16 +15,17 @@ from typing import Any
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.graph import Box
 from polybatch.errors import InputError
 from polybatch.settings.config import Config
+
+from .graph import Box
 
 Runner = Any  # a Prefect task runner
 Future = PrefectFuture[Any]
 
 
 class Runners:
-    """The threads of this flow, and Ray if the params ask for it."""
+    """The threads of this flow, and Ray if the params name it."""
 
     def __init__(self, threads: Runner, ray: Runner | None, options: dict[str, float]) -> None:
         self._threads, self._ray, self._options = threads, ray, options
@@ -50,7 +51,7 @@ def runners(root: Path, config: Config, workers: int) -> Iterator[Runners]:
     """Yield the study's runners, started.
 
     Raises:
-        InputError: params ask for Ray and it is not installed.
+        InputError: params name Ray and it is not installed.
     """
     wanted = config.flow.runner == "ray"
     ray = _ray(root, config, workers) if wanted else nullcontext()

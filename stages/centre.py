@@ -9,7 +9,7 @@ from pathlib import Path
 
 from polybatch.dataset import read_dataset
 from polybatch.encoders.checkpoints import open_checkpoint
-from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.encode import encode_with_settings
 from polybatch.files import whole_folder, write_json
 from polybatch.retrieval.centred_vectors import SIDES, Side, centre_folder, mean_texts
 from polybatch.retrieval.centring import Means, means_of
@@ -45,8 +45,7 @@ def _means(config: Config, checkpoint: Path, texts: Texts) -> dict[Side, Means]:
     encoder = open_checkpoint(checkpoint).to(device())
     means = {}
     for side, (of_side, langs) in texts.items():
-        length, prompt = config.encoder.of(side)
-        vectors = encode_texts(encoder, of_side, length, config.encoder.batch_texts, prompt)
+        vectors = encode_with_settings(encoder, config.encoder, of_side, side)
         means[side] = means_of(vectors, langs)
     return means
 

@@ -1,4 +1,4 @@
-"""Score a trial: a score a query, TREC runs, metrics and the language heat map's data."""
+"""Score a trial: one score per query, TREC runs, metrics and the language heat map's data."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from polybatch.dataset import Dataset, read_dataset
 from polybatch.encoders.checkpoints import open_checkpoint
-from polybatch.encoders.encode import encode_side, encode_texts
+from polybatch.encoders.encode import encode_side, encode_with_settings
 from polybatch.encoders.light import Encoder
 from polybatch.files import whole_folder, write_json
 from polybatch.retrieval.index import (
@@ -23,7 +23,7 @@ from polybatch.retrieval.tokenization import spaced
 from polybatch.settings.config import Config
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.study import Trial
-from polybatch.training.machine import device, keep_freed_memory, make_deterministic
+from polybatch.training.machine import check_machine, device, keep_freed_memory, make_deterministic
 
 from .common import INDEX, MODELS, VALID, log, run_trial, write_latency
 
@@ -31,6 +31,7 @@ from .common import INDEX, MODELS, VALID, log, run_trial, write_latency
 def index(config: Config, trial: Trial) -> str:
     """Encode the queries and documents of every evaluation dataset with the trial's checkpoint."""
     keep_freed_memory()
+    check_machine(config.encoder.precision, "encoder.precision")
     make_deterministic(trial.seed, config.study.threads)
     encoder = open_checkpoint(MODELS / trial.path).to(device())
     datasets = {name: read_dataset(VALID / name) for name in config.used_for("evaluate")}
@@ -74,7 +75,7 @@ def _write_latency(config: Config, trial: Trial, encoder: Encoder, dataset: Data
     found = load_index(INDEX / trial.path / dataset.name)
 
     def ask(text: str) -> object:
-        vectors = encode_texts(encoder, [text], settings.query_length, 1, settings.query_prompt)
+        vectors = encode_with_settings(encoder, settings, [text], "query")
         return search(found, EncodedQueries(("asked",), vectors), FOUND)
 
     write_latency(trial, ask, dataset.queries["text"].to_list())

@@ -1,4 +1,4 @@
-"""Tell each seed of a strategy what it starts from: data/starts/<strategy>/<seed>.json.
+"""Write what each seed of a strategy starts from: data/starts/<strategy>/<seed>.json.
 
 A small file, so that training depends on the one checkpoint it starts from and on no other:
 `{"checkpoint": folder, "sha256": of all its files}`.

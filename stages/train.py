@@ -1,6 +1,6 @@
 """Train a strategy with a seed: follow data/batches/<strategy>/<seed> to models/<strategy>/<seed>.
 
-What it starts from is told by data/starts/<strategy>/<seed>.json.
+What it starts from stands in data/starts/<strategy>/<seed>.json.
 
 `torchrun --nproc-per-node N -m stages.train --strategy NAME` shares every batch among N processes.
 """

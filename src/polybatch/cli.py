@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["stage"]:
         return _stage(given[1:])
-    chosen = _parser(given).parse_args(given)
+    chosen = parser(given[:1]).parse_args(given)
     try:
         sys.stdout.write(_module(chosen.command).work(chosen) + "\n")
     except (InputError, InputErrorList) as error:
@@ -50,20 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="polybatch")
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser(names: Collection[str]) -> argparse.ArgumentParser:
+    """Return the parser of all commands, with the arguments of those named: they import."""
+    whole = argparse.ArgumentParser(prog="polybatch")
+    whole.add_argument("--version", action="version", version=__version__)
+    commands = whole.add_subparsers(dest="command", required=True)
     for name, command in COMMANDS.items():
         example = f"Example: polybatch {command.example}"
         below = commands.add_parser(
             name, help=command.summary, description=command.summary, epilog=example
         )
         below.add_argument("--folder", type=Path, default=Path(), help="the study (default: here)")
-        if given[:1] == [name]:
+        if name in names:
             _module(name).arguments(below)
     commands.add_parser("stage", help="Run one stage of dvc.yaml, as DVC does")
-    return parser
+    return whole
 
 
 def _module(command: str) -> ModuleType:
@@ -83,6 +84,9 @@ def _stage(given: list[str]) -> int:
 
 COMMANDS: dict[str, Command] = {
     "compare": Command("Two strategies side by side", "compare mono hybrid --dataset cldr-test"),
+    "completion": Command(
+        "What a shell reads to complete commands and options", "completion bash >> ~/.bashrc"
+    ),
     "export": Command(
         "A strategy as a folder that sentence-transformers loads, with its card",
         "export hybrid exported --dtype fp16",
@@ -91,19 +95,26 @@ COMMANDS: dict[str, Command] = {
     "plan-study": Command(
         "Trainings and questions that find a difference", "plan-study --difference 1.0"
     ),
-    "runs": Command(
-        "TREC runs and qrels, a file a pair of languages", "runs hybrid --out runs --pair 'sw>en'"
+    "recommend": Command(
+        "Which row to take: the cheapest not shown to be worse", "recommend --setting multi"
     ),
+    "runs": Command(
+        "TREC runs and qrels, one file per language pair", "runs hybrid --out runs --pair 'sw>en'"
+    ),
+    "run": Command("Bring the study up to date: every stage that changed", "run --workers 2"),
     "search": Command(
         "Documents for a question in any language",
         "search 'What is the capital of France?' --strategy hybrid --lang sw",
     ),
     "serve": Command("The search as a service, with a page", "serve --port 8000"),
+    "status": Command("Which stages would run, and why", "status --json"),
     "tune": Command("Try settings on held-out articles, write tuned.yaml", "tune"),
     "validate": Command(
         "What is read of your files, and which rows are not",
         "validate inputs/faq --languages en sw",
     ),
-    "upgrade": Command("Rewrite params.yaml of an earlier version, comments kept", "upgrade"),
+    "upgrade": Command(
+        "Rewrite params.yaml of an earlier version, and say what the new one reruns", "upgrade"
+    ),
 }
 """Name -> its row; `plan-study` is the module `polybatch.commands.plan_study`."""

@@ -194,7 +194,7 @@ def read_dataset(folder: Path) -> Dataset:
 def check_dataset(dataset: Dataset) -> None:
     """Raise InputError unless ids are unique, texts not empty and every reference resolves.
 
-    An item has at most one query a language, so that scores can be keyed by (item, language).
+    An item has at most one query per language, so that scores can be keyed by (item, language).
     """
     for mistakes in (_repeated(dataset), _missing(dataset), _without_counterpart(dataset)):
         for what, rows, found, expected in mistakes:

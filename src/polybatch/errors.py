@@ -41,7 +41,7 @@ class InputErrorList(Exception):
     def __init__(self, title: str, errors: list[InputError]) -> None:
         self.errors = tuple(errors)
         lines = "\n".join(f"  - {error}" for error in errors)
-        super().__init__(f"{title} ({len(errors)} to mend):\n{lines}")
+        super().__init__(f"{title} ({len(errors)} to correct):\n{lines}")
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:

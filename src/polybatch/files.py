@@ -191,7 +191,7 @@ def _replace(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def library_writes(path: Path) -> Iterator[None]:
-    """Tell what a library's own writer refused as InputError: these raise errors of any kind.
+    """Raise a library's own writing errors, which are of any kind, as InputError.
 
     Example:
         >>> with library_writes(Path("a.faiss")):

@@ -38,7 +38,7 @@ _BY_OWN_NAME = "ar cs da de el es fa fi fr he hi hu id it ja ko nl pl pt ro ru s
 
 
 def is_language(code: str) -> bool:
-    """Tell whether `code` is written as BCP-47 does (language, script, region) and names one.
+    """Return whether `code` is written as BCP-47 does (language, script, region) and names one.
 
     Deprecated codes such as `iw` do; `canonical` gives what they are called now.
 

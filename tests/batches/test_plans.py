@@ -450,7 +450,7 @@ def test_meeting_twice_and_a_wrong_mix_are_caught() -> None:
     with pytest.raises(InputError, match=r"every kind whose share is .* takes part.*0 pairs of cr"):
         check_plan(plan, [dataset], asked, _strategy("cross"))
     mixed = plan_batches([dataset], "s", _strategy("hybrid"), asked, 0).table
-    with pytest.raises(InputError, match="the mix is the asked one, by kind"):
+    with pytest.raises(InputError, match="the mix is the requested one, by kind"):
         check_plan(mixed, [dataset], asked, _strategy("mono"))
     columns = ["dataset", "item_id", "query_id", "doc_id"]
     twice = plan.with_columns(

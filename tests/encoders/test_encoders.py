@@ -64,6 +64,18 @@ def test_a_checkpoint_keeps_its_own_length_whatever_was_encoded(
     assert config["max_seq_length"] == LENGTHS.document_length
 
 
+def test_products_in_bf16_are_near_those_in_fp32_and_equal_texts_stay_equal(
+    encoder: SentenceTransformer,
+) -> None:
+    texts = ["the first question", "another one", "the first question"]
+    exact = encode_texts(encoder, texts, 16, 4)
+    near = encode_texts(encoder, texts, 16, 4, precision="bf16")
+    assert near.dtype == np.float32
+    assert (near[0] == near[2]).all()
+    assert 0 < np.abs(near - exact).max() < 0.03
+    np.testing.assert_allclose(np.linalg.norm(near, axis=1), 1, atol=1e-6)
+
+
 def test_nothing_to_encode_gives_no_rows(encoder: SentenceTransformer) -> None:
     vectors = encode_texts(encoder, [], 16, 4)
     assert vectors.shape == (0, 512)

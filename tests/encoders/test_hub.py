@@ -33,7 +33,7 @@ from polybatch.sources.fetch import Fetcher
 from polybatch.sources.table import SOURCES
 from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import make_deterministic
-from polybatch.validation.datasets import build
+from polybatch.validation.datasets import part_of
 from tests.helpers.small_encoders import labse, minilm, settings_for, xlm_roberta
 
 TEXTS = ["word1 word2 word3", "word250", "word7 word8 word9 word10 word11 word12"]
@@ -228,7 +228,8 @@ def mlqa(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder, source = tmp_path_factory.mktemp("mlqa"), SOURCES["mlqa"]
     source.download(folder, LANGS, ("dev",), Fetcher(Path(MIRROR), folder / "work"))
     settings = DatasetSettings("mlqa", "evaluate", LANGS, ("dev",), "all", 0.0)
-    whole = build("mlqa", settings, source.read(folder, LANGS, ("dev",)))
+    read = source.read(folder, LANGS, ("dev",))
+    whole = part_of(Dataset("mlqa", read.queries, read.corpus, read.qrels), settings)
     asked = whole.queries.group_by("item_id").len().filter(pl.col("len") == 3)
     items = asked["item_id"].sort().head(24).to_list()
     qrels = whole.qrels.filter(pl.col("item_id").is_in(items))

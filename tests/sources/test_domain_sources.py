@@ -24,7 +24,7 @@ from polybatch.sources.registry import remote_files
 from polybatch.sources.source import Parsed, RemoteFile
 from polybatch.sources.table import SOURCES, source_of
 from polybatch.sources.tmx import units
-from polybatch.validation.datasets import build, summarise
+from polybatch.validation.datasets import part_of, summarise
 
 
 def no_fetch(file: RemoteFile, path: Path) -> None:
@@ -336,7 +336,7 @@ def test_the_users_folder_is_read_by_content(mine: Path, tmp_path: Path) -> None
     (mine / "notes.sw.txt").rename(mine / "z.sw.txt")
     assert taken(mine, tmp_path / "again", ["sw", "pt-BR"]).corpus.rows() == before
     settings = DatasetSettings("text", "text", ("sw", "pt-BR"), ("all",), "all", 0.0)
-    dataset = build("mine", settings, found)
+    dataset = part_of(Dataset("mine", found.queries, found.corpus, found.qrels), settings)
     assert (dataset.queries.height, dataset.corpus.height) == (0, 4)
     assert summarise(dataset, settings, found)["documents"] == {"pt-BR": 1, "sw": 3}
 
@@ -379,7 +379,7 @@ def test_a_folder_is_asked_for_where_one_is_read_and_only_there(tmp_path: Path) 
 def test_domain_text_drops_the_questions_of_its_source(tmp_path: Path) -> None:
     found = ntrex(tmp_path, "Eins.\nZwei.\nDrei.\n")
     settings = DatasetSettings("ntrex", "text", ("en", "de"), ("test",), "all", 0.0)
-    dataset = build("news", settings, found)
+    dataset = part_of(Dataset("news", found.queries, found.corpus, found.qrels), settings)
     assert (dataset.queries.height, dataset.qrels.height, dataset.corpus.height) == (0, 0, 6)
 
 

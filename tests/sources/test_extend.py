@@ -13,6 +13,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 
 from polybatch.batches.invariants import check_plan
 from polybatch.batches.plan import KINDS, BatchKind, plan_batches, plan_texts
+from polybatch.dataset import Dataset
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import ENCODERS, load_encoder
 from polybatch.evaluation.measures import MEASURES, Measure
@@ -27,7 +28,7 @@ from polybatch.sources.source import Parsed, Rows, Source
 from polybatch.sources.table import SOURCES, source_of
 from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import make_deterministic
-from polybatch.validation.datasets import build
+from polybatch.validation.datasets import part_of
 
 ROOT = Path(__file__).parents[2]
 LANGS = ("de", "en", "sw")
@@ -73,7 +74,8 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> Source:
 
 def _dataset(toy: Source, tmp_path: Path):  # type: ignore[no-untyped-def]
     settings = DatasetSettings("toy", "train", LANGS, ("all",), "all", 0.0)
-    return build("toy", settings, toy.read(tmp_path, LANGS, ["all"]))
+    read = toy.read(tmp_path, LANGS, ["all"])
+    return part_of(Dataset("toy", read.queries, read.corpus, read.qrels), settings)
 
 
 def test_a_source_from_outside(toy: Source, tmp_path: Path) -> None:

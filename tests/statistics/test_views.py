@@ -10,7 +10,6 @@ from polybatch.statistics.breakdowns import (
     language_views,
     lay_out,
     membership,
-    pair_views,
     pool_views,
     script_of,
     script_views,
@@ -42,7 +41,6 @@ def test_languages_by_what_is_asked_and_by_what_answers() -> None:
     assert views["query language", "cross", "en"] == (("en", "el"), ("en", "es"))
     assert views["document language", "cross", "en"] == (("el", "en"), ("es", "en"))
     assert views["query language", "multi", "es"] == (("es", "mul"),)
-    assert len(pair_views(TABLE)) == 6
 
 
 def test_seen_languages_apart_from_the_others() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.claims import Claim, cell, claims, unsupported
+from tests.helpers.claims import UNITS, Claim, cell, claims, unsupported
 
-RESULTS = Path(__file__).parents[2] / "docs" / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
 TABLE = """# Strategies compared
 
 | strategy | d mono | d cross |
@@ -34,6 +35,17 @@ def folder(tmp_path: Path) -> Path:
 )
 def test_each_number_in_a_sentence_is_in_the_cell_that_it_names(page: Path) -> None:
     assert unsupported(page.read_text(encoding="utf-8"), RESULTS) == []
+
+
+def test_each_score_in_the_readme_is_in_the_cell_that_it_names() -> None:
+    assert unsupported((ROOT / "README.md").read_text(encoding="utf-8"), RESULTS, UNITS) == []
+
+
+def test_a_number_with_a_unit_is_no_score(folder: Path) -> None:
+    page = "With Python 3.11, 16 minutes on 2 cores (arXiv 2408.10536), 95% of 17 languages.\n\n"
+    assert unsupported(page, folder, UNITS) == []
+    page = "It wins 0.9 points on 3 datasets, in 2 minutes.\n"
+    assert [line.split()[0] for line in unsupported(page, folder, UNITS)] == ["0.9", "3"]
 
 
 def test_numbers_of_other_cells_and_without_a_cell_are_found(folder: Path) -> None:

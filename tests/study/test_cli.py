@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from polybatch.cli import main
+from polybatch.cli import COMMANDS, main, parser
+from polybatch.commands.compare import _FORMATS, _SETTINGS
 from polybatch.dataset import (
     CORPUS,
     QRELS,
@@ -19,7 +23,8 @@ from polybatch.dataset import (
     write_dataset,
     write_table,
 )
-from polybatch.evaluation.scores import evaluate, evaluate_source
+from polybatch.evaluation.scores import SETTINGS, evaluate, evaluate_source
+from polybatch.reports.pairwise_formats import FORMATS
 from polybatch.retrieval.arm_folders import open_source, save_fusion, save_tokens
 from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
 from polybatch.retrieval.trec import read_run
@@ -304,3 +309,43 @@ def test_rows_without_vectors_are_compared_and_written_like_any_other(
         assert run.height == 30 * 3
     first = read_run(out / "bm25/cldr-test/sw_en.run.gz").filter(rank=1)
     assert all(q[1:-2] == d[1:-2] for q, d in first.select("query_id", "doc_id").rows())
+
+
+def test_help_of_every_command_shows_an_example_that_its_own_parser_reads() -> None:
+    whole = parser(COMMANDS)
+    for name, command in COMMANDS.items():
+        assert command.example.split()[0] == name
+        words = shlex.split(command.example.partition(" >> ")[0])
+        assert whole.parse_args(words).command == name
+        (below,) = (each.choices[name] for each in whole._actions if isinstance(each.choices, dict))
+        assert f"Example: polybatch {command.example}" in " ".join(below.format_help().split())
+
+
+def test_compare_offers_what_there_is() -> None:
+    assert set(_SETTINGS) == set(SETTINGS)
+    assert set(_FORMATS) == set(FORMATS)
+
+
+def test_bash_completes_commands_options_and_choices(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The truth is bash's own answer to a key."""
+    script = tmp_path / "script"
+    script.write_text(_run(capsys, "completion", "bash")[1], encoding="utf-8")
+    cases = {
+        "polybatch st": {"status", "stage"},
+        "polybatch search --k": {"--k"},
+        "polybatch export hybrid out --dtype f": {"fp32", "fp16"},
+        f"polybatch validate {tmp_path}/scr": {str(script)},
+    }
+    for line, expected in cases.items():
+        words = " ".join(map(shlex.quote, line.split()))
+        last = len(line.split()) - 1
+        program = f"source {script}; COMP_WORDS=({words}); COMP_CWORD={last}; _shtab_polybatch"
+        program += '; printf "%s\\n" "${COMPREPLY[@]}"'
+        told = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
+        assert {*told.stdout.split()} == expected
+    for shell in ("zsh", "fish"):
+        code, out, _ = _run(capsys, "completion", shell)
+        assert code == 0
+        assert set(COMMANDS) <= set(re.findall(r"[a-z-]+", out))

@@ -60,7 +60,7 @@ def _is_property(method: Function) -> bool:
 
 
 def _is_inherited(owner: ast.ClassDef, name: str) -> bool:
-    """Tell whether a base class has the method; libraries' classes are taken to have it."""
+    """Return whether a base class has the method; libraries' classes are taken to have it."""
     for base in {re.split(r"[\[(]", ast.unparse(each))[0] for each in owner.bases} - LANGUAGE:
         if base not in CLASSES or name in {
             getattr(each, "name", "") for each in CLASSES[base].body

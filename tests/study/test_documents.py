@@ -102,9 +102,24 @@ NOT_RUN = {
         "tests/study/test_init.py runs it",
     ),
     **dict.fromkeys(
+        ("polybatch status", "polybatch run", "polybatch run --workers 2"),
+        "tests/study/test_wheel.py runs it",
+    ),
+    **dict.fromkeys(
+        ("polybatch recommend", "polybatch recommend --setting multi"),
+        "tests/study/test_tutorial.py runs it; tests/reports/test_recommendation.py what it does",
+    ),
+    "polybatch upgrade --pipeline": "tests/study/test_init.py runs it",
+    "polybatch completion bash": "tests/study/test_cli.py runs it",
+    "python -m polybatch_flows.serve": "never ends; tests/flows/test_serve.py serves",
+    **dict.fromkeys(
+        ("python -m polybatch_flows.study",), "tests/study/test_wheel.py runs it, if slow ones do"
+    ),
+    **dict.fromkeys(
         (
             'polybatch search "Where is the treaty kept?" --strategy hybrid --lang sw --k 5',
             *("polybatch search", "polybatch serve", "polybatch serve --port 8000"),
+            'polybatch search "Ni sarafu gani inatumika Andorra?" --strategy hybrid --k 3',
         ),
         "tests/search runs it on a study with a checkpoint",
     ),

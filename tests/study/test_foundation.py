@@ -272,7 +272,7 @@ def test_a_folder_that_cannot_be_made_is_told_with_the_cure(tmp_path: Path) -> N
 
 
 def test_files_written_by_many_threads_into_one_folder_are_all_there(tmp_path: Path) -> None:
-    """A run a language is written side by side: no thread may trip over another's permissions."""
+    """Languages are written side by side: no thread disturbs the permissions of another."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: write_text(tmp_path / f"{n}.txt", "x"), range(400)))
     assert len(list(tmp_path.iterdir())) == 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -58,3 +59,32 @@ def test_what_cannot_become_a_study_leaves_nothing(
     assert not (tmp_path / "new").exists()
     assert main(["init", str(tmp_path)]) == 1
     assert "a new or empty folder" in capsys.readouterr().err
+
+
+def test_an_upgrade_says_whose_results_changed_and_what_reruns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine"
+    main(["init", str(folder)])
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (["init", "-q"], ["add", "--all"], ["commit", "-qm", "Begin"]):
+        subprocess.run([*git, *command], cwd=folder, check=True)
+    given = ["upgrade", "--folder", str(folder)]
+    capsys.readouterr()
+    assert main(given) == 0
+    assert "results are of this version: nothing reruns" in capsys.readouterr().out
+    versions, new = folder / "versions.yaml", (folder / "versions.yaml").read_text()
+    (number,) = re.findall(r"^centre: (\d+)$", new, re.MULTILINE)
+    versions.write_text(new.replace(f"\ncentre: {number}\n", "\ncentre: 0\n"))
+    assert main(given) == 0
+    says = capsys.readouterr().out.splitlines()
+    assert f"{versions}: centre is 0, and {number} now" in says
+    (again,) = (line.partition("rerun: ")[2].split(", ") for line in says if "rerun: " in line)
+    centred = {"zero-shot-centred", "hybrid-centred"}
+    scored = {f"evaluate-centred@{name}-0" for name in centred}
+    assert {*again} == {*(f"centre@{name}" for name in centred), *scored, "compare", "report"}
+    assert main([*given, "--pipeline"]) == 1  # the older number is in no commit
+    assert "versions.yaml that are in no commit" in capsys.readouterr().err
+    subprocess.run([*git, "commit", "-qam", "As it was"], cwd=folder, check=True)
+    assert main([*given, "--pipeline"]) == 0
+    assert versions.read_text() == new

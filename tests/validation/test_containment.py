@@ -23,7 +23,7 @@ FERRY = "A ferry took cars across in the meantime"
 
 
 def dataset(name: str, documents: list[tuple[str, str, str]]) -> Dataset:
-    """Return a dataset of (item, language, text): a document and a query a row."""
+    """Return a dataset of (item, language, text): one document and one query per row."""
     queries = [(f"{i}{lang}?", i, lang, f"{name} {i} {lang}?", "all") for i, lang, _ in documents]
     corpus = [(f"{i}{lang}", lang, text, *[None] * 4) for i, lang, text in documents]
     qrels = [(i, f"{i}{lang}", 1) for i, lang, _ in documents]

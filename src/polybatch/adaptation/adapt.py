@@ -15,8 +15,6 @@ from polybatch.encoders.loading import enough_memory
 from polybatch.errors import InputError
 from polybatch.training.machine import check_machine, check_shares, join_processes
 
-__all__ = ["OBJECTIVES", "AdaptationSummary", "Job", "Objective", "adapt", "possible"]
-
 
 @dataclass(frozen=True)
 class Objective:

@@ -1,6 +1,6 @@
-"""Domain text: which documents an adaptation may read, and which of them meet at each step.
+"""Domain text: which documents an adaptation may read, and which of them share a step.
 
-Both are decided before training, from the data, the settings and the seed alone.
+Both are decided before training, from the data, the settings and the seed only.
 
 Letters: N documents or packed sequences, S steps, B texts a step.
 """
@@ -45,10 +45,10 @@ class DomainText:
 def domain_text(
     datasets: Sequence[Dataset], evaluated: Sequence[Dataset], settings: AdaptationSettings
 ) -> DomainText:
-    """Return the documents of `datasets` without any text that `evaluated` asks or searches.
+    """Return the documents of `datasets` without any query or document text of `evaluated`.
 
     Texts are compared normalised (`dataset.normalised`), row by row, before rows are joined to
-    documents. A transductive adaptation keeps what evaluation searches, never what it asks.
+    documents. A transductive adaptation keeps evaluation's documents, never its queries.
     InputError where nothing is left.
     """
     rows = pl.concat([_rows(dataset) for dataset in datasets])

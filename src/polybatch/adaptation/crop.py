@@ -1,7 +1,7 @@
 """Contrastive cropping: two spans of a document find each other among those of the batch.
 
 Contriever's objective (Izacard et al., arXiv 2112.09118) without its queue: InfoNCE over in-batch
-negatives. It asks nothing of the encoder but vectors, and runs through
+negatives. It needs nothing from the encoder but vectors, and runs through
 `polybatch.training.contrastive`, so rows, checkpoints, curves and
 resuming are those of every other training.
 """
@@ -29,7 +29,7 @@ _SHORTEST = 4  # pieces of a document: of fewer, two spans are the same or have 
 
 
 def can_crop(encoder: SentenceTransformer) -> bool:
-    """Tell whether the encoder can be adapted so: every one can."""
+    """Return whether the encoder can be adapted on crops: every one can."""
     return True
 
 
@@ -51,19 +51,19 @@ def adapt_by_crops(job: Job) -> Outcome:
     lengths = EncoderSettings(**vars(job.lengths) | dict.fromkeys(_LENGTHS, settings.max_length))
     followed = Plan("dapt", spans, settings.batch_texts)
     try:
-        told = train(
+        summary = train(
             job.encoder, followed, _training(settings), lengths, job.seed, job.work, job.curves
         )
     except InputError as error:
-        _tell(error, plan, used["document_id"].to_list())
-    assert told.first_loss is not None
-    assert told.last_loss is not None
+        _raise_with_texts(error, plan, used["document_id"].to_list())
+    assert summary.first_loss is not None
+    assert summary.last_loss is not None
     return Outcome(
         plan,
         langs,
-        told.query_tokens + told.document_tokens,
-        told.trained_rows,
-        (told.first_loss, told.last_loss),
+        summary.query_tokens + summary.document_tokens,
+        summary.trained_rows,
+        (summary.first_loss, summary.last_loss),
         short_texts=documents.height - used.height,
     )
 
@@ -100,8 +100,8 @@ def _training(settings: AdaptationSettings) -> TrainingSettings:
     )
 
 
-def _tell(error: InputError, plan: Int64, ids: list[str]) -> NoReturn:
-    """Say of a training's error what it means here: the step's documents, the section dapt."""
+def _raise_with_texts(error: InputError, plan: Int64, ids: list[str]) -> NoReturn:
+    """Raise a training's error again with the step's documents and the key in `dapt`."""
     found = re.search(r"step (\d+)", error.where)
     if found is None:
         raise error
@@ -115,5 +115,5 @@ def not_finite(step: int, found: str, batch: list[str]) -> InputError:
         f"dapt, step {step}",
         f"{found} on the batch {', '.join(batch)}",
         "a finite loss",
-        "Lower dapt.learning_rate, or look at these texts; the checkpoint before is kept",
+        "Lower dapt.learning_rate, or check these texts; the checkpoint before is kept",
     )

@@ -36,7 +36,7 @@ class AdaptationSummary:
     """What was spent and what came of it; the same for the same parameters (no seconds in it).
 
     `texts`, `distinct_texts`, `languages`: documents (mlm: packed sequences) of all steps, those
-    that differ, and their number a language. `removed_texts`: rows that an evaluation dataset
+    that differ, and their number per language. `removed_texts`: rows that an evaluation dataset
     has; `repeated_texts`: rows that stand twice; `short_texts`: documents too short for the
     objective. `trained_rows`: of the embedding table. Perplexities: of `mlm`, on held-out text,
     None where none is held out. `notes`: what a reader of the results should know.
@@ -62,7 +62,7 @@ class AdaptationSummary:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an objective alone knows of its summary. `plan`: rows of `langs` (N,), (S, B)."""
+    """What only the objective knows of its summary. `plan`: rows of `langs` (N,), (S, B)."""
 
     plan: Int64
     langs: list[str]

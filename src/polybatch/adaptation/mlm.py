@@ -4,9 +4,9 @@ The language model shares the sentence encoder's transformer; its head is that o
 params name, where that has one, or a new one. After training the transformer's weights go back;
 the encoder's pooling and whatever follows it are not touched.
 
-With `mlm_rows_only` the model has a vocabulary of the tokens that occur in the domain text alone:
+With `mlm_rows_only` the model has a vocabulary of only the tokens that occur in the domain text:
 output layer, random replacements and optimiser state shrink with it, and the loss is another one,
-as tokens that occur nowhere need not be told apart from the right one.
+as tokens that occur nowhere need not be distinguished from the right one.
 
 Letters: B sequences a batch, L tokens of the longest.
 """
@@ -39,7 +39,7 @@ _HEADS = ("lm_head", "cls")  # of RoBERTa and XLM-R, of BERT: modules from hidde
 
 
 def can_mask(encoder: SentenceTransformer) -> bool:
-    """Tell whether the encoder is a transformer with a masked language model of its kind."""
+    """Return whether the encoder is a transformer with a masked language model of its kind."""
     transformer = encoder.transformers_model
     return (
         transformer is not None
@@ -180,7 +180,7 @@ def _given_head(job: Job, model: Any, rows: Tensor) -> str:
         made = AutoConfig.from_pretrained(folder, **plain).architectures or ()
         if not any(each.endswith("MaskedLM") for each in made):
             return "new"  # saved without a head: do not load it to find that out
-        given, told = AutoModelForMaskedLM.from_pretrained(
+        given, loading = AutoModelForMaskedLM.from_pretrained(
             folder, output_loading_info=True, use_safetensors=True, **plain
         )
     except (InputError, OSError, ValueError):
@@ -188,7 +188,7 @@ def _given_head(job: Job, model: Any, rows: Tensor) -> str:
     prefix = f"{model.base_model_prefix}."
     mine = {key: value for key, value in model.state_dict().items() if not key.startswith(prefix)}
     theirs = given.state_dict()
-    if told["missing_keys"] or len(given.get_input_embeddings().weight) < int(rows.max()) + 1:
+    if loading["missing_keys"] or len(given.get_input_embeddings().weight) < int(rows.max()) + 1:
         return "new"
     for key, value in mine.items():
         if key not in theirs:

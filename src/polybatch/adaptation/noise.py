@@ -18,7 +18,7 @@ _SPACELESS = (
 )
 _PIECE = re.compile(f"[{_SPACELESS}][^\\s{_SPACELESS}\\w]*|[^\\s{_SPACELESS}]+")
 IGNORED = -100
-"""A label that no loss looks at: torch's `ignore_index`."""
+"""A label that losses ignore: torch's `ignore_index`."""
 
 
 def pieces(text: str) -> list[tuple[int, int]]:

@@ -33,7 +33,7 @@ class Steps:
     """What is trained on: `batch(step, slots)` makes a step's batch, or the part in some slots.
 
     `plan`: (S, B). `texts`: all that decides the batches beside settings and seed. `losses(batch)`:
-    how many losses the batch's mean is over. `names(step)` tells its texts.
+    how many losses the batch's mean is over. `names(step)`: its texts, for messages.
     """
 
     plan: Int64

@@ -26,7 +26,7 @@ from polybatch.randomness import stream
 
 
 def can_denoise(encoder: SentenceTransformer) -> bool:
-    """Tell whether the encoder is a transformer whose kind can also decode, given a vector."""
+    """Return whether the encoder is a transformer whose kind can also decode, given a vector."""
     transformer = encoder.transformers_model
     return (
         transformer is not None

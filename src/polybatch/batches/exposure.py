@@ -14,7 +14,7 @@ from polybatch.sources.sentences import spans
 
 
 def exposure(table: pl.DataFrame, texts: pl.DataFrame) -> dict[str, Any]:
-    """Return the questions and documents a language, characters, and one-sentence targets.
+    """Return the questions and documents per language, characters, and one-sentence targets.
 
     `table`: plans.PLAN; `texts`: of its rows (`plans.plan_texts`). `one_sentence_targets`: share
     of the pairs whose document is a single sentence (`sentences.spans`), null without pairs.

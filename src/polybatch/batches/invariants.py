@@ -1,4 +1,4 @@
-"""The laws of a batch plan, checked from the plan and the datasets alone, not from the planner."""
+"""The laws of a batch plan, checked from the plan and the datasets only, not from the planner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_plan(
 ) -> None:
     """Raise InputError with the law that the plan breaks and the first step where it does.
 
-    `budgets`: steps of the study's strategies; the mix is as asked up to each of them.
+    `budgets`: steps of the study's strategies; the mix is as requested up to each of them.
     """
     if table.schema != PLAN:
         _broken("its columns", f"{dict(table.schema)}", f"{dict(PLAN)}")
@@ -39,7 +39,7 @@ def check_plan(
         _check_each_batch_has_one(table, ["kind"], "be of one kind")
     if kind.unit == "batch":
         _check_each_batch_has_one(table, ["query_lang", "doc_lang"], "have one language pair")
-    _check_nobody_meets_twice(table, datasets)
+    _check_no_shared_document(table, datasets)
     if steps:
         counts = pair_counts(datasets)
         blocks = blocks_of(steps, [budget for budget in budgets if budget < steps])
@@ -92,7 +92,7 @@ def _check_each_batch_has_one(table: pl.DataFrame, columns: list[str], law: str)
         _broken(f"every batch must {law}", f"{bad['n'][0]} in step {bad['step'][0]}", "one")
 
 
-def _check_nobody_meets_twice(table: pl.DataFrame, datasets: Sequence[Dataset]) -> None:
+def _check_no_shared_document(table: pl.DataFrame, datasets: Sequence[Dataset]) -> None:
     planned = table.select("dataset", "item_id").unique().sort("dataset", "item_id")
     items = planned.with_row_index("item")
     judged = pl.concat(
@@ -106,8 +106,8 @@ def _check_nobody_meets_twice(table: pl.DataFrame, datasets: Sequence[Dataset]) 
     documents = judged.join(items, on=["dataset", "item_id"])
     keys = item_keys(datasets, items, documents)
     keys = pl.concat([keys, items.select("item", key=pl.col("item").cast(pl.UInt64))])
-    met = table.join(items, on=["dataset", "item_id"]).join(keys, on="item")
-    twice = met.group_by("step", "key").agg(pl.len().alias("n"), pl.col("item_id").first())
+    rows = table.join(items, on=["dataset", "item_id"]).join(keys, on="item")
+    twice = rows.group_by("step", "key").agg(pl.len().alias("n"), pl.col("item_id").first())
     bad = twice.filter(pl.col("n") > 1).sort("step", "key")
     if bad.height:
         _broken(
@@ -118,7 +118,7 @@ def _check_nobody_meets_twice(table: pl.DataFrame, datasets: Sequence[Dataset]) 
 
 
 def _check_mix(table: pl.DataFrame, shares: Shares, size: int, blocks: Sequence[int]) -> None:
-    """Every sum that `quotas.apportion` rounds is within one batch of what is asked."""
+    """Every sum that `quotas.apportion` rounds is within one batch of its share."""
     for end, steps in zip(accumulate(blocks), blocks, strict=True):
         until = table.filter(pl.col("step") < end)
         for what, group in _SUMS.items():
@@ -142,11 +142,11 @@ def _check_sums(
     for pair, share in shares.items():
         wanted[group(pair)] += share * table.height
     rows = table.group_by("query_lang", "doc_lang").agg(pl.len().alias("n")).rows()
-    for asked, answered, n in rows:
-        found[group(LanguagePair(asked, answered))] += n
+    for query_lang, doc_lang, n in rows:
+        found[group(LanguagePair(query_lang, doc_lang))] += n
     for name in sorted({*wanted, *found}):
         if abs(found[name] - wanted[name]) >= size:
-            law = f"the mix is the asked one, by {what}"
+            law = f"the mix is the requested one, by {what}"
             if not found[name]:
                 law = f"every {what} whose share is at least one batch takes part"
             expected = f"{wanted[name]:.1f}, give or take less than a batch of {size}"

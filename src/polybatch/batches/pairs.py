@@ -1,6 +1,6 @@
-"""Training pairs as arrays: who asks in which language, who answers, and who must not meet.
+"""Training pairs as arrays: languages of queries and documents, and which must not share a batch.
 
-Two items must not meet in a batch when they share a relevant document, in any language, or when a
+Two items must not share a batch when they share a relevant document, in any language, or when a
 query or relevant document of one has, normalised, the text of one of the other's: in-batch
 negatives would then call a right answer wrong.
 
@@ -24,7 +24,7 @@ Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 
 _SLICE = 65_536  # rows
-_SEED = 7  # of polars' hash; equality is all that is asked of it
+_SEED = 7  # of polars' hash; only equality counts
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class PairTable:
         return np.flatnonzero(((self.query_of >= 0) & (self.document_count > 0)).all(axis=1))
 
     def keys_of(self, item: int) -> list[int]:
-        """Return what an item shares with others; two items with a common key must not meet."""
+        """Return what an item shares with others; items with a common key share no batch."""
         found: list[int] = self.keys[self.key_bounds[item] : self.key_bounds[item + 1]].tolist()
         return found
 
@@ -97,9 +97,9 @@ def _counts(
 ) -> dict[LanguagePair, int]:
     matrix = (query_of >= 0).astype(np.float64).T @ document_count
     return {
-        LanguagePair(asked, answered): int(matrix[a, b])
-        for a, asked in enumerate(languages)
-        for b, answered in enumerate(languages)
+        LanguagePair(query_lang, doc_lang): int(matrix[a, b])
+        for a, query_lang in enumerate(languages)
+        for b, doc_lang in enumerate(languages)
         if matrix[a, b]
     }
 
@@ -140,7 +140,7 @@ def _concat(datasets: Sequence[Dataset], name: str, columns: list[str]) -> pl.Da
 
 
 def _names(datasets: Sequence[Dataset]) -> pl.Enum:
-    """Return a type for the dataset column that takes a byte a row, sorted by name."""
+    """Return a type for the dataset column that takes one byte per row, sorted by name."""
     return pl.Enum(sorted({dataset.name for dataset in datasets}))
 
 

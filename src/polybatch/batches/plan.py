@@ -1,11 +1,11 @@
-"""Batch plans: which pairs meet in which batch, decided wholly before training.
+"""Batch plans: which pairs share a training batch, all decided before training.
 
 Laws of a plan, for every kind of batch:
 1. every batch is full; but for `x-y`, it is of one kind, monolingual or cross-lingual;
 2. no item is twice in a batch, and no two items of a batch share a relevant document or a
    normalised text, in any language (`pairs.PairTable`);
 3. the number of batches of each kind, language pair, query language and document language is
-   within one batch of the asked share (`quotas.apportion` says which sums exactly), so every
+   within one batch of its share (`quotas.apportion` says which sums exactly), so every
    language whose share is at least one batch takes part; its expectation over seeds is that share;
 4. the same seed gives the same rows, whatever the order of the datasets' rows, and a strategy's
    plan depends on no other strategy and not on its own name: equal batch settings, equal plan;
@@ -94,12 +94,12 @@ def _cross_lingual(counts: Counts, exponent: float, _: Strategy) -> Shares:
 
 def _independent(counts: Counts, exponent: float, _: Strategy) -> Shares:
     """Query language and document language drawn apart; pairs without items are left out."""
-    asked, answered = Counter[str](), Counter[str]()
+    of_query, of_document = Counter[str](), Counter[str]()
     for pair, n in counts.items():
-        asked[pair.query] += n
-        answered[pair.document] += n
+        of_query[pair.query] += n
+        of_document[pair.document] += n
     weights = {
-        pair: (asked[pair.query] * float(answered[pair.document])) ** exponent
+        pair: (of_query[pair.query] * float(of_document[pair.document])) ** exponent
         for pair in sorted(counts)
     }
     total = sum(weights.values())
@@ -130,8 +130,8 @@ KINDS: dict[str, BatchKind] = {
 def shares_of(counts: Counts, strategy: Strategy, settings: BatchSettings) -> Shares:
     """Return {language pair: share of a strategy's pairs}, summing to 1; empty: no batch.
 
-    `counts`: pairs there are. But for `exposure: pairs`, the numbers of pairs are not looked at,
-    and within each kind every language is asked equally often.
+    `counts`: pairs there are. But for `exposure: pairs`, the numbers of pairs do not count,
+    and within each kind every language has equally many queries.
     """
     kind = KINDS[strategy.batches]
     if settings.exposure == "pairs":
@@ -186,7 +186,7 @@ def plan_batches(
 def _table(rows: list[tuple[LanguagePair, int, int]], pairs: PairTable, size: int) -> pl.DataFrame:
     place = {lang: i for i, lang in enumerate(pairs.languages)}
     items = np.array([item for _, item, _ in rows])
-    asked = np.array([place[pair.query] for pair, _, _ in rows])
+    columns = np.array([place[pair.query] for pair, _, _ in rows])
     slots = np.arange(len(rows))
     return pl.DataFrame(
         {
@@ -194,7 +194,7 @@ def _table(rows: list[tuple[LanguagePair, int, int]], pairs: PairTable, size: in
             "slot": slots % size,
             "dataset": pairs.items["dataset"].gather(items).cast(pl.String),
             "item_id": pairs.items["item_id"].gather(items),
-            "query_id": pairs.queries["query_id"].gather(pairs.query_of[items, asked]),
+            "query_id": pairs.queries["query_id"].gather(pairs.query_of[items, columns]),
             "doc_id": pairs.documents["doc_id"].gather([document for _, _, document in rows]),
             "query_lang": [pair.query for pair, _, _ in rows],
             "doc_lang": [pair.document for pair, _, _ in rows],

@@ -1,4 +1,4 @@
-"""Fills the batches of a plan, in order, from one queue a language pair (or one of all).
+"""Fills the batches of a plan, in order, from one queue per language pair (or one of all).
 
 Letters: S steps, B pairs a batch.
 """
@@ -20,13 +20,13 @@ from polybatch.settings.batches import BatchSettings
 
 
 class _Batch:
-    """What is in a batch so far, and who may join it."""
+    """What is in a batch so far, and which items may join it."""
 
     def __init__(self, pairs: PairTable) -> None:
         self.pairs, self.items, self.keys = pairs, set[int](), set[int]()
 
     def join(self, item: int) -> bool:
-        """Add the item unless it must not meet one that is there; return whether it joined."""
+        """Add the item unless one that is there forbids it; return whether it was added."""
         keys = self.pairs.keys_of(item)
         if item in self.items or not self.keys.isdisjoint(keys):
             return False
@@ -73,7 +73,7 @@ class Planner:
     ) -> list[tuple[LanguagePair, int, int]]:
         """Return (language pair, item, document row) for each slot of each batch.
 
-        `movable`: a slot whose language pair has nobody left for this batch may change places
+        `movable`: a slot whose language pair has no item left for this batch may change places
         with a later slot of another pair in its block.
 
         Raises:

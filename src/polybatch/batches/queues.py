@@ -1,4 +1,4 @@
-"""The order in which rows of a pool are used: shuffled, without replacement, nobody left behind."""
+"""The order in which rows of a pool are used: shuffled, without replacement, none left out."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """How many batches each ordered pair of languages gets: unbiased controlled rounding.
 
-Asked shares are fractions of a batch; whole batches are drawn so that each number is its asked
+Shares are fractions of a batch; whole batches are drawn so that each number is its requested
 share rounded down or up, sums over languages and kinds too, and the expectation over seeds of
-every number is exactly what was asked (Cox 1987, "A constructive procedure for unbiased
+every number is exactly its share (Cox 1987, "A constructive procedure for unbiased
 controlled rounding"; here on a circulation, which holds more sums than a table's margins).
 """
 
@@ -42,7 +42,7 @@ def apportion(
 ) -> list[dict[LanguagePair, int]]:
     """Return, for each block of a plan, how many of its `blocks[k]` units each pair gets.
 
-    Each of these is what was asked, rounded down or up, and has it as its expectation: a pair's
+    Each of these is its share, rounded down or up, and has it as its expectation: a pair's
     number in a block; of one kind in a block, all of a document language, all of a query language
     and all together; all of a query language in a block, and from the start to a block's end.
 

@@ -6,20 +6,21 @@ import argparse
 
 from polybatch.errors import InputError
 
+# Written again: help and completion wait for none of the libraries behind the tables.
+_SETTINGS = ("mono", "cross", "multi")
+_FORMATS = ("markdown", "json", "latex")
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    from polybatch.evaluation.scores import SETTINGS
-    from polybatch.reports.pairwise_formats import FORMATS
-
     parser.add_argument("first", help="a strategy")
     parser.add_argument("second", help="the strategy whose gains are shown")
     parser.add_argument("--dataset", help="one evaluation dataset (default: all)")
-    parser.add_argument("--setting", choices=SETTINGS, help="one setting (default: all)")
+    parser.add_argument("--setting", choices=_SETTINGS, help="one setting (default: all)")
     parser.add_argument("--measure", help="default: AP, else the study's first")
     parser.add_argument("--questions", type=int, default=20, help="how many that changed most")
     formats = parser.add_mutually_exclusive_group()
-    for name in FORMATS:
+    for name in _FORMATS:
         formats.add_argument(f"--{name}", dest="format", action="store_const", const=name)
     parser.set_defaults(format="markdown")
 

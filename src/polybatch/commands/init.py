@@ -13,6 +13,7 @@ _FILES = {
     "pipeline.yaml": "dvc.yaml",
     "versions.yaml": "versions.yaml",
     "tuned.yaml": "tuned.yaml",
+    "prefect.yaml": "prefect.yaml",
     "gitignore.txt": ".gitignore",
     "dvcignore.txt": ".dvcignore",
     "dvc-config.txt": ".dvc/config",
@@ -32,12 +33,14 @@ _README = """# {name}
 A study of polybatch. `params.yaml` holds every number of it.
 
     git init && git add --all && git commit -m Begin
-    dvc repro                                    # the whole study; results/compare.md
+    polybatch run                                # the whole study; results/compare.md
+    polybatch status                             # which stages would run, and why
     polybatch compare mono hybrid                # two strategies side by side
     polybatch serve                              # a page that searches with the winner
+    python -m polybatch_flows.serve              # every night, with Prefect on this machine
 
-An upgrade of the package touches no file here; `polybatch upgrade` rewrites params.yaml where a
-version asks for it.
+An upgrade of the package touches no file here; `polybatch upgrade` says what it would rerun, and
+rewrites params.yaml where a version asks for it.
 """
 
 

@@ -1,4 +1,4 @@
-"""`polybatch runs`: TREC runs and qrels, a file a pair of languages."""
+"""`polybatch runs`: TREC runs and qrels, one file per language pair."""
 
 from __future__ import annotations
 

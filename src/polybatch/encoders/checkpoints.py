@@ -85,7 +85,7 @@ def _config(path: Path) -> dict[str, Any]:
         raise InputError(path, f"'prompts': {prompts}", "texts", "Fetch the file again")
     if (saved := config.get("model_type") or "SentenceTransformer") != "SentenceTransformer":
         raise InputError(
-            path, f"a {saved}", "a SentenceTransformer", "Choose an encoder of one vector a text"
+            path, f"a {saved}", "a SentenceTransformer", "Choose an encoder of one vector per text"
         )
     return config
 

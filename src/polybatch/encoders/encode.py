@@ -7,11 +7,14 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from polybatch.encoders.light import Encoder
 from polybatch.encoders.tokens import TokenCounts, count_tokens, token_limit
 from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
+
+Side = Literal["query", "document"]
 
 
 def encode_texts(
@@ -20,23 +23,27 @@ def encode_texts(
     max_tokens: int,
     batch_texts: int,
     prompt: str = "",
+    precision: Literal["fp32", "bf16"] = "fp32",
 ) -> npt.NDArray[np.float32]:
     """Return vectors (N, D), rows of unit length, in the order of `texts`, each behind `prompt`.
 
-    Each distinct text is encoded once, so equal texts have equal bytes. InputError names the
-    first texts whose vectors are not finite.
+    Each distinct text is encoded once, so equal texts have equal bytes. `precision`: of the
+    products; vectors are float32. InputError names the first texts whose vectors are not finite.
     """
     if not texts:
         return np.zeros((0, encoder.get_embedding_dimension()), np.float32)
     distinct = sorted(set(texts), key=lambda text: (len(text), text))
     place = {text: i for i, text in enumerate(distinct)}
-    with token_limit(encoder, max_tokens):
+    low = torch.autocast(encoder.device.type, torch.bfloat16, enabled=precision == "bf16")
+    with token_limit(encoder, max_tokens), low:
         vectors: npt.NDArray[np.float32] = encoder.encode(
             distinct,
             prompt=prompt,  # even if empty: a checkpoint's own default would come in its place
             batch_size=batch_texts,
             normalize_embeddings=True,
         ).astype(np.float32, copy=False)
+    if precision == "bf16":  # what comes out may be of unit length in bf16 only
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         raise InputError(
@@ -48,13 +55,23 @@ def encode_texts(
     return vectors[[place[text] for text in texts]]
 
 
+def encode_with_settings(
+    encoder: Encoder,
+    settings: EncoderSettings,
+    texts: Sequence[str],
+    side: Side,
+) -> npt.NDArray[np.float32]:
+    """Return vectors (N, D) as `encode_texts` does, with the length and prompt of a side."""
+    length, prompt = settings.of(side)
+    return encode_texts(encoder, texts, length, settings.batch_texts, prompt, settings.precision)
+
+
 def encode_side(
     encoder: Encoder,
     settings: EncoderSettings,
     texts: Sequence[str],
-    side: Literal["query", "document"],
+    side: Side,
 ) -> tuple[npt.NDArray[np.float32], TokenCounts]:
-    """Return vectors (N, D) as `encode_texts` does, and the tokens of the texts."""
-    length, prompt = settings.of(side)
-    vectors = encode_texts(encoder, texts, length, settings.batch_texts, prompt)
-    return vectors, count_tokens(encoder, texts, length, prompt)
+    """Return vectors (N, D) as `encode_with_settings` does, and the tokens of the texts."""
+    vectors = encode_with_settings(encoder, settings, texts, side)
+    return vectors, count_tokens(encoder, texts, *settings.of(side))

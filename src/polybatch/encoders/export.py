@@ -24,7 +24,6 @@ from polybatch.errors import InputError
 from polybatch.files import write_json, write_text
 
 DType = Literal["fp32", "fp16", "int8"]
-DTYPES: tuple[DType, ...] = ("fp32", "fp16", "int8")
 
 _LARGEST = 127  # of a signed byte, the same on both sides of 0
 

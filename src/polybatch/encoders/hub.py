@@ -56,7 +56,7 @@ def load(settings: EncoderSettings, folder: Path | None = None) -> SentenceTrans
     Raises:
         InputError: files that are missing, name code, lack weights or have some that are no
             numbers, disagree with their tokenizer, have another pooling than `settings.pooling`,
-            no position for `settings`' lengths, or do not give a vector a text.
+            no position for `settings`' lengths, or do not give one vector per text.
     """
     folder = folder or folder_of(settings)
     if (folder / "modules.json").is_file():

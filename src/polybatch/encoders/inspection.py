@@ -51,7 +51,7 @@ class Part:
     parts: tuple[Part, ...] = field(default=())
 
     def is_a(self, name: str) -> bool:
-        """Tell whether the module's class is sentence-transformers' of that name."""
+        """Return whether the module's class is sentence-transformers' of that name."""
         return _is_a(self.kind, name)
 
     def transformers(self) -> Iterator[Part]:

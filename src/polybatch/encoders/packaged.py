@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -38,16 +40,20 @@ def signature() -> dict[str, str]:
 def embedding_table() -> Tensor:
     """Return the dequantised embedding table, (128010, 512) float32: a new one each time."""
     with np.load(resource("weights.npz"), allow_pickle=False) as stored:
-        chunks = [stored[f"q{i + 1}"] for i in range(_CHUNKS)]
         scale, low = stored["scale"], stored["lo"]
-    rows, width = chunks[0].shape
-    table = np.empty((rows, _CHUNKS, width), np.float32)
-    for i, chunk in enumerate(chunks):
-        for start in range(0, rows, _CACHED):
-            block = chunk[start : start + _CACHED].astype(np.float32)
-            block *= scale[i]
-            block += low[i]
-            table[start : start + _CACHED, i] = block
+        rows, width = stored["q1"].shape
+        table = np.empty((rows, _CHUNKS, width), np.float32)
+
+        def fill(i: int) -> None:
+            chunk = stored[f"q{i + 1}"]
+            for start in range(0, rows, _CACHED):
+                block = chunk[start : start + _CACHED].astype(np.float32)
+                block *= scale[i]
+                block += low[i]
+                table[start : start + _CACHED, i] = block
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # zlib and NumPy work side by side
+            list(pool.map(fill, range(_CHUNKS)))
     return torch.from_numpy(table.reshape(-1, width))
 
 

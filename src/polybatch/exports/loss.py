@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
 from polybatch.dataset import Dataset
-from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.encode import encode_with_settings
 from polybatch.encoders.light import Encoder
 from polybatch.errors import InputError
 from polybatch.evaluation.scores import evaluate
@@ -28,8 +27,10 @@ def losses(
     `index`: what the study indexed of the dataset with the checkpoint that was exported.
     """
     before = _scores(dataset, load_queries(index).vectors, load_index(index).vectors)
-    queries = _encode(encoder, settings, dataset.queries["text"].to_list(), "query")
-    documents = _encode(encoder, settings, dataset.corpus["text"].to_list(), "document")
+    queries = encode_with_settings(encoder, settings, dataset.queries["text"].to_list(), "query")
+    documents = encode_with_settings(
+        encoder, settings, dataset.corpus["text"].to_list(), "document"
+    )
     after = _scores(dataset, queries, documents)
     found = before.rename({"score": "before"}).join(after.rename({"score": "after"}), on=_KEY)
     return found.sort(_KEY)
@@ -52,7 +53,7 @@ def refuse_losses(found: pl.DataFrame, most: float) -> None:
 
 
 def loss_table(found: pl.DataFrame) -> str:
-    """Return a Markdown table: a row a dataset and language, a column a setting, AP in points."""
+    """Return Markdown: one row per dataset and language, one column per setting, AP in points."""
     change = found.with_columns(change=pl.col("after") - pl.col("before"))
     wide = change.pivot("setting", index=["dataset", "query_lang"], values="change")
     names = [f"{dataset} {lang}" for dataset, lang in wide.select("dataset", "query_lang").rows()]
@@ -67,13 +68,3 @@ def loss_table(found: pl.DataFrame) -> str:
 def _scores(dataset: Dataset, queries: Float32, documents: Float32) -> pl.DataFrame:
     scores = evaluate(dataset, queries, documents, ["AP"]).per_query
     return scores.group_by(_KEY).agg(pl.col("score").mean())
-
-
-def _encode(
-    encoder: Encoder,
-    settings: EncoderSettings,
-    texts: list[str],
-    side: Literal["query", "document"],
-) -> Float32:
-    length, prompt = settings.of(side)
-    return encode_texts(encoder, texts, length, settings.batch_texts, prompt)

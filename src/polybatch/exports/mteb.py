@@ -103,11 +103,11 @@ def _subsets(scores: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the mean scores of each list: a query language and a document language, or all."""
     means = scores.group_by(*_LISTS, "measure").agg(pl.col("score").mean()).sort(*_LISTS)
     everywhere = sorted({*scores["query_lang"], *scores["doc_lang"]} - {POOL})
-    for (asked, held), part in means.group_by(_LISTS, maintain_order=True):
+    for (query_lang, doc_lang), part in means.group_by(_LISTS, maintain_order=True):
         values = {metric_of(name): value for name, value in part.select("measure", "score").rows()}
-        found = [asked, *(everywhere if held == POOL else [held])]
+        found = [query_lang, *(everywhere if doc_lang == POOL else [doc_lang])]
         yield {
-            "hf_subset": f"{asked}-{held}",
+            "hf_subset": f"{query_lang}-{doc_lang}",
             "languages": [language_of(str(lang)) for lang in dict.fromkeys(found)],
             "main_score": values.get("ndcg_at_10", values[sorted(values)[0]]),
             **values,

@@ -98,7 +98,7 @@ def refuse_different_revisions(revisions: Mapping[str, Mapping[str, str]], basel
     Example:
         >>> refuse_different_revisions({"mono": {"d": "1f"}, "hybrid": {"d": "2e"}}, "mono")
         Traceback (most recent call last):
-        polybatch.errors.InputErrorList: Scores are of different dataset revisions (1 to mend):
+        polybatch.errors.InputErrorList: Scores are of different dataset revisions (1 to correct):
           - strategies mono and hybrid, dataset d: found revisions 1f and 2e, expected the same...
     """
     errors = []
@@ -123,7 +123,7 @@ def measure_table(
     sure: pl.DataFrame | None = None,
     bold: Collection[tuple[str, str, str]] = (),
 ) -> pl.DataFrame:
-    """Return one row a strategy, one column a dataset and setting, as Markdown in percent.
+    """Return one row per strategy, one column per dataset and setting, as Markdown in percent.
 
     The difference to the baseline follows in parentheses, with its interval where `sure`
     (significance.SIGNIFICANCE) has one; the baseline's own interval is that of its value.
@@ -153,7 +153,7 @@ def measure_table(
 
 
 def budget_table(budgets: Mapping[str, Mapping[str, int | float | str]]) -> pl.DataFrame:
-    """Return one row a strategy, one column a budget (steps, pairs, …), as Markdown.
+    """Return one row per strategy, one column per budget (steps, pairs, …), as Markdown.
 
     Example:
         >>> budget_table({"zero-shot": {}, "mono": {"steps": 400, "pairs": 12800}}).rows()
@@ -180,7 +180,7 @@ def report(
     headlines: Sequence[str] = (),
     bold: Collection[tuple[str, str, str]] = (),
 ) -> str:
-    """Return `compare.md`: headlines, one table a measure, budgets, extra sections, notes.
+    """Return `compare.md`: headlines, one table per measure, budgets, extra sections, notes.
 
     `table`: COMPARISON. The first table is of AP, else of the first measure. `signature`: how the
     numbers were made (tie rule, dataset revisions, seed, version, …). `extra`: {title: Markdown}.

@@ -82,7 +82,7 @@ def pool_section(sure: pl.DataFrame, measure: str) -> str:
 def view_sections(
     sure: pl.DataFrame, measure: str, baseline: str, flagged: Collection[str] = ()
 ) -> str:
-    """Return one table a dataset, view and setting: its groups down, strategies across.
+    """Return one table per dataset, view and setting: its groups down, strategies across.
 
     `flagged`: languages that are marked (languages.MEANING).
     """

@@ -39,9 +39,9 @@ EQUAL_SEEDS = (
 
 
 def headlines(contrasts: pl.DataFrame, rule: Rule) -> list[str]:
-    """Return why nothing is decided, where that is so, then a sentence a dataset and contrast.
+    """Return why nothing is decided, where that is so, then one sentence per dataset and contrast.
 
-    `contrasts`: contrasts.CONTRASTS. The words are those of `decisions.sentence` alone.
+    `contrasts`: contrasts.CONTRASTS. All words are those of `decisions.sentence`.
 
     Example:
         >>> row = {"dataset": "d", "kind": "setting", "setting": "cross", "measure": "AP",
@@ -61,7 +61,7 @@ def headlines(contrasts: pl.DataFrame, rule: Rule) -> list[str]:
         "dataset", "first", "second", maintain_order=True
     ):
         names = (str(first), str(second))
-        said = [
+        clauses = [
             sentence(
                 row["outcome"],
                 difference_of(row),
@@ -73,12 +73,12 @@ def headlines(contrasts: pl.DataFrame, rule: Rule) -> list[str]:
             if row["outcome"] not in REASONS
         ]
         rest = _undecidable(part.filter(pl.col("outcome").is_in(list(REASONS))), names)
-        found.append(f"On {dataset}, {'; '.join([*said, *rest])}.")
+        found.append(f"On {dataset}, {'; '.join([*clauses, *rest])}.")
     return found
 
 
 def _undecidable(rows: pl.DataFrame, names: tuple[str, str]) -> list[str]:
-    """Return one clause of what no decision is possible on: numbers alone, and why."""
+    """Return one clause on what cannot be decided: numbers only, and why."""
     if not rows.height:
         return []
     shown = [

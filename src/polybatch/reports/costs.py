@@ -24,8 +24,8 @@ COSTS = pl.Schema(
         "query_milliseconds": pl.Float64,
     }
 )
-"""A row an arm, of its first seed. Null where a stage did not run on this machine, and the time of
-a question of what nobody can ask again (`external`)."""
+"""One row per arm, of its first seed. Null where a stage did not run on this machine, and for the
+time per question of `external` rows, which cannot be measured again."""
 
 TOKENS = "training tokens"
 _UNITS = {"training (s)": 1, "index (s)": 1, "peak memory (GiB)": 1, "question (ms)": 2}

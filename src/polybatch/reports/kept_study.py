@@ -53,7 +53,7 @@ def keep(study: Study, folder: Path) -> None:
 
 
 def average_precisions(study: Study) -> pl.DataFrame:
-    """Return AP_TABLE and a column a trial: AP to four places, mean over document languages."""
+    """Return AP_TABLE and one column per trial: AP to four places, mean over document languages."""
     keys, found = AP_TABLE.names(), None
     for kind in study.kinds.values():
         for trial in kind.trials:

@@ -63,9 +63,9 @@ def readings(bias: Mapping[str, Mapping[str, Bias]]) -> list[Reading]:
     `bias`: {row: {dataset: its bias}}.
 
     Example:
-        >>> told = Bias(distinct_queries={"am": [171, 106]},
+        >>> bias = Bias(distinct_queries={"am": [171, 106]},
         ...             tokens={"am": {"tokens_per_word": 9.5, "unknown": 0.4}})
-        >>> readings({"mono": {"d": told}})[0].readable
+        >>> readings({"mono": {"d": bias}})[0].readable
         False
     """
     best: dict[tuple[str, str], tuple[int, int]] = {}
@@ -75,8 +75,8 @@ def readings(bias: Mapping[str, Mapping[str, Bias]]) -> list[Reading]:
             for lang, (texts, vectors) in found.distinct_queries.items():
                 before = best.get((dataset, lang), (0, 0))[1]
                 best[dataset, lang] = int(texts), max(before, int(vectors))
-            for lang, told in found.tokens.items():
-                tokens.setdefault((dataset, lang), told)
+            for lang, rates in found.tokens.items():
+                tokens.setdefault((dataset, lang), rates)
     return [Reading(*key, *counts, **tokens.get(key, {})) for key, counts in best.items()]
 
 
@@ -104,7 +104,7 @@ def flagged(found: Sequence[Reading], known: Collection[str]) -> set[str]:
 
 
 def collapse_notes(found: Sequence[Reading]) -> list[str]:
-    """Return a sentence a dataset and language whose texts no strategy tells apart.
+    """Return one sentence per dataset and language whose texts no strategy tells apart.
 
     Example:
         >>> print(collapse_notes([Reading("d", "am", 171, 106), Reading("d", "en", 170, 170)])[0])

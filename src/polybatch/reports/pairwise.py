@@ -77,7 +77,7 @@ class SideBySide:
 
     @property
     def headlines(self) -> list[str]:
-        """What may be said of the settings, in the words of compare.md."""
+        """The decisions on the settings, in the words of compare.md."""
         rows = self.sure.drop("low", "high").rename(
             {"difference_low": "low", "difference_high": "high"}
         )
@@ -88,7 +88,7 @@ class SideBySide:
 
 @dataclass(frozen=True)
 class Choice:
-    """What to look at: None is all of it (of settings: all, and questions of one)."""
+    """What to show: None is all of it (of settings: all, and questions of one)."""
 
     dataset: str | None = None
     setting: str | None = None
@@ -127,7 +127,7 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
 
 
 def _assessed(study: Study, first: str, second: str, choice: Choice, measure: str) -> pl.DataFrame:
-    """Return SIGNIFICANCE of the two alone, `first` being the baseline."""
+    """Return SIGNIFICANCE of these two only, `first` being the baseline."""
     known = known_languages(study.config.encoder.name)
     views = study_views(measure, study.trained_languages, known)
     scored = read_arms(
@@ -192,17 +192,17 @@ def _headline(scores: pl.DataFrame) -> str:
 
 
 def _part(frame: pl.DataFrame, study: Study, choice: Choice, measure: str) -> pl.DataFrame:
-    for name, column, asked in (
+    for name, column, value in (
         ("--measure", "measure", measure),
         ("--dataset", "dataset", choice.dataset and study.dataset_name(choice.dataset)),
         ("--setting", "setting", choice.setting),
     ):
-        if asked is None:
+        if value is None:
             continue
         there = sorted(frame[column].unique())
-        frame = frame.filter(pl.col(column) == asked)
+        frame = frame.filter(pl.col(column) == value)
         if not frame.height:
-            raise InputError(name, f"'{asked}'", f"one of {', '.join(there)}", "Choose one")
+            raise InputError(name, f"'{value}'", f"one of {', '.join(there)}", "Choose one")
     return frame
 
 
@@ -253,12 +253,15 @@ def _answers(
     for doc_lang in sorted(rows["doc_lang"].unique()):
         held = np.ones(len(langs), bool) if doc_lang == POOL else (langs == doc_lang).to_numpy()
         wanted = np.flatnonzero((rows["doc_lang"] == doc_lang).to_numpy())
-        asked = places.to_numpy()[wanted]
+        queries = places.to_numpy()[wanted]
         part = Dataset(
-            dataset.name, dataset.queries[asked], dataset.corpus.filter(held), dataset.qrels.clear()
+            dataset.name,
+            dataset.queries[queries],
+            dataset.corpus.filter(held),
+            dataset.qrels.clear(),
         )
         columns = np.flatnonzero(held)
-        scores = PartScores.of_source(source, asked, columns, pool=doc_lang == POOL)
+        scores = PartScores.of_source(source, queries, columns, pool=doc_lang == POOL)
         top = rank(part, scores, count).top
         shown = _described(top.filter(doc_lang=POOL), dataset)
         for n, query_id in zip(wanted, part.queries["query_id"], strict=True):

@@ -118,7 +118,7 @@ FORMATS: dict[str, Callable[[SideBySide], str]] = {
 
 
 def tables(found: SideBySide) -> dict[str, pl.DataFrame]:
-    """Return {title: one row a group of plain text}, a table a dataset and kind of view."""
+    """Return {title: one row per group of plain text}, one table per dataset and kind of view."""
     values = found.first_values.select(*_HEAD, first="value")
     rows = found.sure.join(values, on=list(_HEAD), maintain_order="left")
     shown = {}

@@ -13,6 +13,7 @@ import polars as pl
 
 from polybatch.dataset import Dataset, read_dataset, read_notes, read_table
 from polybatch.errors import InputError
+from polybatch.evaluation.fidelity import FIDELITY
 from polybatch.evaluation.language_bias import Bias
 from polybatch.evaluation.scores import SCORES
 from polybatch.reports.comparison import refuse_different_queries, refuse_different_revisions
@@ -48,7 +49,7 @@ class Study:
 
     @property
     def rule(self) -> Rule:
-        """What a difference has to be so that something is said of it."""
+        """When a difference counts as decided."""
         settings = self.config.statistics
         return Rule(settings.smallest_difference / 100, settings.confidence)
 
@@ -97,7 +98,7 @@ class Study:
         return json.loads((self.folder / "results").joinpath(*parts).read_text(encoding="utf-8"))
 
     def by_seed(self, folder: str, name: str) -> list[Any]:
-        """Return a row's JSON files below results/<folder>, one a training."""
+        """Return a row's JSON files below results/<folder>, one per training."""
         return [self.json(folder, f"{trial}.json") for trial in self.kinds[name].trials]
 
     @cached_property
@@ -126,6 +127,12 @@ class Study:
             return CONTRASTS.to_frame()
         found = pl.read_csv(path, schema_overrides=CONTRASTS)  # an earlier one may lack columns
         return found.match_to_schema(CONTRASTS, missing_columns="insert")
+
+    @property
+    def fidelity(self) -> pl.DataFrame:
+        """What the approximate index loses (FIDELITY), empty where search is exact."""
+        path = self.folder / "results" / "index.csv"
+        return pl.read_csv(path, schema=FIDELITY) if path.is_file() else FIDELITY.to_frame()
 
     def trial_scores(self, trial: str) -> pl.DataFrame:
         """Return the scores (evaluation.SCORES) of a trial, such as `hybrid/0`."""

@@ -84,10 +84,10 @@ def compare_study(study: Study) -> StudyComparison:
         table, seeds, sure, contrasts, "", budgets, fixed_costs(study), made,
         headlines(contrasts, rule), collapse_notes(read), sorted(flagged(read, known)), metrics,
     )  # fmt: skip
-    said = [*found.headlines, *found.notes]
+    remarks = [*found.headlines, *found.notes]
     sections = _sections(study, found, read, kind)
     bold = decided(contrasts, config.study.baseline)
-    text = report(table, config.study.baseline, budgets, made, sections, sure, said, bold)
+    text = report(table, config.study.baseline, budgets, made, sections, sure, remarks, bold)
     return replace(found, text=text)
 
 

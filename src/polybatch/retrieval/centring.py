@@ -1,7 +1,7 @@
 """Vectors without their mean: what all queries, or all documents, have in common says nothing.
 
 Mu and Viswanath, "All-but-the-Top" (ICLR 2018), first step. Means are those of training texts,
-never of what is evaluated, of queries and of documents apart. With one mean a language, what a
+never of what is evaluated, of queries and of documents apart. With one mean per language, what a
 language's vectors have in common goes too, which is why languages lie apart in the pool.
 
 Letters: N vectors, D dimensions.
@@ -47,7 +47,7 @@ class Centred:
 
 
 def means_of(vectors: Float32, langs: Sequence[str]) -> Means:
-    """Return the means of training vectors (N, D) in these languages, one a row.
+    """Return the means of training vectors (N, D) in these languages, one per row.
 
     Sums are in float64. Refuses no vectors at all, and vectors that are not finite.
 

@@ -1,6 +1,6 @@
 """An arm from outside: runs or vectors that somebody made with a system of their own.
 
-A folder has one folder a dataset, and in it either runs, as `polybatch.retrieval.trec` writes
+A folder has one folder per dataset, and in it either runs, as `polybatch.retrieval.trec` writes
 them, or vectors:
 
     multi.run            every query against all documents
@@ -131,7 +131,7 @@ def _ids(path: Path) -> tuple[list[str], str]:
     except (OSError, UnicodeDecodeError) as error:
         found = f"no readable file ({type(error).__name__})"
         raise InputError(
-            path, found, "an id a line, in UTF-8", "Write it beside the .npy"
+            path, found, "one id per line, in UTF-8", "Write it beside the .npy"
         ) from error
     return lines, str(path)
 

@@ -91,7 +91,7 @@ class _Order:
         return cls(corpus["n"].cast(pl.Int64).to_numpy(), numbers.to_numpy())
 
     def ranked(self, scores: Float32) -> _Ranked:
-        """Put scores, one a place, in order.
+        """Put scores, one per place, in order.
 
         One sort of whole numbers, the score above the place: a stable sort of floats takes five
         times as long.

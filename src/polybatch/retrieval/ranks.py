@@ -1,6 +1,6 @@
 """Where every relevant document stands, and the best documents, of all queries in one pass.
 
-No run is kept in dictionaries: scores come in rows, one a query (`score_rows`), and a rank is a
+No run is kept in dictionaries: scores come in rows, one per query (`score_rows`), and a rank is a
 count over one of them. Equal scores are ordered by doc_id, descending, as trec_eval does.
 
 Letters: Q queries, N documents, P (query, relevant document).

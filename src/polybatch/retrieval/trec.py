@@ -1,7 +1,7 @@
 """Runs and qrels as trec_eval and ir_measures read them, gzipped.
 
 A run file holds one ranked list a query_id, so settings are files: `mono` (each query against its
-own language) and `multi` (against the pool). Cross-lingual lists, one a pair of languages, would
+own language) and `multi` (against the pool). Cross-lingual lists, one per pair of languages, would
 be 14 million lines for XQuAD-R: `write_pair` makes those of one pair when they are wanted
 (`polybatch runs`), to any depth: AP by another tool is ours where the run holds all documents.
 Scores are written with as many digits as a float32 needs, so a tool that sorts them again, by

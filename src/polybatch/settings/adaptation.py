@@ -24,7 +24,7 @@ OBJECTIVES = ("mlm", "crop", "tsdae")
 class AdaptationSettings:
     """Domain-adaptive pre-training: what, on which text, for how long.
 
-    What each objective alone looks at (the others ignore it): `mlm`: mask_share, mlm_rows_only
+    What only one objective reads (the others ignore it): `mlm`: mask_share, mlm_rows_only
     (predict only tokens that occur in the domain text: less memory, another loss). `crop`:
     temperature, crop_min_share and crop_max_share (of a document's words, for a span of it),
     rows_learning_rate (of encoders that train only the embedding rows that occur), cached_texts

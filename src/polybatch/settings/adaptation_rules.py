@@ -71,8 +71,8 @@ def _texts(dapt: AdaptationSettings, datasets: Mapping[str, DatasetSettings]) ->
             continue
         shared = [
             other
-            for other, asked in datasets.items()
-            if asked.use == "evaluate" and overlap(text, asked)
+            for other, evaluated in datasets.items()
+            if evaluated.use == "evaluate" and overlap(text, evaluated)
         ]
         if shared and not dapt.transductive:
             yield (

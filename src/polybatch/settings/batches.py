@@ -22,7 +22,7 @@ class BatchSettings:
     the adaptation of the others took (`dapt.steps`), so that all took equally many.
     `exposure`: `pairs` draws languages by their number of pairs, `equal` asks every language
     equally often in every strategy, `item` also gives all strategies the same items at the same
-    steps (items in every language alone). `size_exponent` is of `pairs`.
+    steps (only items in every language). `size_exponent` is of `pairs`.
     """
 
     steps: Count

@@ -25,7 +25,7 @@ class SourceSettings:
     `folder`: where the user's own files are, inside `inputs/`; `inputs/none` for all other sources.
     `columns`: what their columns are called, `field=name` each (`polybatch.sources.local`).
     `revisions`: of a source on the hub, `owner/name=commit` each. `sample`: how much of a large
-    one, documents or items a language, is taken beside what is judged; all where it is not said.
+    one, documents or items a language, is taken beside what is judged; all where it is left out.
     """
 
     languages: Words
@@ -41,9 +41,9 @@ class DatasetSettings:
     """What a dataset takes from a source, and what for.
 
     `part`: `all`, or `train` / `heldout` of a split by group (article, territory): the share of
-    groups `heldout_share` goes to `heldout`, no group is in both; documents that nobody asks for
+    groups `heldout_share` goes to `heldout`, no group is in both; documents without a query
     are searched in `heldout`. `use: text`: the corpus side
-    alone, as domain text for `dapt.texts`.
+    only, as domain text for `dapt.texts`.
     """
 
     source: str
@@ -68,15 +68,15 @@ class ValidationSettings:
 
     `leakage`: what happens to training items whose text stands in an evaluation dataset.
     `near_duplicate`: from which share of common character trigrams (Jaccard) on two texts count as
-    the same one; 1 looks for equal texts only. `contained`: from which share of the shorter one's
+    the same one; 1 finds equal texts only. `contained`: from which share of the shorter one's
     shingles (eight characters) on a text stands inside another, if it has `contained_characters`
-    or more (30 where texts are not templated; more than any text has looks for none).
+    or more (30 where texts are not templated; more than any text has finds none).
     `min_languages`: an item in fewer is rejected. `min_rows`: queries, and documents, a language
     needs; one number for all uses, or `train` and `evaluate` apart. `min_characters`,
     `max_characters`: of a text; a row outside is rejected. Shares are of a language's rows in one
     table: rejected ones, texts that stand twice or in another language of their item, answers that
     their document does not hold whole (where a publisher marks answers), texts in the language's
-    script, texts that language identification agrees on (`identified_rows` are asked).
+    script, texts that language identification agrees on (`identified_rows` are tried).
     """
 
     leakage: Literal["remove", "fail", "report"]

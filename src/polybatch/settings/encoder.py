@@ -19,6 +19,7 @@ class EncoderSettings:
 
     `revision`: commit on the hub, empty for packages and folders. `pooling`: `as-saved` keeps what
     the checkpoint has (mean where it has none). Prompts stand before each text; empty for none.
+    `precision`: of the products when texts are encoded; bf16 is faster where a processor has it.
     `folder`: the same as `name` where that is a folder, so that DVC sees when its files change;
     else `inputs/none`.
     """
@@ -32,6 +33,7 @@ class EncoderSettings:
     document_length: Annotated[int, in_range(4, 8192)]
     batch_texts: Annotated[int, in_range(1, 65536)]
     folder: str = NO_FOLDER
+    precision: Literal["fp32", "bf16"] = "fp32"
 
     def of(self, side: Literal["query", "document"]) -> tuple[int, str]:
         """Return length and prompt of one side, as encoding and counting take them."""

@@ -58,7 +58,7 @@ def explained(
 def _walk(schema: Part, value: Any, place: Key) -> tuple[Key, Part, Any] | None:
     """Return key, schema and value at pydantic's place, which names members of unions, too.
 
-    None for the member of a union that the value does not look like: its mistakes say nothing.
+    None for the member of a union of another form than the value: its mistakes mean nothing.
     """
     key, part = [], _followed(schema, schema)
     for name in place:

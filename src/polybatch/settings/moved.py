@@ -28,6 +28,7 @@ class Added:
 ADDED = {
     "sources.*.folder": Added(NO_FOLDER, "none of mine"),
     "encoder.folder": Added(NO_FOLDER, "where the files of an encoder of your own are: as name"),
+    "encoder.precision": Added("fp32", "of the products when texts are encoded; or bf16"),
     "statistics.contrasts": Added("[]", "no claim: write `- hybrid - mono` below it for one"),
     "statistics.smallest_difference": Added("0.5", "points; less does not matter"),
     "merges": Added("{}", "means of two strategies' weights"),
@@ -36,7 +37,7 @@ ADDED = {
     "fusions": Added("{}", "two rankings as one"),
     "external": Added("{}", "results of other programs"),
     "validation.contained": Added("0.8", "shingles (8 characters) of a text inside another"),
-    "validation.contained_characters": Added("100000", "no text is so long; 30 looks for them"),
+    "validation.contained_characters": Added("100000", "no text is so long; 30 finds them"),
     "batches.exposure": Added("pairs", "as version 0.1 drew languages; or equal, item"),
 }
 """By key; `*` stands for every row of a section."""

@@ -1,4 +1,4 @@
-"""Whether two datasets can hold the same questions or documents, told from params alone."""
+"""Whether two datasets can hold the same questions or documents, by params alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAME_DATA = (
     SameData(("miracl", "tydiqa"), "TyDi QA's questions, which MIRACL judged again"),
 )
 """Trained or adapted on one, nothing is measured on another. Every new source that has texts of
-another gets a line here: settings, docs/sources.md and tests read this table alone.
+another gets a line here: settings, docs/sources.md and tests read only this table.
 """
 
 DISTRACTORS = "distractors"

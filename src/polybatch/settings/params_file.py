@@ -32,7 +32,7 @@ _KINDS = {f"{_TAG}{kind}" for kind in ("str", "int", "float", "bool", "null")}
 
 @dataclass
 class ParamsFile:
-    """`value`: dict, list, str, int, finite float, bool and None alone. `lines`: from 1.
+    """`value`: dict, list, str, int, finite float, bool and None only. `lines`: from 1.
 
     `refused`: where something stands that is no such value, and what.
     """

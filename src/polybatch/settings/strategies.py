@@ -26,7 +26,7 @@ BATCH_KINDS = ("none", "en-en", "x-x", "mono", "x-y", "cross", "hybrid")
 class Strategy:
     """Where training starts and what its batches are (`batches`: a row of plans.KINDS).
 
-    `training`: what this strategy alone trains with in place of the section `training`.
+    `training`: what only this strategy trains with, in place of the section `training`.
     """
 
     start: Literal["base", "dapt"]

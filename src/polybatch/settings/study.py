@@ -21,7 +21,7 @@ class StudySettings:
 
     `seeds`: every strategy is trained once with each. `threads`: of each stage's process; it
     decides bytes. `workers`: stages that a flow runs at the same time; it decides none.
-    `tuned`: the tuning whose values strategies take from tuned.yaml; none where it is not said.
+    `tuned`: the tuning whose values strategies take from tuned.yaml; none where it is left out.
     """
 
     name: str

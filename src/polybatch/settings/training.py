@@ -42,8 +42,8 @@ class TrainingSettings:
     def changed(self, changes: TrainingChanges | None) -> TrainingSettings:
         """Return these settings with those of `changes` that say something."""
         found = dataclasses.asdict(changes) if changes else {}
-        said = {key: value for key, value in found.items() if value is not None}
-        return dataclasses.replace(self, **said)
+        changed = {key: value for key, value in found.items() if value is not None}
+        return dataclasses.replace(self, **changed)
 
 
 @dataclass(frozen=True, config=EXACT)

@@ -155,6 +155,6 @@ def _strategy(name: str, row: Strategy, tuned: TunedStudy) -> Strategy:
         row = dataclasses.replace(row, cross_ratio=ratio)
     if row.batches == "none" or not values:
         return row
-    said = dataclasses.asdict(row.training) if row.training else {}
-    own = {key: value for key, value in said.items() if value is not None}
+    given = dataclasses.asdict(row.training) if row.training else {}
+    own = {key: value for key, value in given.items() if value is not None}
     return dataclasses.replace(row, training=TrainingChanges(**(values | own)))

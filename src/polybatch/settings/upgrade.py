@@ -61,7 +61,7 @@ class _Study:
         self.text, self.values = text, values
 
     def can_move(self, old: str, new: str) -> bool:
-        """Tell whether the old key is written in the file, and the new one is not."""
+        """Return whether the old key is written in the file, and the new one is not."""
         entries = entries_of(self.text)
         return at(entries, _parts(old)) is not None and at(entries, _parts(new)) is None
 

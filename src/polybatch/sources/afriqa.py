@@ -1,9 +1,9 @@
 """AfriQA: questions in nine African languages, passages in English or French (arXiv 2305.06897).
 
 A question's document is its gold passage, in the language that its question was translated to;
-the corpus holds every passage of the splits asked for. Passages that are the same for several
+the corpus holds every passage of the requested splits. Passages that are the same for several
 questions, in whichever language these are, are one document. The split `distractors` adds the
-passages of all other splits and question languages, which nobody asks for. A row is a line: a
+passages of all other splits and question languages, which no question needs. A row is a line: a
 question with its passage.
 """
 
@@ -33,8 +33,8 @@ class Afriqa(Source):
     def __init__(self) -> None:
         describe(self, self.name)
         pairs = [_parts(path)[:2] for path in remote_files(self.name)]
-        asked, answered = ({pair[i] for pair in pairs} for i in (0, 1))
-        self.languages = (*sorted(asked), *sorted(answered))
+        query_lang, doc_lang = ({pair[i] for pair in pairs} for i in (0, 1))
+        self.languages = (*sorted(query_lang), *sorted(doc_lang))
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
         """Return the files whose questions and passages are both in `languages`.
@@ -44,7 +44,7 @@ class Afriqa(Source):
         return tuple(
             file
             for path, file in remote_files(self.name).items()
-            if _asked(path, languages, splits)
+            if _requested(path, languages, splits)
             or (DISTRACTORS in splits and _parts(path)[1] in languages)
         )
 
@@ -53,7 +53,7 @@ class Afriqa(Source):
         self.check(languages, splits)
         rows, counts = Rows(), Counter[str]()
         for file in self.files(languages, splits):
-            add = _add if _asked(file.path, languages, splits) else _add_distractor
+            add = _add if _requested(file.path, languages, splits) else _add_distractor
             for row, entry in _entries(folder / file.path):
                 rows.read(Path(file.path).name)
                 add(rows, file.path, row, entry, counts)
@@ -74,13 +74,13 @@ def _parts(path: str) -> tuple[str, str, str]:
         >>> _parts("data/gold_passages/hau/gold_span_passages.afriqa.hau.en.dev.json")
         ('ha', 'en', 'dev')
     """
-    asked, answered, split = Path(path).name.split(".")[2:5]
-    return bcp47(asked), bcp47(answered), split
+    query_lang, doc_lang, split = Path(path).name.split(".")[2:5]
+    return bcp47(query_lang), bcp47(doc_lang), split
 
 
-def _asked(path: str, languages: Sequence[str], splits: Sequence[str]) -> bool:
-    asked, answered, split = _parts(path)
-    return split in splits and {asked, answered} <= set(languages)
+def _requested(path: str, languages: Sequence[str], splits: Sequence[str]) -> bool:
+    query_lang, doc_lang, split = _parts(path)
+    return split in splits and {query_lang, doc_lang} <= set(languages)
 
 
 def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -100,19 +100,19 @@ def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _add(rows: Rows, path: str, row: int, entry: dict[str, Any], counts: Counter[str]) -> None:
-    asked, answered, split = _parts(path)
-    item_id = f"afriqa:{asked}:{split}:{entry['id']}"
+    query_lang, doc_lang, split = _parts(path)
+    item_id = f"afriqa:{query_lang}:{split}:{entry['id']}"
     question, passage = _text(entry, "question_lang"), _text(entry, "context")
     reason = "empty question" if not question else "empty passage" if not passage else ""
-    place = Place("afriqa", Path(path).name, row, asked, item_id, question or passage)
+    place = Place("afriqa", Path(path).name, row, query_lang, item_id, question or passage)
     if f"{item_id}?" in rows.queries:
         reason = reason or "id used before"
     if reason:
         rows.reject(place, reason)
         return
     answer = _answer(entry, passage)
-    query = Query(f"{item_id}?", item_id, asked, question, split)
-    rows.add(place, query, _document(entry, answered, passage), answer=answer)
+    query = Query(f"{item_id}?", item_id, query_lang, question, split)
+    rows.add(place, query, _document(entry, doc_lang, passage), answer=answer)
     if not answer or answer not in passage:
         counts["passages that do not hold the answer to the letter (kept)"] += 1
 
@@ -120,10 +120,10 @@ def _add(rows: Rows, path: str, row: int, entry: dict[str, Any], counts: Counter
 def _add_distractor(
     rows: Rows, path: str, row: int, entry: dict[str, Any], _: Counter[str]
 ) -> None:
-    answered, passage = _parts(path)[1], _text(entry, "context")
-    place = Place("afriqa", Path(path).name, row, answered, None, passage)
+    doc_lang, passage = _parts(path)[1], _text(entry, "context")
+    place = Place("afriqa", Path(path).name, row, doc_lang, None, passage)
     if passage:
-        rows.add(place, document=_document(entry, answered, passage))
+        rows.add(place, document=_document(entry, doc_lang, passage))
     else:
         rows.reject(place, "empty passage")
 

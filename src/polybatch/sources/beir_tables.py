@@ -11,7 +11,7 @@ import polars as pl
 
 from polybatch.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
-from polybatch.names import safe_id
+from polybatch.settings.names import safe_id
 from polybatch.sources.rows import Parsed, Tally
 from polybatch.sources.user_files import FIRST_ROWS, Columns, no_fields, open_rows
 from polybatch.sources.user_rows import Broken
@@ -61,13 +61,13 @@ class BeirTables:
         corpus = self._distinct(self._corpus.frame(), "doc_id", "text")
         given = self._qrels.frame()
         qrels = self._part(given, corpus, "doc_id", "judged document is not in the corpus")
-        asked = self._queries.frame()
-        qrels = self._part(qrels, asked, "query_id", "judged query is not in queries.jsonl")
+        queries = self._queries.frame()
+        qrels = self._part(qrels, queries, "query_id", "judged query is not in queries.jsonl")
         judged = qrels.unique("query_id", keep="first", maintain_order=True)
         splits = judged.select("query_id", pl.col("split").alias("in"))
         other = f"{NOT_REQUESTED}: a query without judgement in {', '.join(self._splits)}"
-        asked = self._part(asked, given, "query_id", other)
-        queries = self._part(asked, splits, "query_id", "no judged document is left").join(
+        queries = self._part(queries, given, "query_id", other)
+        queries = self._part(queries, splits, "query_id", "no judged document is left").join(
             splits, on="query_id", maintain_order="left"
         )
         queries = self._distinct(queries, "query_id", "text").with_columns(split=pl.col("in"))
@@ -91,8 +91,8 @@ class BeirTables:
             name for path in files if (name := path.relative_to(self._root).as_posix()) not in read
         ]
         shown = ", ".join(others[:5]) + f" and {len(others) - 5} more" * (len(others) > 5)
-        asked = f"languages {', '.join(self._languages)}, splits {', '.join(self._splits)}"
-        return [f"{self._name}: not read (not of BEIR's form, or not of {asked}): {shown}"] * bool(
+        wanted = f"languages {', '.join(self._languages)}, splits {', '.join(self._splits)}"
+        return [f"{self._name}: not read (not of BEIR's form, or not of {wanted}): {shown}"] * bool(
             others
         )
 

@@ -2,7 +2,7 @@
 
 A question's document is its passage, in every language; the multiple-choice answers are not used.
 A row is a line: a question with its passage. In a mirror, German may be in a file of another form,
-a passage a line in the order of the English ones; it is written as the publisher's.
+one passage per line in the order of the English ones; it is written as the publisher's.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class Belebele(HubSource):
         self.languages = tuple(sorted(self._words))
 
     def wanted(self, languages: Sequence[str], splits: Sequence[str]) -> Mapping[str, list[str]]:
-        """Return one file a language."""
+        """Return one file per language."""
         return {_REPOSITORY: [self._path(lang) for lang in languages]}
 
     def download(
         self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
     ) -> None:
-        """Copy the files; German also from a file by passage, where the mirror has that alone."""
+        """Copy the files; German also from a file by passage, where the mirror has only that."""
         mirror = mirror_of(self, fetch)
         by_passage = (
             mirror
@@ -136,17 +136,17 @@ def _german(german: Path, english: Path) -> str:
     for _, row in records(english):
         passages.setdefault(str(row.get("link")), []).append(row)
     texts = [row for _, row in records(german)]
-    asked: list[list[str]] = [
+    questions_of: list[list[str]] = [
         [str(each["question"]) for each in items if isinstance(each, dict) and "question" in each]
         if isinstance(items := row.get("items"), list)
         else []
         for row in texts
     ]
     expected = [len(rows) for rows in passages.values()]
-    if [len(each) for each in asked] != expected:
+    if [len(each) for each in questions_of] != expected:
         raise InputError(
             german,
-            f"{len(texts)} passages with {sum(map(len, asked))} questions",
+            f"{len(texts)} passages with {sum(map(len, questions_of))} questions",
             f"those of {english.name}: {len(expected)} with {sum(expected)}",
             "Put the publisher's deu_Latn.jsonl into the mirror",
         )
@@ -158,7 +158,7 @@ def _german(german: Path, english: Path) -> str:
             ensure_ascii=False,
         )
         + "\n"
-        for rows, text, questions in zip(passages.values(), texts, asked, strict=True)
+        for rows, text, questions in zip(passages.values(), texts, questions_of, strict=True)
         for row, question in zip(rows, questions, strict=True)
     )
 

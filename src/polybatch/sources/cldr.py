@@ -1,7 +1,7 @@
 """The default source: templated questions about territories, written from Unicode CLDR data.
 
 A parallel corpus that needs no network and shows in minutes that everything works. It is made
-from templates and says so: scores on it tell that a pipeline runs, not which strategy is best on
+from templates and says so: scores on it show that a pipeline runs, not which strategy is best on
 real text. Names are put in unchanged, so templates use wordings that inflect nothing. A row is a
 line of a split that is requested: a question with its document.
 """
@@ -61,7 +61,7 @@ class Cldr(Source):
         self.write_manifest(folder, splits, ())
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
-        """Read the rows of the splits asked for."""
+        """Read the rows of the requested splits."""
         rows = Rows()
         for lang in languages:
             for number, row in _lines(folder / f"facts-{lang}.jsonl"):
@@ -84,22 +84,22 @@ def write(lang: str) -> list[dict[str, str]]:
         names = namer.names(fact)
         if names is None:
             continue
-        told = "currency" if fact.kind == "currency_territory" else fact.kind
+        document_kind = "currency" if fact.kind == "currency_territory" else fact.kind
         rows.append(
             {
                 "item_id": f"cldr:{fact.territory}.{fact.kind}",
-                "doc_id": f"cldr:{fact.territory}.{told}:{lang}",
+                "doc_id": f"cldr:{fact.territory}.{document_kind}:{lang}",
                 "territory": fact.territory,
                 "split": split_of(fact.territory),
                 "question": wordings["questions"][fact.kind].format(**names),
-                "document": wordings["documents"][told].format(**names),
+                "document": wordings["documents"][document_kind].format(**names),
             }
         )
     return sorted(rows, key=lambda row: row["item_id"])
 
 
 def split_of(territory: str) -> str:
-    """Return `train` or `test`, by the SHA-256 of the territory's code alone.
+    """Return `train` or `test`, by the SHA-256 of the territory's code only.
 
     Example:
         >>> split_of("KE") in ("train", "test")

@@ -18,7 +18,7 @@ _SHARE_TO_COUNT = 5.0  # percent of the population below which a second language
 
 @dataclass(frozen=True)
 class Fact:
-    """What is asked of a territory, in codes: ISO 4217, BCP-47, weekday numbers, zone ids."""
+    """What questions are about, in codes: ISO 4217, BCP-47, weekday numbers, zone ids."""
 
     territory: str
     kind: str
@@ -59,7 +59,7 @@ def _currency(territory: str) -> tuple[str, ...]:
 
 
 def _only_users_of_a_currency(found: list[Fact]) -> list[Fact]:
-    """Return the inverse question, of currencies that one territory alone uses."""
+    """Return the inverse question, of currencies that only one territory uses."""
     users: dict[tuple[str, ...], list[str]] = {}
     for fact in found:
         if fact.kind == "currency":
@@ -166,7 +166,7 @@ class Namer:
             found["city"] = self._city(value[0])
         else:
             # Not "stand-alone": where a locale only refers to "format", Babel 2.18 answers with the
-            # names of whichever locale was asked before.
+            # names of whichever locale was read before.
             days = self.locale.days["format"]["wide"]
             slots = ("day",) if fact.kind == "first_weekday" else ("start", "end")
             found |= {slot: days[int(day)] for slot, day in zip(slots, value, strict=True)}

@@ -15,7 +15,7 @@ import polars as pl
 
 from polybatch.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 from polybatch.errors import InputError
-from polybatch.names import safe_id
+from polybatch.settings.names import safe_id
 from polybatch.sources.entries import Entry, Languages
 from polybatch.sources.rows import Parsed, Tally
 from polybatch.sources.user_files import Columns
@@ -51,7 +51,7 @@ class Collected:
         self._waiting = Columns(_WAITING)  # rows that only other rows can make of use
         self._tally, self._refused = Tally(), 0
         # Digests, not texts: of millions of rows the texts are held once, in the tables.
-        self._asked: dict[bytes, bytes] = {}
+        self._questions: dict[bytes, bytes] = {}
         self._documents: set[bytes] = set()
         self._judged: set[bytes] = set()
         self._groups: dict[str, str] = {}  # of documents that stand in several: {group: a smaller}
@@ -95,7 +95,7 @@ class Collected:
         """Return the tables; InputError if a language that is requested has no row in them."""
         queries, qrels = self._queries.frame(), self._qrels.frame()
         whole = queries.join(qrels, on="item_id", how="semi")
-        self._settle(queries, whole)
+        self._add_waiting(queries, whole)
         whole = whole.sort("query_id")
         if unasked := qrels.join(queries, on="item_id", how="anti")["item_id"].n_unique():
             notes = (*notes, f"{self._name}: {unasked} items have an answer and no question; the "
@@ -103,8 +103,10 @@ class Collected:
         qrels = qrels.join(whole, on="item_id", how="semi").sort("item_id", "doc_id")
         corpus = self._grouped(self._corpus.frame()).sort("doc_id")
         self._refuse_missing(whole, corpus, notes)
-        said = (*notes, *self._read_as(), *self._joined())
-        return Parsed(whole, corpus, qrels, self._rejected.frame(), said, tally=self._tally.frame())
+        remarks = (*notes, *self._read_as(), *self._joined())
+        return Parsed(
+            whole, corpus, qrels, self._rejected.frame(), remarks, tally=self._tally.frame()
+        )
 
     def _see(self, word: str) -> None:
         if word in self._found or len(self._found) < _WORDS:
@@ -114,9 +116,9 @@ class Collected:
         item, new = safe_id(entry.item_id), False
         if entry.question:
             key = _digest(item, lang)
-            if key not in self._asked:
+            if key not in self._questions:
                 place = self._files[entry.file].to_bytes(4) + entry.row.to_bytes(6)
-                self._asked[key] = place + _digest(_composed(entry.question))
+                self._questions[key] = place + _digest(_composed(entry.question))
                 self._queries.add(f"{item}:{lang}", item, lang, entry.question, split)
                 new = True
         if not entry.answer:
@@ -192,15 +194,15 @@ class Collected:
             return "neither a question nor an answer"
         if entry.question and not entry.item_id:
             return "a question without item_id"
-        asked = entry.question and self._asked.get(_digest(safe_id(entry.item_id), lang))
-        if not asked or asked[10:] == _digest(_composed(entry.question)):
+        before = entry.question and self._questions.get(_digest(safe_id(entry.item_id), lang))
+        if not before or before[10:] == _digest(_composed(entry.question)):
             return ""
-        file = list(self._files)[int.from_bytes(asked[:4])]
-        place = f"{file}:{int.from_bytes(asked[4:10])}:{lang}"
+        file = list(self._files)[int.from_bytes(before[:4])]
+        place = f"{file}:{int.from_bytes(before[4:10])}:{lang}"
         return f"item_id used before in this language, with another question ({place})"
 
     def _split(self, entry: Entry) -> str:
-        """Return the split of an entry, as it is requested where case and spaces alone differ."""
+        """Return the split of an entry, as it is requested where only case and spaces differ."""
         if entry.split in self._splits:
             return entry.split
         if not entry.split and ALL not in self._splits and not entry.fault:
@@ -232,8 +234,8 @@ class Collected:
                 "rows of questions and answers", "Check that the file is the one you mean",
             )  # fmt: skip
 
-    def _settle(self, queries: pl.DataFrame, whole: pl.DataFrame) -> None:
-        """Decide about the rows that waited: whose item is answered, or asked, by another row."""
+    def _add_waiting(self, queries: pl.DataFrame, whole: pl.DataFrame) -> None:
+        """Add or reject the rows that waited for another row of their item."""
         waiting = self._waiting.frame()
         asks = waiting.filter(pl.col("text").is_not_null())
         answered = asks.join(whole, on="item_id", how="semi")
@@ -242,8 +244,8 @@ class Collected:
         ).sort("file", "row", "lang").rows():  # fmt: skip
             self._reject(Entry(file, row, item, lang, text, ""), lang, UNANSWERED)
         judges = waiting.filter(pl.col("text").is_null())
-        asked = pl.col("item_id").is_in(queries["item_id"].unique().implode())
-        judged = judges.with_columns(asked.alias("new"))
+        has_question = pl.col("item_id").is_in(queries["item_id"].unique().implode())
+        judged = judges.with_columns(has_question.alias("new"))
         for frame in (answered, judged):
             for file, new, count in frame.group_by("file", "new").len().rows():
                 (self._tally.kept if new else self._tally.merged)(file, count)
@@ -256,18 +258,18 @@ class Collected:
         if not missing:
             return
         found = ", ".join(f"{word}: {n}" for word, n in self._found.most_common(20))
-        said = [f"rows there, by code: {found}" if found else "no rows there"]
+        remarks = [f"rows there, by code: {found}" if found else "no rows there"]
         if self._refused:
-            said.append(f"{self._refused} rejected, first {self._first}")
-        said += [note for note in notes if note.endswith(("it is empty", "no rows"))][:5]
+            remarks.append(f"{self._refused} rejected, first {self._first}")
+        remarks += [note for note in notes if note.endswith(("it is empty", "no rows"))][:5]
         raise InputError(
             f"sources.{self._name}",
-            f"no row in {', '.join(missing)} ({'; '.join(said)})",
+            f"no row in {', '.join(missing)} ({'; '.join(remarks)})",
             f"rows in each of {', '.join(self._languages.requested)}",
-            self._cure(),
+            self._advice(),
         )
 
-    def _cure(self) -> str:
+    def _advice(self) -> str:
         """Return what to do about a language without rows."""
         if any(word.startswith("split ") for word in self._found):
             return f"Write the words of your column split, not {', '.join(self._splits)}, as splits"

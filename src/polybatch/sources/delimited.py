@@ -30,7 +30,7 @@ from polybatch.sources.delimited_rows import (
 from polybatch.sources.user_lines import LONGEST, CutLine, own_lines, refused, too_long
 from polybatch.sources.user_rows import Broken, Record, RowFile
 
-_SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # how Excel is told the separator
+_SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # where Excel reads the separator
 _NOTHING = "".join(NAMES) + '"\ufeff \r\n'  # what a line without any text is made of
 _WHOLE = re.compile(r'"(?:[^"]|"")*"')  # a field in quotes
 
@@ -79,15 +79,15 @@ def _separator(path: Path, separator: str) -> tuple[int, str, str]:
         if "\0" in line:
             raise refused(path, number, "a NUL character", "text in UTF-8",
                           "Save it as text in UTF-8 ('CSV UTF-8' in Excel)")  # fmt: skip
-        if not given and (told := _SEP_LINE.fullmatch(line)):
-            given = told[1]
+        if not given and (separator_line := _SEP_LINE.fullmatch(line)):
+            given = separator_line[1]
         elif isinstance(line, CutLine):
             raise too_long(path, number)
         elif line.strip(_NOTHING):
             bare = re.sub(r'"[^"]*"', "", line.rstrip("\r\n"))
             there = [mark for mark in NAMES if mark in bare]
-            alone = there[0] if len(there) == 1 and separator not in there else separator
-            return number, given or alone, line
+            only = there[0] if len(there) == 1 and separator not in there else separator
+            return number, given or only, line
     return 0, given or separator, ""
 
 

@@ -12,7 +12,7 @@ from polybatch.sources.user_lines import LONGEST, CutLine, own_lines, refused
 from polybatch.sources.user_rows import Broken
 
 NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "vertical bar"}
-_SAMPLE = 1_000  # rows whose values say what a row looks like
+_SAMPLE = 1_000  # rows whose values show the form of a row
 
 Cells = tuple[int, list[str]]
 """A row, by the line it begins on, and its fields."""
@@ -50,7 +50,7 @@ class Form:
 
 
 def is_blank(cells: Sequence[str]) -> bool:
-    """Tell whether no field says anything.
+    """Return whether no field says anything.
 
     Example:
         >>> is_blank(["", " "]), is_blank(["", "sw"])
@@ -100,7 +100,7 @@ def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
         except StopIteration:
             return
         except csv.Error as error:
-            found, expected, cure = _cure(error, begun, len(held), form)
+            found, expected, cure = _advice(error, begun, len(held), form)
             if len(held) > 1 or not found.startswith("text behind"):
                 raise refused(path, begun, found, expected, cure) from error
             yield Broken(begun, f"{found}: {cure[:1].lower()}{cure[1:]}", held[0])
@@ -119,40 +119,40 @@ def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
         yield begun, row
 
 
-def _cure(error: csv.Error, begun: int, count: int, form: Form) -> tuple[str, str, str]:
+def _advice(error: csv.Error, begun: int, count: int, form: Form) -> tuple[str, str, str]:
     """Return what was found, what is expected and what to do about a row that csv cannot read."""
-    said, name = str(error), NAMES.get(form.separator, form.separator)
+    message, name = str(error), NAMES.get(form.separator, form.separator)
     twice = 'write a mark that is text twice, in a field in quotes: """Where"" is it?"'
-    if "unexpected end" in said:
+    if "unexpected end" in message:
         return (
             "a quotation mark that opens a field and never closes",
             'text in quotes that close ("…")',
             f"Close the quote; {twice}",
         )
-    if "larger than field limit" in said:
+    if "larger than field limit" in message:
         return (
             f"a quoted text longer than {LONGEST:,} characters",
             "shorter ones",
             f"Close the quote in row {begun}, or cut the text",
         )
-    if "expected after" in said and count > 1:
+    if "expected after" in message and count > 1:
         return (
             f"a quotation mark that opens a field and closes before text in line "
             f"{begun + count - 1}",
             f"a {name} or the end of the row after it",
             f"Close the quote in row {begun}; {twice}",
         )
-    if "expected after" in said:
+    if "expected after" in message:
         return (
             "text behind the quotation mark that closes a field",
             f"a {name} or the end of the row",
             "W" + twice[1:],
         )
-    return f"a row that does not end well ({said})", "rows of text", "Correct the row"
+    return f"a row that does not end well ({message})", "rows of text", "Correct the row"
 
 
 def _looks_like_rows(held: Sequence[str], form: Form, seen: set[str]) -> bool:
-    """Tell whether each line of a row that spans several would be a row by itself.
+    """Return whether each line of a row that spans several would be a row by itself.
 
     Of tab-separated lines their number of fields says so. Commas stand in sentences as well, but
     with white space behind them; few of them say little, so a value of earlier rows has to be

@@ -113,16 +113,16 @@ class Entries:
         """
         layout = self._known(file, row, tuple(fields))
         about = {field: _text(fields, column) for field, column in self._about}
-        said = False
+        any_text = False
         for lang, columns in layout.texts.items():
             texts = {field: _text(fields, column) for field, column in columns.items()}
             if any(text or fault for text, fault in texts.values()):
-                said = True
+                any_text = True
                 if "document" in texts and "answer" in texts:
                     self.both[file] += bool(texts["answer"][0] and texts["document"][0])
                 code = (lang, "") if lang else _text(fields, self._column("lang"))
                 yield _entry(file, row, about | texts | {"lang": code})
-        if not said:
+        if not any_text:
             code = _text(fields, self._column("lang"))
             yield _entry(file, row, about | {"lang": code})
 
@@ -183,7 +183,7 @@ class Entries:
                        if columns and (not lang or self._is_wide(lang, columns))})  # fmt: skip
 
     def _is_wide(self, lang: str, columns: Mapping[str, str]) -> bool:
-        """Tell whether `question_<lang>` … are texts in a language; `question_id` alone is not."""
+        """Return whether `question_<lang>` … hold texts in a language; `question_id` does not."""
         whole = "question" in columns and len(columns) > 1
         return whole or same_language(lang, self._languages.requested) is not None
 
@@ -203,7 +203,7 @@ class Entries:
                     raise self._missing(file, row, sorted(there), column, other)
 
     def _is_known_wide(self, name: str) -> bool:
-        """Tell whether a column is a text in a requested language by another code of it."""
+        """Return whether a column is a text in a requested language by another code of it."""
         wide = _WIDE.fullmatch(name)
         return bool(wide and same_language(wide[2], self._languages.requested))
 
@@ -238,7 +238,7 @@ def _folded(name: str) -> str:
 
 
 def _nearly(field: str, name: str) -> bool:
-    """Tell whether a column is most likely a misspelling of a field.
+    """Return whether a column is most likely a misspelling of a field.
 
     Example:
         >>> [_nearly("answer", name) for name in ("Answer", "anwser", "answer_id", "notes")]

@@ -2,7 +2,7 @@
 
 A mirror is a folder laid out `<upstream>/<path>`. From the network: retries, resuming where a
 transfer broke off, a progress bar on a terminal. Nothing is handed over before its size and
-sha256 are right, so a cut download never looks whole.
+sha256 are right, so a cut download never passes for a whole one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Fetcher:
     `work`: folder for partial downloads and archives; it outlives a killed process, so that the
     next one goes on where this one broke off. `attempts`: how many in a row may bring no byte.
     `pause`: seconds before the first repeat; each further one waits twice as long. `before`: a
-    folder of an earlier run, from which files are taken that are the ones asked for.
+    folder of an earlier run, whose files are used where they are the requested ones.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Fetcher:
                     partial,
                     f"the system's answer '{error.strerror}' while writing",
                     "room and permission for this file",
-                    "Free disk space or mend the permissions, then run again: it resumes",
+                    "Free disk space or correct the permissions, then run again: it resumes",
                 ) from error
             time.sleep(self.pause * 2 ** max(idle - 1, 0))
 

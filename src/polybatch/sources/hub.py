@@ -181,7 +181,7 @@ def _fetched(repository: Repository, paths: Sequence[str]) -> Path:
 
 
 def _present(origin: Path, paths: Sequence[str], repository: Repository) -> list[str]:
-    """Return the paths that are there, sorted; InputError if one that was asked for is not."""
+    """Return the paths that are there, sorted; InputError if a requested one is not."""
     there = (
         sorted(path.relative_to(origin).as_posix() for path in origin.rglob("*") if path.is_file())
         if origin.is_dir()

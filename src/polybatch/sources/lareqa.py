@@ -30,7 +30,7 @@ class Lareqa(Source):
         describe(self, held)
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return one file a language, and the licence."""
+        """Return one file per language, and the licence."""
         wanted = {f"{self._held}/{lang}.json" for lang in languages}
         return tuple(
             file

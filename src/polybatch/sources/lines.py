@@ -37,7 +37,7 @@ def lines(path: Path) -> list[str]:
     """Return the lines of a file, without line ends; only LF and CR LF end a line.
 
     `str.splitlines` would also cut at the line separators that stand inside sentences of some
-    languages, and the lines of parallel files would no longer meet.
+    languages, and the lines of parallel files would no longer match.
     """
     found = decoded(path).split("\n")
     if found and not found[-1]:

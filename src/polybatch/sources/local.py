@@ -17,8 +17,8 @@ from polybatch.errors import InputError
 from polybatch.files import refuse_special_files, sha256_of
 from polybatch.sources.collected import ALL, Collected
 from polybatch.sources.entries import FIELDS, Entries, Languages
+from polybatch.sources.item_ids import item_id_notes
 from polybatch.sources.manifest import Manifest
-from polybatch.sources.meeting import meetings
 from polybatch.sources.source import Fetch, Parsed, Source
 from polybatch.sources.user_files import FIRST_ROWS, is_table, open_rows
 from polybatch.sources.user_rows import Broken, Record
@@ -59,14 +59,14 @@ class Local(Source):
         entries = Entries(self.name, manifest.columns or {}, requested)
         collected, notes = Collected(self.name, requested, splits), []
         for name in [file["path"] for file in manifest.files]:
-            said = ["not read, since it is no .jsonl, .csv or .tsv"]
+            remarks = ["not read, since it is no .jsonl, .csv or .tsv"]
             if is_table(Path(name)):
-                said = _add_file(folder / "files" / name, name, entries, collected)
-            notes += [f"{self.name}: {name}: {note}" for note in said]
+                remarks = _add_file(folder / "files" / name, name, entries, collected)
+            notes += [f"{self.name}: {name}: {note}" for note in remarks]
         entries.check_mapped()
         parsed = collected.parsed(notes)
-        met = meetings(self.name, parsed.queries, parsed.corpus, parsed.qrels)
-        return replace(parsed, notes=(*parsed.notes, *met))
+        id_notes = item_id_notes(self.name, parsed.queries, parsed.corpus, parsed.qrels)
+        return replace(parsed, notes=(*parsed.notes, *id_notes))
 
 
 def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> list[str]:

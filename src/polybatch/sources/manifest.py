@@ -42,8 +42,8 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write it into `folder`, whole or not at all."""
-        told = {name: value for name, value in vars(self).items() if value is not None}
-        write_json(folder / MANIFEST, told)
+        values = {name: value for name, value in vars(self).items() if value is not None}
+        write_json(folder / MANIFEST, values)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

@@ -54,9 +54,9 @@ class Miracl(HubSource):
 
     def wanted(self, languages: Sequence[str], splits: Sequence[str]) -> Mapping[str, list[str]]:
         """Return topics, judgements and the passages' shards, however many."""
-        asked = [_topic(kind, lang, split) for lang in languages for split in splits
-                 for kind in ("topics", "qrels")]  # fmt: skip
-        return {_QUERIES: asked, _PASSAGES: [_shards(lang) for lang in languages]}
+        queries = [_topic(kind, lang, split) for lang in languages for split in splits
+                   for kind in ("topics", "qrels")]  # fmt: skip
+        return {_QUERIES: queries, _PASSAGES: [_shards(lang) for lang in languages]}
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read questions with a relevant passage, and passages; InputError names file and row."""
@@ -136,12 +136,12 @@ def _judge(
 ) -> set[str]:
     """Add the judgements of a language and split; return the topics with a relevant passage."""
     lang, file = where[0], _topic("qrels", *where)
-    asked, answered = {name for _, name, text in topics if text.strip()}, set[str]()
+    with_text, answered = {name for _, name, text in topics if text.strip()}, set[str]()
     known: dict[tuple[str, str], int] = {}
     for row, query, passage, relevance in judgements:
         tables.tally.read(file)
-        if passage not in passages or query not in asked:
-            what = "document is not in the corpus" if query in asked else "topic is not there"
+        if passage not in passages or query not in with_text:
+            what = "document is not in the corpus" if query in with_text else "topic is not there"
             tables.reject(file, row, f"judged {what}", lang, query, passage)
         elif (query, passage) not in known:
             known[query, passage] = relevance

@@ -29,11 +29,11 @@ _TEST_NOTE = (
 
 @dataclass(frozen=True)
 class _Found:
-    """A paragraph in `context`, with questions in `asked`."""
+    """A paragraph in `doc_lang`, with questions in `query_lang`."""
 
     split: str
-    context: str
-    asked: str
+    doc_lang: str
+    query_lang: str
     paragraph: Paragraph
 
 
@@ -85,37 +85,37 @@ class _Reader:
                 self._add(each, question)
             if not each.paragraph.questions:
                 self._rows.read(each.paragraph.file)
-                where = unused("mlqa", each.paragraph, each.context)
+                where = unused("mlqa", each.paragraph, each.doc_lang)
                 self._rows.reject(where, "paragraph without a question")
         return self._rows.parsed(notes)
 
     def _add(self, found: _Found, question: Question) -> None:
         """Add a row, or reject it: what a file says first of a question holds for the others."""
-        query_id = f"mlqa:{found.asked}:{question.item_id}"
+        query_id = f"mlqa:{found.query_lang}:{question.item_id}"
         known = self._rows.queries.get(query_id)
         reason = fault(question, found.paragraph.text, blanked=found.split == "test")
         doc_id, text = ("", "") if reason else self._document(found, question)
         if known and known["text"] != question.text:
             reason = reason or "worded otherwise in another file"
-        if self._documents.get((question.item_id, found.context), doc_id) != doc_id:
+        if self._documents.get((question.item_id, found.doc_lang), doc_id) != doc_id:
             reason = reason or "answered otherwise in another file"
         if reason:
-            self._rows.reject(place("mlqa", question, found.asked), reason)
+            self._rows.reject(place("mlqa", question, found.query_lang), reason)
             return
-        self._documents[question.item_id, found.context] = doc_id
+        self._documents[question.item_id, found.doc_lang] = doc_id
         title = found.paragraph.title
-        article = title and f"mlqa:{found.context}:{title}"
-        group = article or f"mlqa:{found.context}:{_key(found)}"
+        article = title and f"mlqa:{found.doc_lang}:{title}"
+        group = article or f"mlqa:{found.doc_lang}:{_key(found)}"
         self._rows.add(
-            place("mlqa", question, found.asked),
-            Query(query_id, question.item_id, found.asked, question.text, found.split),
-            Document(doc_id, found.context, text, title, group, article),
+            place("mlqa", question, found.query_lang),
+            Query(query_id, question.item_id, found.query_lang, question.text, found.split),
+            Document(doc_id, found.doc_lang, text, title, group, article),
             answer=question.answer if found.split == "dev" else "",
         )
 
     def _document(self, found: _Found, question: Question) -> tuple[str, str]:
         """Return id and text: the answer's sentence in `dev`, the paragraph in `test`."""
-        paragraph = f"mlqa:{found.context}:{_key(found)}"
+        paragraph = f"mlqa:{found.doc_lang}:{_key(found)}"
         if found.split == "test":
             return paragraph, found.paragraph.text
         for number, (start, end) in enumerate(self._sentences[_place(found)]):
@@ -125,9 +125,9 @@ class _Reader:
 
 
 def _read(folder: Path, path: str) -> Iterator[_Found]:
-    split, context, asked = _parts(path)
+    split, doc_lang, query_lang = _parts(path)
     for paragraph in paragraphs(folder / path):
-        yield _Found(split, context, asked, paragraph)
+        yield _Found(split, doc_lang, query_lang, paragraph)
 
 
 def _sentences(found: Iterable[_Found]) -> dict[tuple[str, str], list[Span]]:
@@ -141,7 +141,7 @@ def _sentences(found: Iterable[_Found]) -> dict[tuple[str, str], list[Span]]:
 
 
 def _place(found: _Found) -> tuple[str, str]:
-    return found.context, found.paragraph.text
+    return found.doc_lang, found.paragraph.text
 
 
 def _key(found: _Found) -> str:
@@ -152,8 +152,8 @@ def _key(found: _Found) -> str:
 def _wanted(path: str, languages: Sequence[str], splits: Sequence[str]) -> bool:
     if not path.endswith(".json"):
         return False
-    split, context, asked = _parts(path)
-    return split in splits and context in languages and asked in languages
+    split, doc_lang, query_lang = _parts(path)
+    return split in splits and doc_lang in languages and query_lang in languages
 
 
 def _parts(path: str) -> tuple[str, str, str]:
@@ -163,5 +163,5 @@ def _parts(path: str) -> tuple[str, str, str]:
         >>> _parts("MLQA_V1/dev/dev-context-de-question-ar.json")
         ('dev', 'de', 'ar')
     """
-    split, _, context, _, asked = Path(path).stem.split("-")
-    return split, context, asked
+    split, _, doc_lang, _, query_lang = Path(path).stem.split("-")
+    return split, doc_lang, query_lang

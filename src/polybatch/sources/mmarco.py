@@ -71,10 +71,10 @@ class Mmarco(HubSource):
         for split, found in pairs.items():
             held = {pair for pair in found.first if any(pair[1] in each for each in there.values())}
             answered = {query for query, _ in held}
-            asked = set[str]()
+            known = set[str]()
             for lang in languages:
-                asked |= _add_queries(tables, root, (lang, split), found.queries, answered)
-            _add_pairs(tables, split, found, asked, there)
+                known |= _add_queries(tables, root, (lang, split), found.queries, answered)
+            _add_pairs(tables, split, found, known, there)
         return tables.parsed(self.notes(splits))
 
     def _pairs(self, root: Path, split: str) -> _Pairs:
@@ -155,12 +155,12 @@ def _add_passages(
 
 
 def _add_queries(
-    tables: Streams, root: Path, where: tuple[str, str], asked: set[str], answered: set[str]
+    tables: Streams, root: Path, where: tuple[str, str], known: set[str], answered: set[str]
 ) -> set[str]:
     """Add the queries of a language and split that pairs name; return those that are there."""
     (lang, split), there, file = where, set[str](), _queries(*where)
     for row, (name, text) in tab_rows(root / file, 2):
-        if name not in asked:
+        if name not in known:
             continue
         tables.tally.read(file)
         if not text.strip() or name in there or name not in answered:
@@ -175,7 +175,7 @@ def _add_queries(
 
 
 def _add_pairs(
-    tables: Streams, split: str, pairs: _Pairs, asked: set[str], there: Mapping[str, set[str]]
+    tables: Streams, split: str, pairs: _Pairs, known: set[str], there: Mapping[str, set[str]]
 ) -> None:
     """Add the judgements of a split, in every language that has the passage."""
     file = _PAIRS[split]
@@ -185,7 +185,7 @@ def _add_pairs(
             tables.reject(file, row, "judged not relevant", None, query)
     for (query, passage), row in sorted(pairs.first.items()):
         languages = [lang for lang, passages in there.items() if passage in passages]
-        if not languages or query not in asked:
+        if not languages or query not in known:
             what = "query" if languages else "passage"
             tables.reject(file, row, f"its {what} is in no language", None, query, passage)
             continue

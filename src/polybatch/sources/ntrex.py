@@ -36,7 +36,7 @@ class Ntrex(Source):
         self.languages = tuple(sorted(self._paths))
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return one file a language, the articles' ids, and the licence."""
+        """Return one file per language, the articles' ids, and the licence."""
         wanted = {self._paths[lang] for lang in languages} | {_DOCUMENTS, "LICENSE.md"}
         return tuple(file for path, file in remote_files(self.name).items() if path in wanted)
 

@@ -127,7 +127,7 @@ class Parsed:
                     f"{listed.get(file, 0)} of them listed"
                 )
 
-    def said(self) -> Parsed:
+    def without_tables(self) -> Parsed:
         """Return this without its queries, documents and judgements."""
         nothing = {name: getattr(self, name).clear() for name in ("queries", "corpus", "qrels")}
         return replace(self, **nothing)
@@ -142,7 +142,7 @@ _TABLES = {"query": "queries", "document": "corpus", "judgement": "qrels"}
 class Rows:
     """Rows as a reader finds them, by id.
 
-    A reader says `read` of every row it meets, then `add` or `reject`. The tables can also be
+    A reader calls `read` for every row, then `add` or `reject`. The tables can also be
     filled by hand; such rows are not counted.
 
     Example:
@@ -213,7 +213,7 @@ class Rows:
         document that is not there; an item without a query, or without a relevant document.
         """
         self._reject_halved()
-        lost = self._settle_items()
+        lost = self._drop_incomplete_items()
         self._count(lost)
         answers: list[Row] = [
             {"item_id": item, "doc_id": doc, "text": text}
@@ -255,13 +255,13 @@ class Rows:
                 place = Place(what, what, None, str(row["lang"]), key, str(row["text"]))
                 self._reject(place, "half a surrogate pair")
 
-    def _settle_items(self) -> dict[Key, str]:
+    def _drop_incomplete_items(self) -> dict[Key, str]:
         """Take out what does not hold together; return the reason of each key that is gone."""
         lost: dict[Key, str] = {}
-        asked = {row["item_id"] for row in self.queries.values()}
+        queried = {row["item_id"] for row in self.queries.values()}
         for item, doc in list(self.qrels):
             gone = "judged document is not in the corpus" if doc not in self.corpus else None
-            if reason := gone or (None if item in asked else "judged item has no query"):
+            if reason := gone or (None if item in queried else "judged item has no query"):
                 del self.qrels[item, doc]
                 lost["judgement", item, doc] = reason
         judged = {item for item, _ in self.qrels}
@@ -294,5 +294,5 @@ def _texts(row: Row) -> Iterator[str]:
 
 
 def halved(text: str) -> bool:
-    """Tell whether a text cannot be written as UTF-8."""
+    """Return whether a text cannot be written as UTF-8."""
     return not text.isascii() and any("\ud800" <= mark <= "\udfff" for mark in text)

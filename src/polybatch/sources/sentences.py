@@ -64,7 +64,7 @@ def spans(text: str, lang: str, uncut: Iterable[Span] = ()) -> list[Span]:
 
 
 def _ends(match: re.Match[str], lang: str) -> bool:
-    """Tell whether a mark ends a sentence: not in abbreviations, initials, German ordinals."""
+    """Return whether a mark ends a sentence: not in abbreviations, initials, German ordinals."""
     if match["wide"]:
         return True
     text, mark = match.string, match["stop"]

@@ -31,7 +31,7 @@ class Sib200(Source):
         self.languages = tuple(sorted(self._words))
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return one file a language and split, and the licence."""
+        """Return one file per language and split, and the licence."""
         wanted = {self._path(lang, split) for lang in languages for split in splits} | {"LICENSE"}
         return tuple(file for path, file in remote_files(self.name).items() if path in wanted)
 

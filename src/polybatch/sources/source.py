@@ -115,12 +115,12 @@ Remove what the source does not have.
         return found
 
     def check(self, languages: Sequence[str], splits: Sequence[str]) -> None:
-        """Raise InputError if a language or split is asked for that the source lacks."""
-        for what, asked, there in (
+        """Raise InputError if the source lacks a requested language or split."""
+        for what, requested, there in (
             ("languages", languages, self.languages),
             ("splits", splits, self.splits),
         ):
-            if missing := [word for word in asked if word not in there]:
+            if missing := [word for word in requested if word not in there]:
                 raise InputError(
                     f"sources.{self.name}.{what}",
                     ", ".join(missing),

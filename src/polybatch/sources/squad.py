@@ -41,7 +41,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; `number` and `article` count from 0. LAReQA's alone have sentences."""
+    """A paragraph; `number` and `article` count from 0. only LAReQA's have sentences."""
 
     file: str
     number: int

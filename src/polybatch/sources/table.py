@@ -40,7 +40,7 @@ SOURCES: dict[str, Source] = {
 
 
 def source_of(name: str, languages: Sequence[str], splits: Sequence[str]) -> Source:
-    """Return the source of this name; InputError if there is none, or it lacks what is asked.
+    """Return the source of this name; InputError if there is none, or it lacks what is requested.
 
     A source of the user's own files may stand several times, as `local-faq` and `local-docs`.
 

@@ -2,7 +2,7 @@
 
 `*.txt`: the language is the word before `.txt` (`notes.sw.txt`) or the name of the folder the
 file is in (`sw/notes.txt`); paragraphs, separated by empty lines, are documents of one group, the
-file. `*.jsonl`: one object a line with `lang`, `text` and, if there is one, `title`.
+file. `*.jsonl`: one object per line with `lang`, `text` and, if there is one, `title`.
 There are no questions, so it is for `use: text`. The folder is inside `inputs/`, so that DVC sees
 when a file changes.
 """
@@ -42,7 +42,7 @@ class TextFolder(Source):
     licence, citation, homepage, revision = "the user's own", "", "", "as read"
 
     def check(self, languages: Sequence[str], splits: Sequence[str]) -> None:
-        """Raise InputError if a split is asked for that there is not; any language may be."""
+        """Raise InputError if a requested split is not there; any language may be."""
         if missing := [split for split in splits if split not in self.splits]:
             raise InputError("sources.text.splits", ", ".join(missing), "all", "Write [all]")
 

@@ -39,7 +39,7 @@ class Tico19(Source):
         self.languages = (_PIVOT, *self._paths)
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return one memory a language beside English, and the licence."""
+        """Return one memory per language beside English, and the licence."""
         wanted = {self._paths[lang] for lang in self._others(languages)} | {"LICENSE.md"}
         return tuple(file for path, file in remote_files(self.name).items() if path in wanted)
 
@@ -75,7 +75,7 @@ class Tico19(Source):
         return rows.parsed(self.notes(splits))
 
     def _others(self, languages: Sequence[str]) -> list[str]:
-        """Return the languages whose memory is read: any one where English alone is asked for."""
+        """Return the languages whose memory is read: any one where only English is requested."""
         return [lang for lang in languages if lang != _PIVOT] or [next(iter(self._paths))]
 
 
@@ -115,7 +115,7 @@ def _repeated(memory: Sequence[Unit], word: str) -> set[str]:
 
 
 def _differs(text: str, other: str) -> bool:
-    """Tell whether texts differ in more than marks: memories quote and escape differently."""
+    """Return whether texts differ in more than marks: memories quote and escape differently."""
     letters = (re.sub(r"[\W_]+", "", html.unescape(each)).casefold() for each in (text, other))
     return len(set(letters)) > 1
 

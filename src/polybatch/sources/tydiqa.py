@@ -32,7 +32,7 @@ class Tydiqa(Source):
         describe(self, "tydiqa")
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return one file a language and split, where there is one."""
+        """Return one file per language and split, where there is one."""
         return tuple(
             file
             for path, file in remote_files("tydiqa").items()
@@ -63,8 +63,8 @@ def _add(rows: Rows, paragraph: Paragraph, question: Question, lang: str, split:
     digest = hashlib.sha256(paragraph.text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     doc_id = f"tydiqa:{lang}:{digest}"
     # an id of the train files stands for several questions: 8,076 have 6,396 (id, passage)
-    asked = hashlib.sha256(question.text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    item_id = f"tydiqa:{lang}:{split}:{question.item_id}-{digest[:8]}-{asked}"
+    text_digest = hashlib.sha256(question.text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    item_id = f"tydiqa:{lang}:{split}:{question.item_id}-{digest[:8]}-{text_digest}"
     reason = fault(question, paragraph.text, blanked=split == "dev")
     if f"{item_id}?" in rows.queries:
         reason = reason or "question used before with this passage"

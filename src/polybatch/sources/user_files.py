@@ -31,7 +31,7 @@ _NO_ROWS = re.compile(
 
 
 class Columns:
-    """Rows of a table, held as columns: a tenth of the memory that a dict a row takes."""
+    """Rows of a table, held as columns: a tenth of the memory that one dict per row takes."""
 
     def __init__(self, schema: pl.Schema) -> None:
         self._schema = schema
@@ -62,7 +62,7 @@ class Columns:
 
 
 def is_table(path: Path) -> bool:
-    """Tell whether a file has rows; False for what often stands beside data and has none.
+    """Return whether a file has rows; False for what often stands beside data and has none.
 
     InputError for other files, which may be data: none is left out without a word.
 
@@ -168,7 +168,7 @@ def _objects(path: Path) -> Iterator[Record | Broken]:
 
 
 def _is_open(line: Broken) -> bool:
-    """Tell whether a line begins a JSON array that goes on below."""
+    """Return whether a line begins a JSON array that goes on below."""
     return line.text.startswith("[") and line.reason.startswith("no JSON")
 
 
@@ -202,7 +202,7 @@ def _no_jsonl(path: Path, line: Broken) -> InputError:
     if line.text.startswith("["):
         cure = "A JSON array becomes lines by: jq -c '.[]' old.json > new.jsonl"
     elif "Extra data" in line.reason:
-        cure = "Write an object a line, with nothing behind it"
+        cure = "Write one object per line, with nothing behind it"
     elif line.text.startswith("{"):
         cure = "Write each object on one line: jq -c . old.json > new.jsonl"
     return refused(path, line.row, line.reason, "one JSON object a line", cure)

@@ -89,7 +89,7 @@ def too_long(path: Path, number: int) -> InputError:
         >>> too_long(Path("a.csv"), 2).where
         'a.csv:2'
     """
-    return refused(path, number, f"a line longer than {LONGEST:,} characters", "a row a line",
+    return refused(path, number, f"a line longer than {LONGEST:,} characters", "one row per line",
                    "Check that the file is text with line ends")  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def refused(path: Path, row: int, found: str, expected: str, do: str) -> InputEr
 
 
 def is_packed(path: Path) -> bool:
-    """Tell whether a file is a .gz by its name.
+    """Return whether a file is a .gz by its name.
 
     Example:
         >>> is_packed(Path("faq.csv.GZ")), is_packed(Path("faq.csv"))

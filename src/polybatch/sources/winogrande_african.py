@@ -30,7 +30,7 @@ class WinograndeAfrican(Source):
         self.languages = tuple(sorted(self._paths))
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return one file a language, and the licence."""
+        """Return one file per language, and the licence."""
         wanted = {self._paths[lang] for lang in languages} | {"LICENSE-Winogrande"}
         return tuple(file for path, file in remote_files(self.name).items() if path in wanted)
 
@@ -45,7 +45,7 @@ class WinograndeAfrican(Source):
         wanted = {_SPLITS[split]: split for split in splits}
         for lang in languages:
             path = self._paths[lang]
-            # English stands beside every translation; its own file has it alone
+            # English stands beside every translation; its own file has only it
             records = cells(folder / path, 6 if lang == "en" else 9)
             next(records, None)
             for line, (name, *found, answer, word) in records:

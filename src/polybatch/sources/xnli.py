@@ -33,7 +33,7 @@ class Xnli(Source):
         describe(self, "xnli")
 
     def files(self, languages: Sequence[str], splits: Sequence[str]) -> tuple[RemoteFile, ...]:
-        """Return one file a language and split."""
+        """Return one file per language and split."""
         wanted = {f"{split}-{lang}.tsv" for split in splits for lang in languages}
         return tuple(file for path, file in remote_files("xnli").items() if path in wanted)
 

@@ -25,7 +25,7 @@ _KEY = ["setting", "query_lang", "doc_lang", "item_id"]
 
 @dataclass(frozen=True)
 class ArmKind:
-    """A row of the tables. `trials`: its score tables, one a seed; of an untrained arm the first.
+    """A row of the tables. `trials`: its score tables, one per seed; of an untrained arm the first.
 
     `trained`: whether a seed decides anything. `plan`: arms with the same one were trained on the
     same batches under each seed, and are compared seed by seed; None: on those of no other.
@@ -105,9 +105,9 @@ class _Design:
         self.members = {
             name: membership(self.layout.lists, found) for name, found in self.views.items()
         }
-        asked = lay_out(keys).counts
+        list_counts = lay_out(keys).counts
         self.items = {
-            name: tuple(int(n) for n in (asked @ members > 0).sum(axis=0))
+            name: tuple(int(n) for n in (list_counts @ members > 0).sum(axis=0))
             for name, members in self.members.items()
         }
 

@@ -41,7 +41,7 @@ class View:
 class Layout:
     """Where the score of each judged query belongs: `item` and `column` (J,), `counts` (I, L).
 
-    `lists`: LISTS, one row a column, the whole pool last if there is one.
+    `lists`: LISTS, one row per column, the whole pool last if there is one.
     """
 
     lists: pl.DataFrame
@@ -58,9 +58,9 @@ def lay_out(keys: pl.DataFrame) -> Layout:
     """Return the layout of judged queries (columns setting, query_lang, doc_lang, item_id).
 
     Example:
-        >>> asked = pl.DataFrame({"setting": "multi", "query_lang": ["en", "sw"],
+        >>> lists = pl.DataFrame({"setting": "multi", "query_lang": ["en", "sw"],
         ...                       "doc_lang": "mul", "item_id": "i"})
-        >>> layout = lay_out(asked)
+        >>> layout = lay_out(lists)
         >>> layout.lists["query_lang"].to_list(), layout.sums(np.array([0.5, 1])).tolist()
         (['en', 'sw', 'mul'], [[0.5, 1.0, 1.5]])
     """
@@ -129,7 +129,7 @@ def pool_views(lists: pl.DataFrame) -> list[View]:
 
 
 def language_views(lists: pl.DataFrame) -> list[View]:
-    """Return each language's means: asked in it (mono, cross, multi), and held in it (cross).
+    """Return each language's means: of its queries (mono, cross, multi) and its documents (cross).
 
     Example:
         >>> rows = [("mono", "en", "en"), ("cross", "sw", "en"), ("multi", "sw", "mul")]
@@ -148,18 +148,6 @@ def language_views(lists: pl.DataFrame) -> list[View]:
         group = tuple(key for key in cross if key[1] == lang)
         found.append(View("document language", "cross", lang, group))
     return found
-
-
-def pair_views(lists: pl.DataFrame) -> list[View]:
-    """Return every ordered pair of different languages by itself.
-
-    Example:
-        >>> rows = [("mono", "en", "en"), ("cross", "sw", "en"), ("multi", "sw", "mul")]
-        >>> table = pl.DataFrame(rows, LISTS, orient="row")
-        >>> [view.group for view in pair_views(table)]
-        ['sw>en']
-    """
-    return [View("pair", "cross", ">".join(key), (key,)) for key in _of(lists, "cross")]
 
 
 def seen_views(lists: pl.DataFrame, kind: str, seen: Collection[str]) -> list[View]:
@@ -187,7 +175,7 @@ def seen_views(lists: pl.DataFrame, kind: str, seen: Collection[str]) -> list[Vi
 
 
 def is_seen(lang: str, seen: Collection[str]) -> bool:
-    """Tell whether a language is among those, regions apart; scripts are languages of their own.
+    """Return whether a language is among those, regions apart; scripts are languages of their own.
 
     Example:
         >>> [is_seen(lang, {"pt", "zh"}) for lang in ("pt-BR", "zh", "zh-Hant")]

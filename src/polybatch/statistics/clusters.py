@@ -83,7 +83,7 @@ def clusters_of(dataset: Dataset) -> Clusters:
 
 
 def _by(dataset: Dataset, levels: Sequence[str]) -> pl.DataFrame:
-    """Return item_id and cluster, by the first level that is said of a document."""
+    """Return item_id and cluster, by the first level that a document has."""
     links = dataset.qrels.filter(pl.col("relevance") > 0).select("item_id", "doc_id")
     links = links.join(dataset.corpus.select("doc_id", *levels), on="doc_id", how="left")
     # a document whose origin is not declared joins nothing: its item stands for itself

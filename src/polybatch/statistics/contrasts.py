@@ -50,14 +50,14 @@ CONTRASTS = pl.Schema(
         "outcome": pl.String,
     }
 )
-"""A row a dataset, view (breakdowns.View) and contrast; claims are those of the kind `setting`.
+"""One row per dataset, view (breakdowns.View) and contrast; claims are those of the kind `setting`.
 
 `difference`: first minus second. `p_corrected`: max-|t| over all rows of a kind, `p_holm` Holm's
 over the same. `detectable`: the smallest difference found with 80% power after correction;
 `margin`: half of the interval, which the smallest difference has to exceed for two equal arms to be
 called equal. `error`, `freedom`: standard error and degrees of freedom, made of `from_seeds` and
 `from_clusters`, variances; `equal_seeds`: Bartlett's p of all trained arms having the seed variance
-that is pooled over them. Null where nothing can be said: with fewer than five clusters, or
+that is pooled over them. Null where nothing can be decided: with fewer than five clusters, or
 (`from_seeds`, `equal_seeds`) with one training."""
 
 POWER = 0.8

@@ -1,4 +1,4 @@
-"""What may be said of a difference: one function that headlines, tables, `compare` and alerts use.
+"""The decision on a difference: one function that headlines, tables, `compare` and alerts use.
 
 Equivalence is a claim of its own (Lakens 2017, doi 10.1177/1948550617697177): an interval that
 holds 0 says that nothing was decided, not that nothing differs.
@@ -61,7 +61,7 @@ class Difference:
 
 
 def decide(found: Difference, rule: Rule) -> Outcome:
-    """Return what may be said of a difference.
+    """Return the decision on a difference.
 
     `better` and `worse` need the interval and the corrected p: where they disagree, neither is
     said.

@@ -95,7 +95,7 @@ def arm_of(
     trained: bool,
     crossed: Int64 | None = None,
 ) -> Arm:
-    """Return an arm from the sums of its scores (G, L), one a seed.
+    """Return an arm from the sums of its scores (G, L), one per seed.
 
     `counts` (G, L): queries of each cluster in each list. `members` (L, V): 1 where the list
     belongs to the view. `crossed`: as in Arm.
@@ -105,11 +105,11 @@ def arm_of(
         >>> one.values.tolist(), one.influence[0, :, 0].tolist()
         ([[0.5]], [0.25, -0.25])
     """
-    asked = counts.sum(axis=0)
+    totals = counts.sum(axis=0)
     share = members / members.sum(axis=0)
-    means = [found.sum(axis=0) / asked for found in sums]
+    means = [found.sum(axis=0) / totals for found in sums]
     moved = [
-        ((found - counts * mean) / asked) @ share for found, mean in zip(sums, means, strict=True)
+        ((found - counts * mean) / totals) @ share for found, mean in zip(sums, means, strict=True)
     ]
     values = np.stack([mean @ share for mean in means])
     there = (counts @ members > 0).astype(np.float64)

@@ -1,7 +1,7 @@
 """Seeds as an axis: what several trainings of one strategy give on average, and how they differ.
 
 The spread over seeds says how far a score moves with the same questions and another training.
-Whether a difference is larger than that is said by the contrasts alone (`statistics.contrasts`).
+Whether a difference is larger than that, only the contrasts decide (`statistics.contrasts`).
 """
 
 from __future__ import annotations
@@ -28,14 +28,12 @@ SEEDS = pl.Schema(
         "highest": pl.Float64,
     }
 )
-"""A row a strategy, dataset, setting and measure. `spread`: the standard deviation over seeds
+"""One row per strategy, dataset, setting and measure. `spread`: the standard deviation over seeds
 (n - 1), null for one seed."""
-
-_KEYS = ["dataset", "setting", "query_lang", "doc_lang", "item_id", "measure"]
 
 
 def mean_scores(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return evaluation.SCORES with each query's score averaged over the frames, one a seed.
+    """Return evaluation.SCORES with each query's score averaged over the frames, one per seed.
 
     All frames hold the same queries (compare.refuse_different_queries); rows are in the first
     one's order. One frame comes back as it is.
@@ -87,7 +85,7 @@ def mean_numbers(trees: Sequence[Any]) -> Any:
 
 
 def spread_over_seeds(summaries: Mapping[str, Sequence[Summary]]) -> pl.DataFrame:
-    """Return SEEDS of the summaries, one a seed, of each strategy.
+    """Return SEEDS of the summaries, one per seed, of each strategy.
 
     Example:
         >>> values = [{"d": {"mono": {"AP": value}}} for value in (0.6, 0.7)]

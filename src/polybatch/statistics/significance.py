@@ -3,7 +3,7 @@
 Eleven translations of one question are not eleven independent questions, nor are the questions of
 one article: intervals are over clusters (`statistics.clusters`) and, where an arm was trained with
 several seeds, over trainings too (`statistics.multi_reader`). Claims are the declared contrasts
-(`statistics.contrasts`); these tables look further, so each is corrected within itself.
+(`statistics.contrasts`); these tables are exploratory, so each is corrected within itself.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SIGNIFICANCE = pl.Schema(
         "outcome": pl.String,
     }
 )
-"""A row an arm and view. Differences are to the baseline, null for itself. `seeds`: the fewest
+"""One row per arm and view. Differences are to the baseline, null for itself. `seeds`: the fewest
 trainings in the difference (of the baseline: its own), null where nothing was trained. Intervals
 and p are null with fewer than five clusters. `p_holm`: over all comparisons of the same dataset,
 measure, kind and setting, which is one table. `outcome`: the decision (decisions.Outcome) on the

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from polybatch.adaptation.corpus import domain_text
 from polybatch.batches.plan import plan_batches, plan_texts
 from polybatch.dataset import Dataset, read_dataset
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
-from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.encode import Side, encode_with_settings
 from polybatch.encoders.light import Encoder
 from polybatch.evaluation.scores import evaluate
 from polybatch.files import sha256_of_folder, whole_folder, write_json
@@ -170,15 +171,16 @@ class Bench:
         """Return {dataset: {setting: score}} of the headline measure."""
         make_deterministic(self.seed, self.config.study.threads)
         encoder.to(device())
-        lengths, measure = self.config.encoder, self.config.evaluation.headline
+        settings, measure = self.config.encoder, self.config.evaluation.headline
         found = {}
         for dataset in self.heldout:
+            tables: tuple[tuple[pl.DataFrame, Side], ...] = (
+                (dataset.queries, "query"),
+                (dataset.corpus, "document"),
+            )
             query, document = (
-                encode_texts(encoder, table["text"].to_list(), size, lengths.batch_texts, prompt)
-                for table, (size, prompt) in (
-                    (dataset.queries, lengths.of("query")),
-                    (dataset.corpus, lengths.of("document")),
-                )
+                encode_with_settings(encoder, settings, table["text"].to_list(), side)
+                for table, side in tables
             )
             summary = evaluate(dataset, query, document, [measure]).summary[dataset.name]
             found[dataset.name] = {name: values[measure] for name, values in summary.items()}

@@ -23,7 +23,7 @@ def candidates(
     """Return the settings of each trial: points of the grid, none twice, in a random order.
 
     `names`: of the random stream, the same for all strategies, so that trial k of one has the
-    settings of trial k of another. `own`: what one strategy alone has; each value is tried
+    settings of trial k of another. `own`: what only one strategy has; each value is tried
     equally often, but for one time. `trials`: at most the grid's points (a rule of params).
 
     Example:

@@ -113,8 +113,8 @@ def _score(bench: Bench, tuning: TuningSettings, name: str, values: Values, step
     given = {key: value for key, value in values.items() if key != "cross_ratio"}
     row = dataclasses.replace(row, cross_ratio=values.get("cross_ratio", row.cross_ratio))
     more = {budget - config.batches.steps for budget in config.budgets}
-    asked = {config.batches.steps, *tuning.curve}
-    budgets = tuple(sorted(each + extra for each in asked for extra in more))
+    wanted = {config.batches.steps, *tuning.curve}
+    budgets = tuple(sorted(each + extra for each in wanted for extra in more))
     own = config.batches_of(name).steps - config.batches.steps
     training = _changed(config.training_of(name), given)
     adaptation: AdaptationSettings | None = config.dapt if row.start == "dapt" else None
@@ -127,9 +127,9 @@ def _trials(
     found: list[TunedTrial] = []
     for number, values in enumerate(tried, 1):
         found.append(TunedTrial(values, round(score(values), 6)))
-        told = ", ".join(f"{key} {value:g}" for key, value in values.items())
+        shown = ", ".join(f"{key} {value:g}" for key, value in values.items())
         count, percent = len(tried), 100 * found[-1].score
-        log.info("tune %s: trial %d/%d (%s): %.1f", name, number, count, told, percent)
+        log.info("tune %s: trial %d/%d (%s): %.1f", name, number, count, shown, percent)
     return found
 
 
@@ -151,7 +151,7 @@ def write_tuned(path: Path, name: str, tuned: TunedStudy) -> None:
 
 
 def _plain(tuned: TunedStudy) -> dict[str, Any]:
-    """Return lists and dictionaries alone, without keys that say nothing."""
+    """Return plain lists and dictionaries, without empty keys."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):

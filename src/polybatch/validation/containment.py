@@ -25,7 +25,7 @@ Int64 = npt.NDArray[np.int64]
 _SHINGLE = 8
 _SAMPLE = 16
 _SLACK = 0.3  # a sample may hold this much less of the other text than the whole does
-_COMMON = 1_000  # a shingle of more texts than that tells none of them apart
+_COMMON = 1_000  # a shingle of more texts than that distinguishes none of them
 _CHUNK = 2_000
 _BITS = 22
 _FACTORS = tuple(
@@ -123,7 +123,7 @@ class Containment:
         self._bits[_low(self._sample.hashes)] = True
 
     def found(self, texts: pl.Series) -> list[tuple[int, int, float]]:
-        """Return (row of `texts`, row of the evaluation texts, containment), one a text at most.
+        """Return (row of `texts`, row of the evaluation texts, containment), one per text at most.
 
         `texts`: normalised. The evaluation text is the first of those that are alike enough.
         """
@@ -202,7 +202,7 @@ def _postings(hashes: UInt64, texts: Int64) -> _Postings:
 
 
 def _small(hashes: UInt64, owners: Int64) -> npt.NDArray[np.bool_]:
-    """Tell which shingles are in the sample of their text: about 16, those with small hashes."""
+    """Return which shingles are in the sample of their text: about 16, those with small hashes."""
     share = np.minimum(_SAMPLE / np.maximum(np.bincount(owners), 1), 0.999)
     return np.asarray(hashes < (share * 2.0**64).astype(np.uint64)[owners], np.bool_)
 

@@ -53,19 +53,6 @@ class Prepared:
     links: pl.DataFrame
 
 
-def build(name: str, settings: DatasetSettings, parsed: Parsed) -> Dataset:
-    """Return the part of a source's rows that `settings` asks for, checked.
-
-    Raises InputError when a language asked for ends with no query or no document, or when ids
-    repeat, references dangle or texts are empty; `prepare` keeps such rows apart instead. Domain
-    text has a corpus only.
-    """
-    dataset = part_of(Dataset(name, parsed.queries, parsed.corpus, parsed.qrels), settings)
-    check_dataset(dataset)
-    check_languages(dataset, settings)
-    return dataset
-
-
 def prepare(
     name: str, settings: DatasetSettings, parsed: Parsed, rules: ValidationSettings, own: bool
 ) -> Prepared:
@@ -87,7 +74,7 @@ def prepare(
     part = part_of(merged.dataset, settings, "item_id" if own else "doc_id")
     here = set(part.corpus["group_id"])
     return Prepared(
-        part, parsed.said(), pl.concat([lost, merged.of(part)]), kept, checked.composed,
+        part, parsed.without_tables(), pl.concat([lost, merged.of(part)]), kept, checked.composed,
         [group for group in groups if here.intersection(group)], errors,
         places_of(merged.dataset, part) if own and settings.part != "all" else GROUPS.to_frame(),
         merged.dataset.qrels.select("item_id", "doc_id").join(part.corpus, on="doc_id", how="semi"),
@@ -122,7 +109,7 @@ def check(
     losses = real_losses(mine.rejected)
     profiled = profile(dataset, losses, settings, rules, mine.parsed.answers, mine.kept)
     tables = profiled.tables
-    if settings.use == "text":  # nobody asks domain text
+    if settings.use == "text":  # domain text has no queries
         tables = {"corpus": tables["corpus"]}
     held = hold(tables, settings, rules)
     errors = [*mine.errors, *refuse_leaks(name, found, rules), *_broken(name, held)]
@@ -185,7 +172,7 @@ def few_items(items: int) -> str:
 
 
 def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
-    """Raise InputError when a language asked for has neither a query nor a document."""
+    """Raise InputError when a requested language has neither a query nor a document."""
     there = set(dataset.queries["lang"]) | set(dataset.corpus["lang"])
     if missing := [lang for lang in settings.languages if lang not in there]:
         raise InputError(
@@ -197,7 +184,7 @@ def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
 
 
 def is_own(source: Source) -> bool:
-    """Tell whether a source's rows are the user's own files, and no benchmark's published pool."""
+    """Return whether a source reads the user's own files, and not a benchmark's published pool."""
     settings = source.settings
     return source.own and (settings is None or not settings.revisions)
 

@@ -43,7 +43,7 @@ class Merged:
 
 
 def unmerged(dataset: Dataset) -> Merged:
-    """Return a dataset in which copies stay: of a published pool, or of text nobody searches."""
+    """Return a dataset in which copies stay: a published pool, or text never searched."""
     places = pl.DataFrame(schema={"doc_id": pl.String, "kept": pl.String})
     return Merged(dataset, REJECTED.to_frame(), places, [])
 

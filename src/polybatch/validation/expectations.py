@@ -108,15 +108,15 @@ def hold(
 
 def broken(results: Mapping[str, tuple[Result, str]]) -> list[tuple[str, str, str]]:
     """Return (suite and column, what was found, what was expected) of each broken expectation."""
-    said = []
+    failures = []
     for name, (result, _) in results.items():
         for each in result["results"]:
             if not each["success"]:
                 arguments = each["expectation_config"]["kwargs"]
                 columns = [arguments.get(key) for key in ("column", "column_A", "column_B")]
                 where = f"{name}.{' and '.join(filter(None, columns))}"
-                said.append((where, _found(each), _expected(each)))
-    return said
+                failures.append((where, _found(each), _expected(each)))
+    return failures
 
 
 def offline(page: str) -> str:
@@ -198,14 +198,14 @@ def _lasting(result: Result) -> Result:
 
 def _found(each: Result) -> str:
     bad = each["result"].get("unexpected_index_list") or each["result"].get("unexpected_list", [])
-    told = [
+    rows = [
         ", ".join(f"{key} {value}" for key, value in row.items() if key != "lang")
         + (f" ({row['lang']})" if "lang" in row else "")
         if isinstance(row, dict)
         else str(row)
         for row in bad
     ]
-    return "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")
+    return "; ".join(rows[:5]) + (f"; and {len(rows) - 5} more" if len(rows) > 5 else "")
 
 
 def _expected(each: Result) -> str:

@@ -32,7 +32,7 @@ _ALIKE = (
     {"az", "tr", "tk"},
     {"hi", "mr", "ne", "bh"},
 )
-"""Languages that share words enough to be told apart badly in one sentence."""
+"""Languages that share so many words that one sentence does not separate them well."""
 
 
 @cache
@@ -51,7 +51,7 @@ def identify(text: str) -> str:
 
 
 def agrees(declared: str, identified: str) -> bool:
-    """Tell whether an identified code is the declared language, or one that is hard to tell apart.
+    """Return whether an identified code is the declared language, or one easily mistaken for it.
 
     Example:
         >>> agrees("zh-Hant", "wuu"), agrees("de", "nl")
@@ -73,7 +73,7 @@ def measured() -> dict[str, dict[str, list[float]]]:
 
 
 def is_reliable(lang: str) -> bool:
-    """Tell whether short texts of a language, in its script, are identified well enough to ask.
+    """Return whether short texts of a language, in its script, are identified well enough to count.
 
     Example:
         >>> [is_reliable(lang) for lang in ("de", "el", "sw", "ha", "sr-Latn", "pa-PK")]
@@ -86,10 +86,10 @@ def is_reliable(lang: str) -> bool:
 
 
 def misidentified(frame: pl.DataFrame, lang: str, limit: int) -> tuple[int, pl.DataFrame]:
-    """Return how many texts of `lang` were asked, and those rows that seem to be otherwise.
+    """Return how many texts of `lang` were identified, and the rows that seem to be in another one.
 
-    `frame` has columns `lang` and `text`; at most `limit` rows of the language are asked, evenly
-    spread. Rows come with a column `identified`. A language without a good measurement asks none.
+    `frame` has columns `lang` and `text`; at most `limit` rows of the language are tried, evenly
+    spread. Rows come with a column `identified`. Of a language never measured well, none is.
     """
     rows = frame.filter(pl.col("lang") == lang)
     if not is_reliable(lang) or rows.is_empty():
@@ -98,10 +98,10 @@ def misidentified(frame: pl.DataFrame, lang: str, limit: int) -> tuple[int, pl.D
 
 
 def _compared(rows: pl.DataFrame, lang: str, limit: int) -> tuple[int, pl.DataFrame]:
-    asked = rows.gather_every(-(-rows.height // limit))
-    found = pl.Series("identified", [identify(text) for text in asked["text"]])
+    sample = rows.gather_every(-(-rows.height // limit))
+    found = pl.Series("identified", [identify(text) for text in sample["text"]])
     wrong = pl.Series([not agrees(lang, code) for code in found])
-    return asked.height, asked.with_columns(found).filter(wrong)
+    return sample.height, sample.with_columns(found).filter(wrong)
 
 
 def measure(queries: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, list[float]]]:
@@ -112,7 +112,7 @@ def measure(queries: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, list[flo
         for (lang,), rows in short.group_by("lang", maintain_order=True):
             language = str(lang).split("-")[0]
             if letters_of(str(lang)) == letters_of(language):
-                asked, wrong = _compared(rows, language, _SAMPLE)
-                share = round(1 - wrong.height / asked, 3)
-                table.setdefault(language, {})[source] = [asked, share]
+                sample, wrong = _compared(rows, language, _SAMPLE)
+                share = round(1 - wrong.height / sample, 3)
+                table.setdefault(language, {})[source] = [sample, share]
     return dict(sorted(table.items()))

@@ -43,7 +43,7 @@ def leaks(
     """Return one row of LEAKS for each training text that an evaluation dataset holds.
 
     Queries and documents of one are held against both of the other. `threshold`: Jaccard of the
-    sets of character trigrams of normalised texts; 1 looks for equal texts only. `contained`: when
+    sets of character trigrams of normalised texts; 1 finds equal texts only. `contained`: when
     a text stands inside another.
     """
     theirs, parts = _texts(evaluation).sort("table", "id"), []
@@ -72,8 +72,8 @@ def without(
     """Return `train` without the items that leak, in every language, and what left as REJECTED.
 
     A translation of a leaking text says the same, so an item goes as a whole, with its documents;
-    so does a document that no item asks for, when its text leaks. `links`: (item_id, doc_id) of
-    domain text, whose documents have items that nobody asks; the qrels of other datasets.
+    so does a document without an item, when its text leaks. `links`: (item_id, doc_id) of
+    domain text, whose documents have items without queries; the qrels of other datasets.
     """
     links = train.qrels if links is None else links
     by_table = {what: found.filter(table=what) for what in ("queries", "corpus")}
@@ -178,7 +178,7 @@ def _contained(ours: pl.DataFrame, theirs: pl.DataFrame, index: Containment) -> 
 def _pairs(
     ours: pl.DataFrame, theirs: pl.DataFrame, rows: Sequence[tuple[int, int, float]]
 ) -> pl.DataFrame:
-    """Return LEAKS, without evaluation and text, of (row of ours, row of theirs, similarity)."""
+    """Return LEAKS, without evaluation and text, of (row of `ours`, of `theirs`, similarity)."""
     left = ours[[row for row, _, _ in rows]]
     right = theirs[[candidate for _, candidate, _ in rows]]
     return pl.DataFrame(

@@ -26,7 +26,7 @@ class Outcome:
     """A dataset after validation. `rejected`: REJECTED; `broken`: expectations that do not hold.
 
     `suites`: what `validation.expectations.hold` returned. `tally`: TALLY of its source's files.
-    `changes`: which groups are others than in the last run; the report alone says it.
+    `changes`: which groups are others than in the last run; only the report says so.
     """
 
     dataset: Dataset
@@ -138,11 +138,11 @@ def _dataset(outcome: Outcome) -> list[str]:
 
 
 def _languages(profile: Profile) -> list[dict[str, str]]:
-    """Return a row a language: counts and shares, shares in percent."""
-    asked, answered = profile.tables["queries"], profile.tables["corpus"]
+    """Return one row per language: counts and shares, shares in percent."""
+    queries, documents = profile.tables["queries"], profile.tables["corpus"]
     pairs = {row["lang"]: row for row in profile.tables["pairs"]}
     rows = []
-    for one, other in zip(asked, answered, strict=False):
+    for one, other in zip(queries, documents, strict=False):
         pair = pairs.get(one["lang"], {})
         rows.append(
             {
@@ -178,8 +178,8 @@ def _rejected(rejected: pl.DataFrame) -> str:
     for kind, count in counts.rows():
         rows = kinds.filter(pl.col("kind") == kind)
         by_language = rows.group_by("lang").len().sort("lang", nulls_last=True).rows()
-        told = ", ".join(f"{lang or 'no language'} {number:,}" for lang, number in by_language)
-        parts.append(f"**{excerpt(kind, 200)}**: {count:,} rows ({escape(told)})")
+        summary = ", ".join(f"{lang or 'no language'} {number:,}" for lang, number in by_language)
+        parts.append(f"**{excerpt(kind, 200)}**: {count:,} rows ({escape(summary)})")
         shown = rows.head(_SHOWN)
         parts.append(markdown(_shown(shown, ["file", "row", "lang", "item_id", "reason", "text"])))
     return "\n\n".join(parts)
@@ -192,13 +192,13 @@ def _leakage(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     done = {"remove": "Their items were removed from training.", "report": "They were left there."}
     by = ["evaluation", "table", "match"]
     counts = found.group_by(by).len().sort(by).rows()
-    told = ", ".join(
+    summary = ", ".join(
         f"{number:,} {what} in {name} ({MATCH_WORDS[match]})"
         for name, what, match, number in counts
     )
     columns = ["table", "id", "match", "similarity", "text", "evaluation", "evaluation_id"]
     shown = _shown(found.sort("similarity", "id").head(20), [*columns, "evaluation_text"])
-    return f"{escape(told)}. {done.get(leakage, '')}\n\n{markdown(shown)}"
+    return f"{escape(summary)}. {done.get(leakage, '')}\n\n{markdown(shown)}"
 
 
 def _articles(outcomes: Mapping[str, Outcome]) -> str:

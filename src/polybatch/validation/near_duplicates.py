@@ -27,7 +27,7 @@ _ODD = np.random.Generator(np.random.PCG64(20240810)).integers(
 
 
 def similar(plain: pl.Series, other: pl.Series, threshold: float) -> list[tuple[int, int, float]]:
-    """Return (row of `plain`, row of `other`, Jaccard of trigrams), one a row of `plain` at most.
+    """Return (row of `plain`, row of `other`, Jaccard of trigrams), one per row of `plain` at most.
 
     Texts are normalised. The other text is the first of those that are alike enough.
 
@@ -56,9 +56,9 @@ def _candidates(plain: pl.Series, other: pl.Series) -> Iterator[tuple[int, list[
     keys, rows = keys.ravel()[order], rows[order]
     begun = 0
     for part in _chunks(plain):
-        asked = _bands(part)
-        first = np.searchsorted(keys, asked)
-        last = np.searchsorted(keys, asked, side="right")
+        wanted = _bands(part)
+        first = np.searchsorted(keys, wanted)
+        last = np.searchsorted(keys, wanted, side="right")
         for row in np.flatnonzero((last > first).any(axis=1)).tolist():
             spans = zip(first[row].tolist(), last[row].tolist(), strict=True)
             yield begun + row, sorted({int(each) for a, b in spans for each in rows[a:b]})

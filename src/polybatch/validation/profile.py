@@ -1,4 +1,4 @@
-"""What a dataset is like, a row a language: the numbers that expectations are held against.
+"""What a dataset is like, one row per language: the numbers that expectations are held against.
 
 Everything is aggregated by polars, so that Great Expectations sees tables of a few rows however
 large the data are.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from polybatch.dataset import ANSWERS, Dataset, normalised
-from polybatch.names import CONTROL
 from polybatch.settings.data import DatasetSettings, ValidationSettings
+from polybatch.settings.names import CONTROL
 from polybatch.validation.language_id import misidentified
 from polybatch.validation.row_rules import rows_by_language
 from polybatch.validation.scripts import in_script, letters_of
@@ -23,7 +23,7 @@ _SHOWN = 5  # examples kept of each kind and language
 EXAMPLES = pl.Schema(
     {"kind": pl.String, "table": pl.String, "lang": pl.String, "id": pl.String, "text": pl.String}
 )
-"""Rows worth a look: `other script`, `other language`, `same text in one language`, …"""
+"""Doubtful rows, kept: `other script`, `other language`, `same text in one language`, …"""
 
 Aggregate = dict[str, object]
 
@@ -98,7 +98,7 @@ def _language(
         (1 - pl.col("key").n_unique() / pl.len()).round(6).alias("duplicates"),
         in_script(lang, "text").mean().round(6).alias("script"),
     )
-    asked, wrong = misidentified(rows, lang, validation.identified_rows)
+    checked, wrong = misidentified(rows, lang, validation.identified_rows)
     twice = rows.filter(pl.col("key").is_duplicated())
     other = rows.filter(~in_script(lang, "text")) if letters_of(lang) else rows.clear()
     examples += [
@@ -106,27 +106,27 @@ def _language(
         _examples("other script", what, other.sort("id")),
         _examples("other language", what, wrong.sort("id"), "identified"),
     ]
-    share = {"identified": _identified(asked, wrong.height, validation.min_identified)}
+    share = {"identified": _identified(checked, wrong.height, validation.min_identified)}
     return {"lang": lang} | found.collect(engine="streaming").row(0, named=True) | share
 
 
-def _identified(asked: int, wrong: int, least: float) -> float | None:
-    """Return the share of texts identified rightly; None where they are too few to tell.
+def _identified(checked: int, wrong: int, least: float) -> float | None:
+    """Return the share of texts identified rightly; None where they are too few to judge.
 
     That is: `least` is in the Wilson interval (95%) around a share below it.
     """
-    if not asked:
+    if not checked:
         return None
-    share, z = 1 - wrong / asked, 1.96
-    middle = share + z**2 / (2 * asked)
-    spread = z * (share * (1 - share) / asked + z**2 / (4 * asked**2)) ** 0.5
-    at_best = (middle + spread) / (1 + z**2 / asked)
+    share, z = 1 - wrong / checked, 1.96
+    middle = share + z**2 / (2 * checked)
+    spread = z * (share * (1 - share) / checked + z**2 / (4 * checked**2)) ** 0.5
+    at_best = (middle + spread) / (1 + z**2 / checked)
     return None if share < least <= at_best else round(share, 6)
 
 
 def _examples(kind: str, what: str, rows: pl.DataFrame, note: str | None = None) -> pl.DataFrame:
-    said = pl.lit(kind) if note is None else pl.lit(f"{kind}: ") + pl.col(note)
-    columns = (said.alias("kind"), pl.lit(what).alias("table"), "lang", "id", "text")
+    kinds = pl.lit(kind) if note is None else pl.lit(f"{kind}: ") + pl.col(note)
+    columns = (kinds.alias("kind"), pl.lit(what).alias("table"), "lang", "id", "text")
     return rows.head(_SHOWN).select(*columns).cast(EXAMPLES)
 
 
@@ -151,7 +151,7 @@ def _pairs(
     answers: pl.DataFrame,
     examples: list[pl.DataFrame],
 ) -> list[Aggregate]:
-    """Return, a language: items asked and answered in it, and shares of what is doubtful."""
+    """Return per language: items with queries and documents, and shares of what is doubtful."""
     held = _held(dataset, answers)
     cut = held.filter(~pl.col("whole"))
     examples.append(_examples("answer not whole in its text", "pairs", cut, "answer"))
@@ -165,16 +165,16 @@ def _pairs(
     items = dataset.queries.get_column("item_id").n_unique() if dataset.queries.height else 0
     rows: list[Aggregate] = []
     for lang in settings.languages:
-        asked = dataset.queries.filter(pl.col("lang") == lang)
+        queries = dataset.queries.filter(pl.col("lang") == lang)
         mine = texts.filter(pl.col("lang") == lang)
-        rows_there = asked.height + dataset.corpus.filter(pl.col("lang") == lang).height
+        rows_there = queries.height + dataset.corpus.filter(pl.col("lang") == lang).height
         least = mine.join(languages, on="item_id")["languages"].min()
         whole = held.filter(pl.col("lang") == lang)["whole"]
         rows.append(
             {
                 "lang": lang,
                 "rows": rows_there,
-                "items_asked": asked["item_id"].n_unique(),
+                "items_asked": queries["item_id"].n_unique(),
                 "coverage": round(mine["item_id"].n_unique() / items, 6) if items else 0.0,
                 "fewest_languages": least,
                 "untranslated": round(same.filter(pl.col("lang") == lang).height / mine.height, 6)
@@ -216,9 +216,9 @@ def _texts_of_items(dataset: Dataset) -> pl.DataFrame:
     key = normalised("text").hash(1).alias("key")
     relevant = dataset.qrels.lazy().filter(pl.col("relevance") > 0).select("item_id", "doc_id")
     answers = relevant.join(dataset.corpus.lazy().select("doc_id", "lang", key), on="doc_id")
-    asked = dataset.queries.lazy().select("item_id", "lang", pl.col("query_id").alias("id"), key)
+    queries = dataset.queries.lazy().select("item_id", "lang", pl.col("query_id").alias("id"), key)
     answered = answers.select("item_id", "lang", pl.col("doc_id").alias("id"), "key")
-    return pl.concat([asked, answered]).collect(engine="streaming")
+    return pl.concat([queries, answered]).collect(engine="streaming")
 
 
 def _texts(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:

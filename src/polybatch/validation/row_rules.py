@@ -13,8 +13,8 @@ import polars as pl
 
 from polybatch.dataset import NOT_REQUESTED, REJECTED, Dataset
 from polybatch.errors import InputError
-from polybatch.names import CONTROL, unusable_id
 from polybatch.settings.data import ValidationSettings
+from polybatch.settings.names import CONTROL, unusable_id
 from polybatch.validation.duplicates import MERGED
 
 Rule = Callable[[ValidationSettings], pl.Expr]

@@ -62,7 +62,7 @@ def letters_of(lang: str) -> str | None:
 
 
 def in_script(lang: str, column: str) -> pl.Expr:
-    """Tell of each text whether at least half of its letters are of the language's script.
+    """Return for each text whether at least half of its letters are of the language's script.
 
     A text without letters, or of a language whose script is not known here, counts as in script.
 
@@ -79,7 +79,7 @@ def in_script(lang: str, column: str) -> pl.Expr:
 
 
 def _is_known(pattern: str) -> bool:
-    """Tell whether polars knows the scripts of a pattern: codes may be invented, or too new."""
+    """Return whether polars knows the scripts of a pattern: codes may be invented, or too new."""
     try:
         pl.select(pl.lit("a").str.contains(pattern))
     except pl.exceptions.PolarsError:

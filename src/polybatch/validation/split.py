@@ -24,8 +24,8 @@ def split_by_group(
     `stream` and the smallest item_id in it (`by="doc_id"`: the smallest doc_id, for files that
     never change), so when groups join or part, at least one of them stays where it was.
 
-    Groups that no item asks about are held out: they are searched there and never trained on.
-    Where nothing is asked at all (domain text), a group is drawn by its texts.
+    Groups without a query are held out: they are searched there and never trained on.
+    Where there are no queries (domain text), a group is drawn by its texts.
     """
     if share == 0:
         return dataset, _part(dataset, (set(), set()), kept=True)
@@ -44,7 +44,7 @@ def joined_groups(dataset: Dataset) -> list[list[str]]:
 
 
 def item_groups(dataset: Dataset) -> pl.DataFrame:
-    """Return (item_id, group) of each item that is asked; group: the smallest item_id in it."""
+    """Return (item_id, group) of each item with a query; group: the smallest item_id in it."""
     parent = components(_links(dataset, "I"))
     rows = sorted((key[1:], root[1:]) for key, root in parent.items() if key[0] == "I")
     return pl.DataFrame(rows, {"item_id": pl.String, "group": pl.String}, orient="row")
@@ -54,9 +54,11 @@ def _held_out(dataset: Dataset, share: float, stream: str, by: str) -> tuple[set
     """Return the item_ids and the doc_ids that are held out."""
     item = "I" if by == "item_id" else "i"  # "I" < "d" < "e" < "g" < "i": the smallest is the root
     parent = components(_links(dataset, item))
-    asked = {root for key, root in parent.items() if key[0] == item}
-    if asked:
-        draws = {root: _draw(stream, root) if root in asked else 0.0 for root in parent.values()}
+    with_items = {root for key, root in parent.items() if key[0] == item}
+    if with_items:
+        draws = {
+            root: _draw(stream, root) if root in with_items else 0.0 for root in parent.values()
+        }
     else:
         draws = {root: _draw(stream, key) for root, key in _smallest_text(dataset, parent).items()}
     held = [key for key, root in parent.items() if draws[root] < share]
@@ -64,7 +66,7 @@ def _held_out(dataset: Dataset, share: float, stream: str, by: str) -> tuple[set
 
 
 def _links(dataset: Dataset, item: str) -> Iterable[tuple[str, str]]:
-    """Yield keys that belong together, a letter and an id each; what stands alone with itself."""
+    """Yield keys that belong together, a letter and an id each; single ones with themselves."""
     for item_id in dataset.queries["item_id"].unique():
         yield f"{item}{item_id}", f"{item}{item_id}"
     for item_id, doc in dataset.qrels.select("item_id", "doc_id").iter_rows():

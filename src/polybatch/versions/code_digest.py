@@ -19,7 +19,7 @@ STAGES = "polybatch_stages"
 
 _OURS = ("polybatch", STAGES)
 _SOURCES = "polybatch.sources.table"
-_LENGTH = 12  # hexadecimal digits: enough to tell two versions of a stage's code apart
+_LENGTH = 12  # hexadecimal digits: enough to distinguish two versions of a stage's code
 
 
 @cache
@@ -43,7 +43,7 @@ def stage_names() -> list[str]:
 
 
 def code_files(module: str, without: frozenset[str] = frozenset()) -> set[Path]:
-    """Return the files of a module, of all of ours that it imports, and their data files.
+    """Return the files of a module, of all our modules that it imports, and their data files.
 
     `without`: modules whose own imports are not followed.
     """
@@ -73,7 +73,7 @@ def stage_files(stage: str) -> set[Path]:
 
 
 def digest(files: set[Path]) -> str:
-    """Return the digest of some files of ours, by their place in the package and what they do."""
+    """Return the digest of some of our files, by their place in the package and what they do."""
     total = hashlib.sha256()
     for name, path in sorted((_place(path), path) for path in files):
         total.update(f"{name} {_content(path)}\n".encode())
@@ -117,7 +117,7 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _imports(path: Path, module: str) -> tuple[str, ...]:
-    """Return what a module of ours imports of ours, `from a import b` as both `a` and `a.b`."""
+    """Return which of our modules one of them imports, `from a import b` as both `a` and `a.b`."""
     return tuple(each for each in _names(path, module) if each.split(".")[0] in _OURS)
 
 
@@ -181,7 +181,7 @@ def _statements(node: ast.AST) -> list[ast.stmt]:
 
 
 def _is_text(node: ast.stmt) -> bool:
-    """Say whether a statement is a text alone, as a docstring is: it does nothing."""
+    """Return whether a statement is only a text, as a docstring is: it does nothing."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)

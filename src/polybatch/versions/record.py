@@ -1,7 +1,7 @@
 """versions.yaml: the number of each stage's results, its command, and the digest of its code.
 
 A stage's number goes up exactly when the same inputs give other outputs (`make versions` proves
-it), so a refactoring reruns nothing. `download` has a number a source.
+it), so a refactoring reruns nothing. `download` has one number per source.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def older_code(path: Path, sources: Iterable[str] = ()) -> list[str]:
 
 
 def older_code_message(stages: list[str]) -> str:
-    """Say that stages changed since their results' version was recorded, and how to settle it.
+    """Say that stages changed since their results' version was recorded, and what to do.
 
     Example:
         >>> older_code_message(["evaluate"])[:54]
@@ -94,6 +94,21 @@ def older_code_message(stages: list[str]) -> str:
         " are kept as they are. `make versions` finds out whether the new code gives other results;"
         f" `dvc repro -f {stages[0].partition('.')[0]}` runs a stage regardless"
     )
+
+
+def raised(recorded: Versions, current: Versions) -> dict[str, tuple[int | None, int]]:
+    """Return the stages whose number is another now: recorded (None: not there) and current.
+
+    Example:
+        >>> old, new = ({"validate": 1, "fuse": 1}, {"validate": 2, "fuse": 1})
+        >>> raised(Versions(old, {}, {}), Versions(new, {}, {}))
+        {'validate': (1, 2)}
+    """
+    return {
+        name: (recorded.numbers.get(name), number)
+        for name, number in current.numbers.items()
+        if recorded.numbers.get(name) != number
+    }
 
 
 def write_versions(path: Path, code: Mapping[str, str], bumped: Iterable[str] = ()) -> None:

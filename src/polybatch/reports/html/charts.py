@@ -18,13 +18,13 @@ COLOURS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"),
     *("#e69f00", "#8c8c8c", "#b8860b", "#7a5195", "#882255"),
 )
-"""Okabe and Ito's, and four more: strategies are told apart by shape and label, too."""
+"""Okabe and Ito's, and four more: strategies differ in shape and label, too."""
 
 _SHAPES = (
     *("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"),
 )  # fmt: skip
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 3], [4, 1], [1, 4])
-# seven of each and ten colours: 70 rows before two look alike
+# seven of each and ten colours: 70 rows before two look the same
 
 
 def by_strategy(names: Sequence[str], channel: str = "color") -> Spec:
@@ -102,7 +102,7 @@ def trade_off(sure: pl.DataFrame, measure: str, dataset: str, names: Sequence[st
 
 
 def _points(rows: pl.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a dictionary a strategy: `mono value`, `mono low`, ... in percent."""
+    """Return one dictionary per strategy: `mono value`, `mono low`, ... in percent."""
     found: dict[str, dict[str, Any]] = {name: {"strategy": name} for name in names}
     for row in rows.iter_rows(named=True):
         if row["strategy"] in found:
@@ -185,7 +185,7 @@ def curves(losses: Mapping[str, pl.DataFrame], names: Sequence[str]) -> Spec | N
 
 
 def heatmap(differences: bool) -> Spec:
-    """Return one cell a pair of languages with its number in it; the page fills in the data.
+    """Return one cell per pair of languages with its number in it; the page fills in the data.
 
     Rows have `row`, `column`, `value` (percent, or points) and `share`, the value's place between
     the least and the greatest, in [0, 1]. Differences are coloured on both sides of 0.

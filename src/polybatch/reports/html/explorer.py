@@ -38,7 +38,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Asked:
+class QuestionSet:
     """A dataset's questions. `setting`: whose runs and scores these are, `multi` where it is."""
 
     dataset: Dataset
@@ -85,7 +85,7 @@ def _tops(runs: pl.DataFrame) -> dict[str, tuple[str, ...]]:
     return {query: tuple(documents) for query, documents in grouped.rows()}
 
 
-def chosen(asked: Sequence[Question], count: int) -> list[Question]:
+def chosen(questions: Sequence[Question], count: int) -> list[Question]:
     """Return `count` of the questions: half where strategies disagree most, half evenly spread.
 
     Example:
@@ -93,25 +93,25 @@ def chosen(asked: Sequence[Question], count: int) -> list[Question]:
         >>> [row.query_id for row in chosen(rows, 4)]
         ['0', '4', '8', '9']
     """
-    if count >= len(asked):
-        return list(asked)
-    order = sorted(range(len(asked)), key=lambda n: (-asked[n].spread, n))
+    if count >= len(questions):
+        return list(questions)
+    order = sorted(range(len(questions)), key=lambda n: (-questions[n].spread, n))
     taken = set(order[: count - count // 2])
-    rest = [n for n in range(len(asked)) if n not in taken]
+    rest = [n for n in range(len(questions)) if n not in taken]
     even = count - len(taken)
     taken.update(rest[n * len(rest) // even] for n in range(even))
-    return [asked[n] for n in sorted(taken)]
+    return [questions[n] for n in sorted(taken)]
 
 
 def explorer(
-    asked: Iterable[Asked], strategies: Sequence[str], measure: str, most: int
+    question_sets: Iterable[QuestionSet], strategies: Sequence[str], measure: str, most: int
 ) -> tuple[bytes, dict[str, tuple[int, int]]]:
     """Return the page's data as gzipped JSON of at most about `most` bytes, and what it holds.
 
     The second value: {dataset: (questions in it, questions there are)}. Where not all fit,
     `chosen` chooses.
     """
-    sets = list(asked)
+    sets = list(question_sets)
     share = 1.0
     while True:
         kept = [chosen(one.questions, int(share * len(one.questions))) for one in sets]
@@ -130,9 +130,9 @@ def explorer(
         share *= 0.95 * most / len(data)
 
 
-def _packed(asked: Asked, kept: Sequence[Question]) -> dict[str, Any]:
+def _packed(question_set: QuestionSet, kept: Sequence[Question]) -> dict[str, Any]:
     """Return lists of numbers and texts; documents and items are named by their place in a list."""
-    dataset = asked.dataset
+    dataset = question_set.dataset
     texts = {doc: (lang, text) for doc, lang, text in _columns(dataset.corpus, "doc_id")}
     relevant: dict[str, list[str]] = {}
     for item, doc in (
@@ -171,7 +171,7 @@ def _packed(asked: Asked, kept: Sequence[Question]) -> dict[str, Any]:
     ]
     for doc in documents.names[len(shown) :]:  # translations that nothing else showed
         shown.append([texts[doc][0], _cut(texts[doc][1]), documents.numbers[doc]])
-    return {"setting": asked.setting, "questions": rows, "items": about, "documents": shown}
+    return {"setting": question_set.setting, "questions": rows, "items": about, "documents": shown}
 
 
 def _columns(frame: pl.DataFrame, key: str) -> Iterable[tuple[str, str, str]]:
@@ -179,7 +179,7 @@ def _columns(frame: pl.DataFrame, key: str) -> Iterable[tuple[str, str, str]]:
 
 
 class _Numbered:
-    """Names and their numbers, in the order they were first asked for."""
+    """Names and their numbers, in the order of first use."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

@@ -34,7 +34,7 @@ class _Box:
     right: float
     bottom: float
 
-    def meets(self, other: _Box) -> bool:
+    def overlaps(self, other: _Box) -> bool:
         apart = self.right <= other.left or other.right <= self.left
         return not (apart or self.bottom <= other.top or other.bottom <= self.top)
 
@@ -55,7 +55,7 @@ def places(names: Sequence[str], points: Sequence[tuple[float, float]]) -> list[
     for number in sorted(range(len(points)), key=lambda n: (-points[n][0], points[n][1], n)):
         hidden = [*taken, *(box for n, box in enumerate(marks) if n != number)]
         candidates = list(_candidates(names[number], points[number]))
-        free = [one for one in candidates if not any(one[1].meets(box) for box in hidden)]
+        free = [one for one in candidates if not any(one[1].overlaps(box) for box in hidden)]
         own = [one for one in free if _nearest(one[1], points) == number]
         led = [one for one in free if one[0].led]
         found[number], box = (own or led or candidates)[0]

@@ -12,6 +12,7 @@ from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
 from polybatch.reports.costs import TOKENS
 from polybatch.reports.html.page import Cell, Table
+from polybatch.reports.index_page import index_rows
 from polybatch.reports.languages import mark
 from polybatch.sources.manifest import Manifest
 from polybatch.validation.summary import DatasetSummary
@@ -26,7 +27,7 @@ def score_rows(
     names: tuple[str, str],
     bold: Collection[tuple[str, str, str]] = (),
 ) -> dict[str, Any]:
-    """Return the score table's data: one row a strategy, dataset, setting and measure.
+    """Return the score table's data: one row per strategy, dataset, setting and measure.
 
     `comparison`: comparison.COMPARISON, `sure`: significance.SIGNIFICANCE, `names`: of the focus
     and the baseline, `bold`: what `contrasts.decided` returns. Texts are those of compare.md.
@@ -123,10 +124,10 @@ def retrieved_cells(
     """
     found: dict[str, Any] = {}
     for name, datasets in bias.items():
-        for dataset, told in datasets.items():
+        for dataset, one in datasets.items():
             found.setdefault(dataset, {})[name] = [
                 [*_marked((query, document), flagged), round(100 * share, 6)]
-                for query, shares in told.matrix.items()
+                for query, shares in one.matrix.items()
                 for document, share in shares.items()
             ]
     return found
@@ -138,7 +139,7 @@ def _marked(langs: tuple[str, str], flagged: Collection[str]) -> list[str]:
 
 def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
     """Return the bias panel of each dataset, strategies down."""
-    datasets = list(dict.fromkeys(name for told in bias.values() for name in told))
+    datasets = list(dict.fromkeys(name for one in bias.values() for name in one))
     tables = []
     for dataset in datasets:
         shown = {name: found[dataset].shown for name, found in bias.items() if dataset in found}
@@ -147,6 +148,15 @@ def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
         rows = [[name, *(row.get(key) for key in columns)] for name, row in shown.items()]
         tables.append(Table(f"Language bias, {dataset}", ["strategy", *columns], rows, decimals=3))
     return tables
+
+
+def index_tables(found: pl.DataFrame) -> list[Table]:
+    """Return what the approximate index loses (fidelity.FIDELITY); none where search is exact."""
+    if not found.height:
+        return []
+    columns, rows = index_rows(found)
+    note = "both answers in percent, losses in points; strategies are compared by exact scores"
+    return [Table("What the approximate index loses", columns, rows, note)]
 
 
 def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -188,7 +198,7 @@ def _megabytes(size: int | None) -> float | None:
 def data_table(
     validation: Mapping[str, DatasetSummary], manifests: Mapping[str, Manifest]
 ) -> Table:
-    """Return one row a dataset: sizes, what was rejected, and where it is from.
+    """Return one row per dataset: sizes, what was rejected, and where it is from.
 
     `validation`: {dataset: its summary}; `manifests`: {source: its manifest}.
     """

@@ -12,7 +12,7 @@ from polybatch.reports.comparison import COMPARISON
 from polybatch.reports.contrasts import decided
 from polybatch.reports.html import shape
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
-from polybatch.reports.html.explorer import TOP, Asked, explorer, questions
+from polybatch.reports.html.explorer import TOP, QuestionSet, explorer, questions
 from polybatch.reports.html.page import Report
 from polybatch.reports.languages import MEANING
 from polybatch.reports.results_folder import Study
@@ -34,7 +34,7 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
     sure = pl.read_csv(results / "significance.csv", schema=SIGNIFICANCE)
     comparison = pl.read_csv(results / "compare.csv", schema=COMPARISON)
     compared = study.json("compare.json")
-    data, shown = explorer(_asked(study, measure), names, measure, _MOST)
+    data, shown = explorer(_question_sets(study, measure), names, measure, _MOST)
     bold = decided(study.contrasts, baseline)
     budgets = {name: compared["budgets"].get(name, {}) for name in names}
     return Report(
@@ -47,6 +47,7 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         tables={
             "contrasts": shape.contrast_tables(study.contrasts),
             "bias": shape.bias_tables(study.bias),
+            "index": shape.index_tables(study.fidelity),
             "training": [shape.cost_table(compared["costs"], names), shape.budget_table(budgets)],
             "data": [shape.data_table(study.validation, manifests)],
         },
@@ -96,7 +97,7 @@ def _loss(folder: Path) -> pl.DataFrame | None:
     return pl.read_csv(path, separator="\t") if path.is_file() else None
 
 
-def _asked(study: Study, measure: str) -> Iterator[Asked]:
+def _question_sets(study: Study, measure: str) -> Iterator[QuestionSet]:
     """Yield each evaluation dataset's questions, in the pool where there is one."""
     scores = {
         name: mean_scores([_scores(study, trial, measure) for trial in kind.trials])
@@ -112,7 +113,7 @@ def _asked(study: Study, measure: str) -> Iterator[Asked]:
             key: _run(study, kind.trials[0], f"{name}/{setting}")
             for key, kind in study.kinds.items()
         }
-        yield Asked(dataset, setting, questions(dataset, part, runs))
+        yield QuestionSet(dataset, setting, questions(dataset, part, runs))
 
 
 def _run(study: Study, trial: str, part: str) -> pl.DataFrame:
@@ -131,5 +132,5 @@ def _important(validation: Mapping[str, DatasetSummary]) -> list[str]:
     """Return what a reader must know before the numbers: the data are made up, or do not hold."""
     found = {note for one in validation.values() for note in one.notes if "proves" in note}
     failed = [name for name, one in validation.items() if not one.holds]
-    told = f"Not all expectations hold of {', '.join(failed)}: see results/validation.md."
-    return [*sorted(found), *([told] if failed else [])]
+    failure = f"Not all expectations hold of {', '.join(failed)}: see results/validation.md."
+    return [*sorted(found), *([failure] if failed else [])]

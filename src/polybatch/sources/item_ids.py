@@ -1,4 +1,4 @@
-"""Whether the items of a user's files meet across languages: the same `item_id` in each."""
+"""Whether items of a user's files have the same `item_id` in every language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 from polybatch.errors import InputError
 
 
-def meetings(
+def item_id_notes(
     name: str, queries: pl.DataFrame, corpus: pl.DataFrame, qrels: pl.DataFrame
 ) -> list[str]:
     """Return notes about ids that differ by language only in how they are written (1 and 1.0).
@@ -20,7 +20,7 @@ def meetings(
         >>> rows = [("1:en", "1", "en", "Why?", "all"), ("1.0:de", "1.0", "de", "Warum?", "all")]
         >>> from polybatch.dataset import CORPUS, QRELS, QUERIES
         >>> queries = pl.DataFrame(rows, schema=QUERIES, orient="row")
-        >>> meetings("mine", queries, CORPUS.to_frame(), QRELS.to_frame())
+        >>> item_id_notes("mine", queries, CORPUS.to_frame(), QRELS.to_frame())
         Traceback (most recent call last):
         polybatch.errors.InputError: sources.mine: found item_id '1' (en) and '1.0' (de), expected \
 the same item_id for an item in every language. Write them alike in all files; spreadsheets make 1 \
@@ -30,16 +30,16 @@ or 1.0 of 001 unless the column is text.
     items = pl.concat([queries.select("item_id", "lang"), judged]).unique(maintain_order=True)
     if items["lang"].n_unique() < 2:
         return []
-    meets = bool(items["item_id"].is_duplicated().any())
+    shared = bool(items["item_id"].is_duplicated().any())
     apart = _written_apart(items)
     if apart.is_empty():
-        no_item = "no item_id stands in two languages, so that nothing is searched across them"
-        return [] if meets else [f"{name}: {no_item}"]
+        none_shared = "no item_id stands in two languages, so that nothing is searched across them"
+        return [] if shared else [f"{name}: {none_shared}"]
     _, ids, langs = apart.row(0)
     pairs = " and ".join(f"{_shown(item)} ({lang})" for item, lang in zip(ids, langs, strict=True))
     more = f", and {apart.height - 1} more such items" if apart.height > 1 else ""
     found = f"item_id {pairs}{more}"
-    if meets:
+    if shared:
         return [f"{name}: {found} are taken for different items"]
     raise InputError(
         f"sources.{name}",

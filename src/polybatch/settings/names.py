@@ -3,7 +3,7 @@
 Names (of strategies, sources, datasets) become keys and stages of DVC, whose paths split at dots
 and whose `${…}` reads `$`; files and folders, on systems that ignore case or reserve words; git
 tags (`strategy/<name>`); run names of TREC files, split at white space; keys of Prefect. Ids stand
-in TREC files, one a column. Both stand in tables and on the report's page.
+in TREC files, one per column. Both stand in tables and on the report's page.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,34 +86,14 @@ def safe_id(text: str) -> str:
 
     White space, control characters, byte order marks and halves of surrogates become their UTF-8
     bytes in hexadecimal, as in URLs (a space is `%20`), and so does a `%` that would read as such;
-    everything else stays, and so do most ids. `id_text` is the way back. The empty text stays
-    empty, which `unusable_id` refuses.
+    everything else stays, and so do most ids. `urllib.parse.unquote` with `surrogatepass`
+    is the way back. The empty text stays empty, which `unusable_id` refuses.
 
     Example:
         >>> safe_id("opening hours.txt:1"), safe_id("50%"), safe_id("50%20")
         ('opening%20hours.txt:1', '50%', '50%2520')
     """
     return _ESCAPED.sub(lambda found: quote(found.group(), safe="", errors="surrogatepass"), text)
-
-
-def id_text(identifier: str) -> str:
-    """Return the text that `safe_id` was given.
-
-    Example:
-        >>> id_text("opening%20hours.txt:1")
-        'opening hours.txt:1'
-    """
-    return unquote(identifier, errors="surrogatepass")
-
-
-def is_usable_id(identifier: str) -> bool:
-    r"""Tell whether an id is not empty and every consumer can hold it as it is.
-
-    Example:
-        >>> [is_usable_id(one) for one in ("a-1", "50%20", "a 1", "a\u00a01", "")]
-        [True, True, False, False, False]
-    """
-    return bool(identifier) and not _UNHOLDABLE.search(identifier)
 
 
 def unusable_id(column: str) -> pl.Expr:

@@ -1,0 +1,129 @@
+"""Which row of a finished study to take: the cheapest that is not shown to be worse than the best.
+
+The decision on each difference is `statistics.decisions.decide`, as in every table. What is chosen
+is among the trainings that there are, so where rows were trained once or twice, the chance of
+training is left out of it, and said to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from polybatch.errors import InputError
+from polybatch.markdown import number
+from polybatch.reports.costs import TOKENS, fixed_costs
+from polybatch.reports.results_folder import Study
+from polybatch.statistics.arms import read_arms
+from polybatch.statistics.breakdowns import View, setting_views
+from polybatch.statistics.decisions import Rule, decide
+from polybatch.statistics.significance import assess, difference_in
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Of a dataset and setting. `best`: the row with the highest score; `left`: it and all that
+    are not shown to be worse, the cheapest first; `chosen`: the first of these.
+
+    `once`: whether one or two trainings leave the chance of training out.
+    """
+
+    dataset: str
+    setting: str
+    measure: str
+    best: str
+    left: tuple[str, ...]
+    score: float
+    once: bool
+
+    @property
+    def chosen(self) -> str:
+        """The row to take."""
+        return self.left[0]
+
+    def sentence(self) -> str:
+        """Return what to say of it.
+
+        Example:
+            >>> left = ("hybrid", "dapt-hybrid")
+            >>> found = Recommendation("faq", "multi", "AP", "dapt-hybrid", left, 0.72, False)
+            >>> print(found.sentence().partition(". ")[2])
+            Take hybrid (72.0 AP), the cheapest that is not shown to be worse.
+        """
+        value = f"{number(self.score)} {self.measure}"
+        head = f"{self.dataset} {self.setting}: "
+        if len(self.left) == 1:
+            told = f"take {self.chosen} ({value}): every other row is shown to be worse."
+        else:
+            names = f"{', '.join(self.left[:-1])} and {self.left[-1]}"
+            told = f"undecided between {names}. Take {self.chosen} ({value}), the cheapest that is"
+            told += " not shown to be worse."
+        once = " Of these trainings: with fewer than three, another seed may turn it." * self.once
+        return f"{head}{told}{once}"
+
+
+def recommend(
+    study: Study, dataset: str | None, setting: str | None, measure: str | None
+) -> list[Recommendation]:
+    """Return what to take for every dataset and setting, or those named.
+
+    Raises:
+        InputError: a dataset, setting or measure that the study does not have; missing results.
+    """
+    names = list(study.kinds)
+    study.same_revisions(names)
+    costs, rows = fixed_costs(study), list[Recommendation]()
+    scored = read_arms(study.kinds, study.trial_scores, study.clusters, _settings)
+    measures = [part.measure for part in scored]
+    wanted = measure or ("AP" if "AP" in measures else measures[0])
+    parts = [part for part in scored if part.measure == wanted]
+    _among("--measure", wanted, measures)
+    _among("--dataset", dataset, [part.dataset for part in parts])
+    _among("--setting", setting, [view.setting for part in parts for view in part.views])
+    for part in parts:
+        if dataset in (None, part.dataset):
+            values = assess([part], names[0], study.rule)
+            for one in values["setting"].unique(maintain_order=True):
+                if setting in (None, one):
+                    held = values.filter(setting=one)
+                    best = str(held.sort("value", descending=True)["strategy"][0])
+                    table = assess([part], best, study.rule).filter(setting=one)
+                    rows.append(_chosen(table, best, study.rule, _order(costs, part.dataset)))
+    return rows
+
+
+def _settings(lists: pl.DataFrame, _: str) -> Sequence[View]:
+    return setting_views(lists)
+
+
+def _chosen(table: pl.DataFrame, best: str, rule: Rule, order: Sequence[str]) -> Recommendation:
+    """Choose in one setting. `table`: SIGNIFICANCE with `best` as baseline; `order`: by costs."""
+    left, once = [best], False
+    for row in table.filter(pl.col("strategy") != best).iter_rows(named=True):
+        found = difference_in(row)
+        once = once or found.trainings is not None
+        known = replace(found, seeds=None) if found.trainings else found
+        if decide(known, rule) != "worse":
+            left.append(row["strategy"])
+    left.sort(key=order.index)
+    (score,) = table.filter(strategy=left[0])["value"]
+    head = table.row(0, named=True)
+    return Recommendation(
+        head["dataset"], head["setting"], head["measure"], best, tuple(left), score, once
+    )
+
+
+def _order(costs: dict[str, dict[str, int | None]], dataset: str) -> list[str]:
+    """Return the rows, the cheapest first: by tokens of training, then by the index's bytes."""
+    return sorted(
+        costs,
+        key=lambda name: (costs[name][TOKENS] or 0, costs[name].get(f"{dataset} index") or 0),
+    )
+
+
+def _among(option: str, value: str | None, known: Sequence[str]) -> None:
+    if value is not None and value not in known:
+        there = ", ".join(dict.fromkeys(known))
+        raise InputError(option, f"'{value}'", f"one of {there}", "Choose one")

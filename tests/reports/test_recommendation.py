@@ -1,0 +1,64 @@
+"""Which row to take: against means and outcomes that can be seen from how the scores are made."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from polybatch.evaluation.scores import SCORES
+from polybatch.reports.recommendation import _chosen, _settings
+from polybatch.statistics.arms import ArmKind, read_arms
+from polybatch.statistics.clusters import Clusters
+from polybatch.statistics.decisions import Rule
+from polybatch.statistics.significance import assess
+
+ITEMS = 40
+RULE = Rule(0.005, 0.95)
+MEANS = {"zero-shot": 0.3, "mono": 0.6, "hybrid": 0.6, "dapt": 0.6}
+"""The last three differ by noise of 0.001 a question, the first by far."""
+
+
+def _scores(trial: str) -> pl.DataFrame:
+    name, seed = trial.split("/")
+    chance = np.random.default_rng([*map(ord, name), int(seed)])
+    noise = 0.001 * chance.standard_normal(ITEMS)
+    ease = np.linspace(-0.2, 0.2, ITEMS)  # the same questions for all
+    rows = [
+        ("faq", "mono", "en", "en", f"i{n}", "AP", MEANS[name] + ease[n] + noise[n])
+        for n in range(ITEMS)
+    ]
+    return pl.DataFrame(rows, SCORES, orient="row")
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("order", [("zero-shot", "mono", "hybrid", "dapt"), (*MEANS,)[::-1]])
+def test_the_cheapest_of_those_that_are_not_shown_to_be_worse(
+    seeds: int, order: tuple[str, ...]
+) -> None:
+    kinds = {
+        name: ArmKind(tuple(f"{name}/{seed}" for seed in range(seeds)), trained=True)
+        for name in MEANS
+    }
+    each = pl.DataFrame({"item_id": [f"i{n}" for n in range(ITEMS)], "cluster": range(ITEMS)})
+    (part,) = read_arms(kinds, _scores, {"faq": Clusters("item_id", each)}, _settings)
+    means = {
+        name: np.mean([_scores(trial)["score"].mean() for trial in kind.trials])
+        for name, kind in kinds.items()
+    }
+    best = max(means, key=lambda name: float(means[name]))
+    found = _chosen(assess([part], best, RULE), best, RULE, order)
+    assert found.left == tuple(name for name in order if name != "zero-shot")
+    assert found.score == pytest.approx(means[found.chosen], abs=1e-6)
+    assert found.once == (seeds == 1)
+    told = found.sentence()
+    assert f"Take {found.chosen} (" in told
+    assert ("another seed may turn it" in told) == (seeds == 1)
+
+
+def test_one_that_beats_all_others_is_not_undecided() -> None:
+    kinds = {name: ArmKind((f"{name}/0",), trained=True) for name in ("zero-shot", "mono")}
+    each = pl.DataFrame({"item_id": [f"i{n}" for n in range(ITEMS)], "cluster": range(ITEMS)})
+    (part,) = read_arms(kinds, _scores, {"faq": Clusters("item_id", each)}, _settings)
+    found = _chosen(assess([part], "mono", RULE), "mono", RULE, ("zero-shot", "mono"))
+    assert found.sentence().startswith("faq mono: take mono (60.0 AP): every other row is shown")

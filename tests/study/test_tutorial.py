@@ -19,7 +19,7 @@ from polybatch.settings.load import load
 from polybatch.sources.example import example
 from tests.helpers.documents import blocks
 from tests.helpers.toy_flow import ENVIRONMENT
-from tests.study.test_pipeline import Workspace
+from tests.helpers.workspace import Workspace
 
 PAGE = "docs/tutorial.md"
 QUESTIONS, LANGUAGES = 200, 3

@@ -21,17 +21,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import datasets
 import numpy as np
 import polars as pl
 import sentencepiece
 import torch
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
-from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers import SentenceTransformer
+from stock import train_stock
 from torch.nn import functional
 
 from polybatch.encoders.library import as_sentence_transformer
@@ -90,24 +85,8 @@ def ours(encoder: SentenceTransformer, plan: pl.DataFrame) -> None:
 
 def stock_trainer(encoder: SentenceTransformer, plan: pl.DataFrame) -> None:
     _dense(encoder)
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=PAIRS,
-        num_train_epochs=1,
-        learning_rate=SETTINGS.learning_rate,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        use_cpu=True,
-    )
-    rows = plan.select(anchor="query_text", positive="doc_text").to_dict(as_series=False)
     encoder.max_seq_length = DOCUMENT
-    SentenceTransformerTrainer(
-        model=encoder,
-        args=arguments,
-        train_dataset=datasets.Dataset.from_dict(rows),
-        loss=MultipleNegativesRankingLoss(encoder, scale=1 / SETTINGS.temperature),
-    ).train()
+    train_stock(encoder, plan, PAIRS, SETTINGS)
 
 
 def stock_trainer_that_keeps_memory(encoder: SentenceTransformer, plan: pl.DataFrame) -> None:

@@ -26,16 +26,11 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import datasets
 import numpy as np
 import polars as pl
 import torch
-from sentence_transformers import (
-    SentenceTransformer,
-    SentenceTransformerTrainer,
-    SentenceTransformerTrainingArguments,
-)
-from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers import SentenceTransformer
+from stock import train_stock
 from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 
 from polybatch.encoders.load import load_encoder
@@ -111,23 +106,7 @@ def ours(encoder: SentenceTransformer, plan: pl.DataFrame, pairs: int, folder: P
 
 
 def stock(encoder: SentenceTransformer, plan: pl.DataFrame, pairs: int, folder: Path) -> None:
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=pairs,
-        num_train_epochs=1,
-        learning_rate=SETTINGS.learning_rate,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        use_cpu=True,
-    )
-    rows = plan.select(anchor="query_text", positive="doc_text").to_dict(as_series=False)
-    SentenceTransformerTrainer(
-        model=encoder,
-        args=arguments,
-        train_dataset=datasets.Dataset.from_dict(rows),
-        loss=MultipleNegativesRankingLoss(encoder, scale=1 / SETTINGS.temperature),
-    ).train()
+    train_stock(encoder, plan, pairs, SETTINGS)
 
 
 CONTENDERS = {"ours": ours, "stock trainer": stock}

@@ -1,9 +1,9 @@
-"""Tell when a strategy got worse, or a declared contrast turned, since the last good result.
+"""Alert when a strategy got worse, or a declared contrast turned, since the last good result.
 
     python -m flows.alerts --accept     # what is here now is the last good result from now on
 
 `results/last-good.json` holds the last result of a whole study that raised no alert; until a drop
-is mended or accepted it stays as it is, so an alert does not silence itself by the next night.
+is corrected or accepted it stays as it is, so an alert does not silence itself by the next night.
 Reported every time in `results/alerts.md`, as a Prefect event, and by webhook if there is one:
 `notify.webhook` of params.yaml, or POLYBATCH_WEBHOOK, where a token does not get into git.
 """
@@ -51,7 +51,7 @@ class Good:
 
 
 class Alerts(NamedTuple):
-    """One line a drop, and what became of the webhook: empty if nothing was posted."""
+    """One line per drop, and what became of the webhook: empty if nothing was posted."""
 
     lines: list[str]
     webhook: str
@@ -125,7 +125,7 @@ def read_outcomes(root: Path) -> dict[str, str]:
 
 
 def turned(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return a line a declared contrast that was better and is not, or is worse and was not.
+    """Return one line per declared contrast that was better and is not, or is worse and was not.
 
     What cannot be decided now, for want of trainings or clusters, has not turned.
 
@@ -259,11 +259,11 @@ def main() -> int:
     """Accept what is here as good, or say what an alert would be about now."""
     parser = argparse.ArgumentParser(prog="python -m flows.alerts")
     parser.add_argument("--accept", action="store_true", help="what is here now is good")
-    asked, root = parser.parse_args(), Path.cwd()
+    chosen, root = parser.parse_args(), Path.cwd()
     use_utf8()
     try:
         config = load(root / "params.yaml")
-        if asked.accept:
+        if chosen.accept:
             accept(root, config)
             print(f"alerts: {LAST_GOOD} is what is here now")
             return 0

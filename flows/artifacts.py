@@ -15,7 +15,13 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
+from polybatch.validation.summary import read_summaries
+
 _STEP = re.compile(r"\bstep (\d+)/(\d+)\b")
+_VALIDATION = (
+    "| dataset | items | queries | documents | judgements | rejected | merged | leaks | holds |",
+    "|---" * 9 + "|",
+)
 _PAGES = ("results/report.html", "results/expectations/index.html")
 
 
@@ -26,7 +32,7 @@ class Progress:
         self.address, self.percent = address, -1
         self.artifact: Any = None
 
-    def see(self, line: str) -> None:
+    def update(self, line: str) -> None:
         """Follow a line of the stage: one that names a step moves the artifact."""
         found = _STEP.search(line)
         if not found:
@@ -45,13 +51,13 @@ class Progress:
 
 def show_results(root: Path, stages: Mapping[str, str]) -> None:
     """Make the artifacts of what is on disk now; `stages`: how each of them ended."""
-    rows = [f"| {at} | {_cell(said)} |" for at, said in stages.items()]
+    rows = [f"| {at} | {_cell(state)} |" for at, state in stages.items()]
     _markdown("stages", ["| stage | |", "|---|---|", *rows], "How each stage ended")
     comparison = root / "results" / "compare.md"
     if comparison.is_file():
         text = comparison.read_text(encoding="utf-8")
         if any(
-            at.startswith("compare") and said.startswith("not run") for at, said in stages.items()
+            at.startswith("compare") and state.startswith("not run") for at, state in stages.items()
         ):
             text = f"**Old: not all strategies are up to date.**\n\n{text}"
         _markdown("comparison", [text], "All strategies side by side")
@@ -64,7 +70,7 @@ def show_results(root: Path, stages: Mapping[str, str]) -> None:
 
 
 def _pages(root: Path) -> None:
-    """Tell how to open the HTML pages: a browser follows no file:// link of an http page."""
+    """Show how to open the HTML pages: a browser follows no file:// link of an http page."""
     there = [root / page for page in _PAGES if (root / page).is_file()]
     if there:
         lines = [f"On {socket.gethostname()}, where the flow ran:", "", "```sh"]
@@ -75,14 +81,14 @@ def _pages(root: Path) -> None:
 def _validation(path: Path) -> None:
     if not path.is_file():
         return
-    datasets = json.loads(path.read_text(encoding="utf-8")).get("datasets", {})
-    columns = sorted({key for found in datasets.values() for key, value in _numbers(found)})
     rows = [
-        f"| {name} | {' | '.join(str(dict(_numbers(found)).get(key, '')) for key in columns)} |"
-        for name, found in datasets.items()
+        f"| {name} | {found.items} | {sum(found.queries.values())} |"
+        f" {sum(found.documents.values())} |"
+        f" {found.judgements} | {sum(found.rejected.values())} | {found.merged} | {found.leaks} |"
+        f" {'yes' if found.holds else 'no'} |"
+        for name, found in read_summaries(path).items()
     ]
-    head = [f"| dataset | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    _markdown("validation", [*head, *rows], "What every dataset holds")
+    _markdown("validation", [*_VALIDATION, *rows], "What every dataset holds")
 
 
 def _budgets(folder: Path) -> None:

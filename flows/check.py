@@ -1,6 +1,6 @@
 """Check params.yaml before DVC hashes anything: `python -m flows.check`, which `make repro` runs.
 
-Mistakes end it with the message that a stage gives, and exit code 1. What hinders nothing, such as
+Mistakes end it with the message that a stage gives, and exit code 1. What stops no run, such as
 results that may be of older code, is printed.
 """
 
@@ -24,7 +24,7 @@ from .scores import contrast_rows
 
 
 def check_params(root: Path) -> Config:
-    """Return params.yaml, read and checked, with the folders that dvc.yaml asks for.
+    """Return params.yaml, read and checked, with the folders that dvc.yaml needs.
 
     Raises:
         InputErrorList: every mistake, with its line.
@@ -53,19 +53,19 @@ def check_params(root: Path) -> Config:
 
 
 def remarks(root: Path, config: Config) -> list[str]:
-    """Return what hinders no run, but may leave results as they were."""
-    told = []
+    """Return what stops no run, but may leave results as they were."""
+    found = []
     encoder = config.encoder
     if (root / encoder.name).is_dir() and encoder.folder != encoder.name:
-        told.append(
+        found.append(
             f"encoder.folder is {encoder.folder}, but encoder.name is a folder: DVC does not see"
             f" when its files change. Write folder: {encoder.name}"
         )
-    told += _reach(root, config)
+    found += _reach(root, config)
     if (root / VERSIONS).is_file():
         stages = older_code(root / VERSIONS, config.sources)
-        told += [older_code_message(stages)] if stages else []
-    return told
+        found += [older_code_message(stages)] if stages else []
+    return found
 
 
 def _reach(root: Path, config: Config) -> list[str]:

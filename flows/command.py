@@ -1,6 +1,6 @@
 """One stage as a process of its own: `dvc --wait-for-lock repro -s STAGE`, its lines as they come.
 
-`-s` (this stage alone, its upstream being done) keeps DVC from marking the paths of other stages
+`-s` (only this stage, its upstream being done) keeps DVC from marking the paths of other stages
 as in use; `--wait-for-lock` because a stage that ends while another hashes gigabytes would
 otherwise be lost after three seconds.
 """
@@ -21,7 +21,7 @@ from typing import Any
 MARK = "POLYBATCH_STUDY"
 """Set to the workspace in the environment of every process of a flow: how orphans are found."""
 
-_GRACE = 10.0  # seconds that a stage has to end after it was asked to
+_GRACE = 10.0  # seconds that a stage has to end after SIGINT
 _ADVICE = (
     *("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`"),
     "Data and pipelines are up to date",  # of one stage of many
@@ -62,8 +62,8 @@ class Stages:
         self.lock, self._living, self._stopped = None, set(), False
         self._guard = threading.Lock()
 
-    def run(self, address: str, tell: Callable[[str], None]) -> Outcome:
-        """Bring one stage up to date, telling every line; StageFailed says why it is not."""
+    def run(self, address: str, on_line: Callable[[str], None]) -> Outcome:
+        """Bring one stage up to date, `on_line` for every line; StageFailed says why it is not."""
         child = self._start(["--wait-for-lock", "repro", "-s", address])
         overdue = threading.Event()
         timer = threading.Timer(self.seconds, _end_late, (child, overdue))
@@ -75,7 +75,7 @@ class Stages:
             for line in child.stdout:
                 if line.strip() and not line.strip().startswith(_ADVICE):
                     lines = [*lines[-200:], line.rstrip()]
-                    tell(line.rstrip())
+                    on_line(line.rstrip())
             code = child.wait()
         finally:
             timer.cancel()
@@ -88,7 +88,7 @@ class Stages:
         return Outcome(how(lines))
 
     def interrupt(self) -> None:
-        """Ask every running stage to end (as Ctrl-C does), then make it; none starts any more."""
+        """Interrupt every running stage (as Ctrl-C does), then kill it; none starts any more."""
         with self._guard:
             self._stopped = True
             living = list(self._living)

@@ -13,15 +13,15 @@ CURRENT = Path("models/current")
 
 
 def export_current(root: Path, config: Config) -> str:
-    """Export the best training of `study.focus` to CURRENT, at once; return what to tell of it.
+    """Export the best training of `study.focus` to CURRENT, at once; return a line about it.
 
-    A failure is told, not raised: the results are as good as before, and so is the old folder.
+    A failure is returned, not raised: the results are as good as before, and so is the old folder.
     """
     command = ["polybatch", "export", config.study.focus, str(CURRENT), "--replace"]
     given = environment(root, config.study.threads)
     answer = subprocess.run(
         command, cwd=root, env=given, capture_output=True, text=True, check=False
     )
-    said = (answer.stderr if answer.returncode else answer.stdout).strip().splitlines()
-    told = said[-1 if answer.returncode else 0] if said else f"exit code {answer.returncode}"
-    return f"{CURRENT} is as it was: {told}" if answer.returncode else f"exported {told}"
+    lines = (answer.stderr if answer.returncode else answer.stdout).strip().splitlines()
+    line = lines[-1 if answer.returncode else 0] if lines else f"exit code {answer.returncode}"
+    return f"{CURRENT} is as it was: {line}" if answer.returncode else f"exported {line}"

@@ -62,21 +62,21 @@ class Forecast:
     def line(self) -> str:
         """Return what is done, running and left, in one line."""
         done = self.all - len(self.waiting) - len(self.begun)
-        told = [f"{done} of {self.all} stages done"]
-        told += [f"running {', '.join(self.begun)}"] if self.begun else []
-        told += [f"{len(self.waiting)} left"] if self.waiting else []
-        told += [f"about {duration(self.left())} to go"] if self.seconds else []
-        return ", ".join(told)
+        parts = [f"{done} of {self.all} stages done"]
+        parts += [f"running {', '.join(self.begun)}"] if self.begun else []
+        parts += [f"{len(self.waiting)} left"] if self.waiting else []
+        parts += [f"about {duration(self.left())} to go"] if self.seconds else []
+        return ", ".join(parts)
 
     def _of(self, address: str) -> float:
         return BEGINNING + self.seconds.get(address, 0.0)
 
 
-def foretell(root: Path, forecast: Forecast, before: Mapping[str, Any]) -> list[str]:
-    """Say before a run what it will take: stages, time, disk; `before` is what dvc.lock says."""
-    told = f"{forecast.all} of {len(forecast.graph)} stages to run"
-    told += f", {forecast.workers} at a time" if forecast.workers > 1 else ""
-    told += (
+def forecast_lines(root: Path, forecast: Forecast, before: Mapping[str, Any]) -> list[str]:
+    """Return what a run will take: stages, time, disk; `before` is what dvc.lock says."""
+    line = f"{forecast.all} of {len(forecast.graph)} stages to run"
+    line += f", {forecast.workers} at a time" if forecast.workers > 1 else ""
+    line += (
         f": about {duration(forecast.left())}"
         if forecast.seconds
         else ": how long they take is known after their first run here"
@@ -84,9 +84,9 @@ def foretell(root: Path, forecast: Forecast, before: Mapping[str, Any]) -> list[
     sizes = _completed(forecast.graph, {at: _size(entry) for at, entry in before.items()})
     size, free = sum(sizes.get(at, 0) for at in forecast.waiting), shutil.disk_usage(root).free
     if size < 50_000:
-        return [told]
+        return [line]
     # Of another study's dvc.lock, as after a change of preset, the sizes say little of this one.
-    lines = [f"{told}; by dvc.lock their outputs had {amount(size)} ({amount(free)} free)"]
+    lines = [f"{line}; by dvc.lock their outputs had {amount(size)} ({amount(free)} free)"]
     if size > free:
         lines.append("the disk may become full: free some, or set `dvc cache dir` to a larger one")
     return lines
@@ -103,7 +103,7 @@ def seconds_before(root: Path, graph: Graph) -> dict[str, float]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as one says it.
+    """Return a time in words.
 
     Example:
         >>> duration(42.4), duration(600), duration(8000)
@@ -116,7 +116,7 @@ def duration(seconds: float) -> str:
 
 
 def amount(size: float) -> str:
-    """Return a number of bytes as one says it.
+    """Return a number of bytes in words.
 
     Example:
         >>> amount(3_400_000_000), amount(120_000)

@@ -162,14 +162,14 @@ def reasons(status: Any) -> str:
         >>> reasons([{"changed deps": {"data/a": "modified"}}, "changed command"])
         'changed deps: data/a (modified); changed command'
     """
-    told = []
+    parts = []
     for entry in status:
         if isinstance(entry, str):
-            told.append(entry)
+            parts.append(entry)
             continue
         for kind, found in entry.items():
-            told.append(f"{kind}: {', '.join(_reason(*item) for item in _flat(found))}")
-    return "; ".join(told)
+            parts.append(f"{kind}: {', '.join(_reason(*item) for item in _flat(found))}")
+    return "; ".join(parts)
 
 
 def _flat(found: Any) -> Iterable[tuple[str, str]]:
@@ -207,16 +207,16 @@ def lock_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | No
     if not before:
         return "never run before"
     after = after or {}
-    told = ["the command"] if before.get("cmd") != after.get("cmd") else []
+    parts = ["the command"] if before.get("cmd") != after.get("cmd") else []
     old, new = (_hashes(entry, "deps") for entry in (before, after))
-    told += sorted(path for path in old | new if old.get(path) != new.get(path))
+    parts += sorted(path for path in old | new if old.get(path) != new.get(path))
     old, new = (_params(entry) for entry in (before, after))
-    told += [
+    parts += [
         f"{key} {old.get(key)} -> {new.get(key)}"
         for key in sorted(old | new)
         if old.get(key) != new.get(key)
     ]
-    return "; ".join(told) or "its outputs were missing or altered"
+    return "; ".join(parts) or "its outputs were missing or altered"
 
 
 def _hashes(entry: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _params(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mermaid(graph: Graph) -> str:
-    """Draw the graph with one box a stage of dvc.yaml (not one a strategy), as mermaid.
+    """Draw the graph with one box per stage of dvc.yaml (not per strategy), as mermaid.
 
     Example:
         >>> print(mermaid({"a@x": Box("a@x", (), False), "b@x": Box("b@x", ("a@x",), False)}))

@@ -19,7 +19,7 @@ from .graph import Graph, choose, locked_stages, read_graph, reasons, unchanged
 class Plan:
     """What a flow knows before it runs anything.
 
-    No dataclass: Prefect would look through all of it, at each task, for what it might wait for.
+    No dataclass: Prefect would search all of it, at each task, for what it might wait for.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Plan:
         return [address for address in self.graph if address not in self.unchanged]
 
 
-def look(root: Path, strategies: Sequence[str]) -> Plan:
+def plan_of(root: Path, strategies: Sequence[str]) -> Plan:
     """Read the graph and ask DVC what changed; InputError if it cannot say."""
     before = locked_stages(root)
     try:
@@ -48,14 +48,14 @@ def look(root: Path, strategies: Sequence[str]) -> Plan:
             root,
             f"DVC's answer '{str(error).splitlines()[0]}'",
             "a workspace that nothing else works in and a dvc.yaml that DVC can read",
-            "If another DVC command runs here, wait until it ends; else mend dvc.yaml",
+            "If another DVC command runs here, wait until it ends; else correct dvc.yaml",
         ) from error
-    told = {address: reasons(found) for address, found in status.items()}
-    return Plan(graph, unchanged(graph, status), told, before)
+    why = {address: reasons(found) for address, found in status.items()}
+    return Plan(graph, unchanged(graph, status), why, before)
 
 
 def too_many(config: Config, workers: int) -> list[str]:
-    """Say so if more threads would run than there are cores: results stay, time is lost."""
+    """Warn if more threads would run than there are cores: results stay, time is lost."""
     cores, threads = os.cpu_count() or 1, config.study.threads * workers
     if workers == 1 or threads <= cores:
         return []

@@ -18,7 +18,7 @@ from polybatch.settings.presets import composed
 PARAMS, PRESETS = Path("params.yaml"), Path("presets")
 BASE = PRESETS / "base.yaml"
 MARK = "# Composed of"
-"""How the line begins that tells a composed file from one that somebody edited since."""
+"""How the line begins that distinguishes a composed file from one edited since."""
 
 
 def study(name: str) -> str:
@@ -42,7 +42,7 @@ def study(name: str) -> str:
 
 
 def use(name: str) -> str:
-    """Write the study of a preset to params.yaml and return what to tell the user.
+    """Write the study of a preset to params.yaml and return a message for the user.
 
     Text that was composed, and not edited since, or was ever committed is replaced; other text is
     refused where git keeps params.yaml, and saved beside it where not. Line ends make no
@@ -65,7 +65,7 @@ def use(name: str) -> str:
 
 
 def _is_composed(text: str) -> bool:
-    """Tell whether nobody wrote anything into this text since it was composed."""
+    """Return whether this text was not edited since it was composed."""
     _, mark, rest = (*text.split("\n", 2), "", "")[:3]
     marked = mark.startswith(MARK) and mark.endswith(f"(as composed: {_digest(rest)}).")
     return marked or text == composed(BASE, BASE)

@@ -3,7 +3,7 @@
     python -m flows.register [--strategy NAME ...]
 
 `dvc metrics diff` compares revisions, never two files; so each strategy becomes a revision in which
-`results/metrics.json` has the same path and keys. Made with git's plumbing alone: nothing is
+`results/metrics.json` has the same path and keys. Made with only git's plumbing: nothing is
 trained, checked out or changed in the workspace, and the same results give the same commits.
 
 The tag holds just what there is to compare, and travels with `git clone`. The experiment is HEAD

@@ -26,23 +26,23 @@ from polybatch.settings.config import Config
 
 from .check import check_params, remarks
 from .command import StageFailed, Stages, environment
-from .forecast import Forecast, foretell, seconds_before
+from .forecast import Forecast, forecast_lines, seconds_before
 from .graph import ready, sort_lock
-from .plan import Plan, look, too_many
+from .plan import Plan, plan_of, too_many
 from .repository import check
-from .workspace import Busy, alone, mend
+from .workspace import Busy, lock_workspace, repair
 
 
 def repro(root: Path, config: Config, workers: int, lock: int) -> int:
     """Run what is not up to date; return the exit code. `lock`: the workspace's, which is held."""
-    plan = look(root, [])
+    plan = plan_of(root, [])
     if not plan.to_run:
-        _tell(f"polybatch: none of {len(plan.graph)} stages has to run")
+        _print_line(f"polybatch: none of {len(plan.graph)} stages has to run")
         print("Data and pipelines are up to date.", flush=True)
         return 0
     forecast = Forecast(plan.graph, plan.to_run, seconds_before(root, plan.graph), workers)
-    for line in foretell(root, forecast, plan.before):
-        _tell(f"polybatch: {line}")
+    for line in forecast_lines(root, forecast, plan.before):
+        _print_line(f"polybatch: {line}")
     try:
         if workers == 1 or len(plan.to_run) == 1:
             return _in_one_process(root, forecast)
@@ -65,7 +65,7 @@ def _in_one_process(root: Path, forecast: Forecast) -> int:
             for running in list(forecast.begun):
                 forecast.end(running)
             forecast.begin(address)
-            _tell(f"polybatch: {forecast.line()}")
+            _print_line(f"polybatch: {forecast.line()}")
         elif "didn't change" in message:
             forecast.end(address)
         return True
@@ -89,7 +89,7 @@ def _side_by_side(plan: Plan, stages: Stages, forecast: Forecast) -> int:
 
     def run(address: str) -> None:
         try:
-            stages.run(address, _tell)
+            stages.run(address, _print_line)
             ended.put((address, None))
         except (StageFailed, OSError) as error:
             ended.put((address, str(error)))
@@ -104,7 +104,7 @@ def _side_by_side(plan: Plan, stages: Stages, forecast: Forecast) -> int:
                     pool.submit(run, address)
                 if len(begun) == len(done):
                     break
-                _tell(f"polybatch: {forecast.line()}")
+                _print_line(f"polybatch: {forecast.line()}")
                 address, message = ended.get()
                 forecast.end(address)
                 done[address] = None
@@ -127,7 +127,7 @@ def _terminate(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _tell(line: str) -> None:
+def _print_line(line: str) -> None:
     print(line, flush=True)
 
 
@@ -135,20 +135,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Bring the study here up to date and return the exit code: 0 if it is."""
     parser = argparse.ArgumentParser(prog="python -m flows.repro")
     parser.add_argument("--workers", type=int, help="instead of study.workers")
-    asked, root = parser.parse_args(arguments), Path.cwd()
+    chosen, root = parser.parse_args(arguments), Path.cwd()
     use_utf8()
     signal.signal(signal.SIGTERM, _terminate)
     log = logging.getLogger("polybatch")  # not the root: DVC's own messages would come twice
     log.addHandler(logging.StreamHandler(sys.stdout))
     try:
-        if asked.workers is not None and asked.workers < 1:
-            raise InputError("--workers", str(asked.workers), "1 or more", "Change the number")
+        if chosen.workers is not None and chosen.workers < 1:
+            raise InputError("--workers", str(chosen.workers), "1 or more", "Change the number")
         check(root)
         config = check_params(root)
-        workers = asked.workers or config.study.workers
-        with alone(root, config.flow.overlap) as lock:
-            for line in [*mend(root), *remarks(root, config), *too_many(config, workers)]:
-                _tell(f"polybatch: {line}")
+        workers = chosen.workers or config.study.workers
+        with lock_workspace(root, config.flow.overlap) as lock:
+            for line in [*repair(root), *remarks(root, config), *too_many(config, workers)]:
+                _print_line(f"polybatch: {line}")
             return repro(root, config, workers, lock)
     except (Busy, InputError, InputErrorList) as error:
         sys.exit(f"polybatch: {error}")

@@ -25,7 +25,7 @@ Future = PrefectFuture[Any]
 
 
 class Runners:
-    """The threads of this flow, and Ray if the params ask for it."""
+    """The threads of this flow, and Ray if the params name it."""
 
     def __init__(self, threads: Runner, ray: Runner | None, options: dict[str, float]) -> None:
         self._threads, self._ray, self._options = threads, ray, options
@@ -51,7 +51,7 @@ def runners(root: Path, config: Config, workers: int) -> Iterator[Runners]:
     """Yield the study's runners, started.
 
     Raises:
-        InputError: params ask for Ray and it is not installed.
+        InputError: params name Ray and it is not installed.
     """
     wanted = config.flow.runner == "ray"
     ray = _ray(root, config, workers) if wanted else nullcontext()

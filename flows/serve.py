@@ -4,7 +4,7 @@
 
 Starts Prefect's server on loopback (its database is SQLite, in PREFECT_HOME, ~/.prefect if not
 set) unless PREFECT_API_URL names one that runs. The flow: pull data versions, run, compare with
-the last good result, tell what fell, register every strategy.
+the last good result, report what fell, register every strategy.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.deployments.runner import EntrypointType
 from prefect.events import EventTrigger
 from prefect.events.actions import DoNothing
 from prefect.events.schemas.automations import AutomationCore, Posture
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.types.entrypoint import EntrypointType
 
 from polybatch.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
@@ -41,7 +41,7 @@ NIGHTLY = {"pull": True, "register_strategies": True}
 
 
 def schedule_of(config: Config, every: float | None = None) -> Schedule:
-    """Return the schedule that params.yaml asks for, or one run every so many seconds.
+    """Return the schedule of params.yaml, or one run every so many seconds.
 
     Raises:
         InputError: the cron line means nothing.
@@ -74,9 +74,11 @@ def remember_alerts() -> None:
             threshold=1,
             within=timedelta(0),
         )
-        told = "Add an action here; alerts are in results/alerts.md too"
+        description = "Add an action here; alerts are in results/alerts.md too"
         client.create_automation(
-            AutomationCore(name=name, description=told, trigger=trigger, actions=[DoNothing()])
+            AutomationCore(
+                name=name, description=description, trigger=trigger, actions=[DoNothing()]
+            )
         )
 
 
@@ -84,17 +86,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m flows.serve")
     parser.add_argument("--every", type=float, metavar="SECONDS", help="instead of schedule.cron")
-    asked = parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
     use_utf8()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         check(Path.cwd())
         config = load(Path("params.yaml"))
         webhook_of(config)
-        schedule = schedule_of(config, asked.every)
+        schedule = schedule_of(config, chosen.every)
         with ExitStack() as stack:
             url = PREFECT_API_URL.value()
-            server.answers(url)
+            server.refuse_dead_server(url)
             if not url:
                 url = stack.enter_context(server.running(config.schedule.port))
             os.environ["PREFECT_API_URL"] = url

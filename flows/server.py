@@ -24,10 +24,10 @@ from polybatch.errors import InputError
 
 HOST = "127.0.0.1"
 _START, _STOP = 300.0, 15.0  # seconds that the server has to come up, and to go
-_PAGE = 200  # the most task runs that the server tells at a time
+_PAGE = 200  # the most task runs that the server lists at a time
 
 
-def answers(url: str | None) -> None:
+def refuse_dead_server(url: str | None) -> None:
     """Refuse a server that is configured but does not answer; none configured is fine."""
     if url and not healthy(url):
         raise InputError(
@@ -63,8 +63,8 @@ def refuse_busy_port(port: int) -> None:
             ) from error
 
 
-def settle(states: Sequence[State[Any]], seconds: float = 10.0) -> None:
-    """Wait until a temporary server has written down how tasks ended; it ends with this process.
+def wait_for_server(states: Sequence[State[Any]], seconds: float = 10.0) -> None:
+    """Wait until a temporary server has recorded how tasks ended; it ends with this process.
 
     A server that is configured goes on and is not waited for.
     """
@@ -73,8 +73,8 @@ def settle(states: Sequence[State[Any]], seconds: float = 10.0) -> None:
     until = time.monotonic() + (0 if PREFECT_API_URL.value() else seconds)
     with get_client(sync_client=True) as client:
         while left and time.monotonic() < until:
-            asked = TaskRunFilter(id=TaskRunFilterId(any_=sorted(left)[:_PAGE]))
-            found = client.read_task_runs(task_run_filter=asked, limit=_PAGE)
+            wanted = TaskRunFilter(id=TaskRunFilterId(any_=sorted(left)[:_PAGE]))
+            found = client.read_task_runs(task_run_filter=wanted, limit=_PAGE)
             known = {run.id for run in found if run.state and run.state.is_final()}
             left -= known
             if not known:

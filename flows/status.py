@@ -16,7 +16,7 @@ from polybatch.versions.record import kind_of
 from .check import check_params, remarks
 from .forecast import Forecast, duration, seconds_before
 from .graph import read_graph
-from .plan import Plan, look
+from .plan import Plan, plan_of
 from .repository import check
 from .workspace import holder
 
@@ -29,7 +29,7 @@ def status(root: Path) -> dict[str, Any]:
     """
     check(root)
     config = check_params(root)
-    plan = look(root, [])
+    plan = plan_of(root, [])
     known = seconds_before(root, plan.graph)
     forecast = Forecast(plan.graph, plan.to_run, known, config.study.workers)
     return {
@@ -43,7 +43,7 @@ def status(root: Path) -> dict[str, Any]:
 
 
 def status_text(found: dict[str, Any]) -> str:
-    """Return what `status` found as lines to read: first the sum, then a line a stage to run."""
+    """Return what `status` found as lines to read: the sum, then one line per stage to run."""
     count, some = len(found["stages"]), found["to_run"]
     time = "" if not some or found["seconds"] is None else f", about {duration(found['seconds'])}"
     lines = [f"{found['study']}: {some} of {count} stages would run{time}"]

@@ -37,14 +37,14 @@ from .artifacts import Progress, show_results
 from .check import check_params, remarks
 from .command import StageFailed, Stages, title
 from .current import export_current
-from .forecast import Forecast, foretell, seconds_before
+from .forecast import Forecast, forecast_lines, seconds_before
 from .graph import choose, lock_changes, locked_stages, read_graph, ready, sort_lock
-from .plan import Plan, look, too_many
+from .plan import Plan, plan_of, too_many
 from .register import register
 from .repository import check
 from .runners import Runners, runners
-from .server import answers, settle
-from .workspace import Busy, alone, mend, notes
+from .server import refuse_dead_server, wait_for_server
+from .workspace import Busy, lock_workspace, notes, repair
 
 _STATE = {"Completed": "ran", "Cached": "cached", "NotReady": "not run", "NotRun": "not run"}
 
@@ -59,12 +59,12 @@ def bring_up_to_date(address: str, plan: Plan, stages: Stages) -> State:
     logger.info("%s: %s", address, plan.reasons.get(address) or f"after {upstream}")
     progress = Progress(address)
 
-    def tell(line: str) -> None:
+    def log_line(line: str) -> None:
         logger.info("%s", line)
-        progress.see(line)
+        progress.update(line)
 
     try:
-        outcome = stages.run(address, tell)
+        outcome = stages.run(address, log_line)
     except StageFailed as error:
         if plan.graph[address].network:  # Prefect tries again what raises
             raise
@@ -84,24 +84,24 @@ def study(
     pull: bool = False,
     register_strategies: bool = False,
 ) -> State:
-    """Bring the workspace's study up to date, compare with the last good one, tell what fell."""
+    """Bring the workspace's study up to date, compare with the last good one, report what fell."""
     logger, root = get_run_logger(), Path.cwd()
     try:
         check(root)
         config = check_params(root)
         webhook_of(config)
         workers = workers or config.study.workers
-        with alone(root, config.flow.overlap) as lock:
+        with lock_workspace(root, config.flow.overlap) as lock:
             hints = [*notes(root), *remarks(root, config), *too_many(config, workers)]
-            for line in [*mend(root), *hints]:
+            for line in [*repair(root), *hints]:
                 logger.warning(line)
             if pull:
                 logger.info(fetch(root))
-            plan = look(root, strategies or [])
+            plan = plan_of(root, strategies or [])
             stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
             known = seconds_before(root, plan.graph)
             forecast = Forecast(plan.graph, plan.to_run, known, workers)
-            for line in foretell(root, forecast, plan.before) if plan.to_run else []:
+            for line in forecast_lines(root, forecast, plan.before) if plan.to_run else []:
                 logger.info(line)
             with runners(root, config, workers) as where:
                 states = _run_all(plan, stages, forecast, config, where)
@@ -124,10 +124,10 @@ def fetch(root: Path) -> str:
     answer = subprocess.run(
         [*command, "fetch", "--run-cache"], cwd=root, capture_output=True, text=True, check=False
     )
-    told = (answer.stdout + answer.stderr).strip().splitlines()
+    lines = (answer.stdout + answer.stderr).strip().splitlines()
     if answer.returncode:
-        return f"dvc fetch failed, going on with what is here: {told[-1] if told else ''}"
-    return f"dvc fetch: {told[-1] if told else 'done'}"
+        return f"dvc fetch failed, going on with what is here: {lines[-1] if lines else ''}"
+    return f"dvc fetch: {lines[-1] if lines else 'done'}"
 
 
 def _run_all(
@@ -170,7 +170,7 @@ def _submit(
 ) -> PrefectFuture[Any]:
     box = plan.graph[address]
     again = box.network
-    # For tags Prefect asks its server about limits, which takes longer than finding nothing to do.
+    # With tags Prefect queries its server for limits: slower than finding nothing to do.
     tags = [] if address in plan.unchanged else [box.stage, *([box.key] if box.key else [])]
     named = bring_up_to_date.with_options(
         name=box.stage,
@@ -192,29 +192,29 @@ def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: 
     alerts = raise_alerts(root, config, sorted({*failed, *waiting}))
     for line in [*alerts.lines, *([f"webhook: {alerts.webhook}"] if alerts.webhook else [])]:
         logger.warning(line)
-    show_results(root, {at: _say(state) for at, state in states.items()})
-    settle(list(states.values()))
+    show_results(root, {at: _message(state) for at, state in states.items()})
+    wait_for_server(list(states.values()))
     if not failed and named:
         logger.info(register(root))
     if config.flow.export and not failed and not alerts.lines:
         logger.info(export_current(root, config))
     if failed:
-        told = "; ".join(_cause(at, state) for at, state in failed.items())
+        causes = "; ".join(_cause(at, state) for at, state in failed.items())
         left = f" Not run: {', '.join(waiting)}." if waiting else ""
-        return Failed(message=f"{told}.{left} {len(states) - len(failed) - len(waiting)} fine.")
+        return Failed(message=f"{causes}.{left} {len(states) - len(failed) - len(waiting)} fine.")
     fell = f"; {len(alerts.lines)} alerts, see results/alerts.md" if alerts.lines else ""
     return Completed(message=f"{len(ran)} stages ran, {len(states) - len(ran)} cached{fell}")
 
 
-def _say(state: State[Any]) -> str:
+def _message(state: State[Any]) -> str:
     name = str(state.name)
     return f"{_STATE.get(name, name.lower())}: {state.message or ''}".rstrip(": ")
 
 
 def _cause(address: str, state: State[Any]) -> str:
-    told = (state.message or "").removeprefix("Task run encountered an exception ")
-    told = told.removeprefix("StageFailed: ")
-    return told if title(address) in told else f"{title(address)}: {told}"
+    message = (state.message or "").removeprefix("Task run encountered an exception ")
+    message = message.removeprefix("StageFailed: ")
+    return message if title(address) in message else f"{title(address)}: {message}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -224,19 +224,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, help="instead of study.workers")
     parser.add_argument("--pull", action="store_true", help="fetch from the DVC remote first")
     parser.add_argument("--register", action="store_true", help="then register every strategy")
-    asked = parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
     use_utf8()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        if asked.workers is not None and asked.workers < 1:
-            raise InputError("--workers", str(asked.workers), "1 or more", "Change the number")
+        if chosen.workers is not None and chosen.workers < 1:
+            raise InputError("--workers", str(chosen.workers), "1 or more", "Change the number")
         check(Path.cwd())
         webhook_of(check_params(Path.cwd()))
-        if asked.strategy:
+        if chosen.strategy:
             with Repo(".") as repo:
-                choose(read_graph(repo), asked.strategy)
-        answers(PREFECT_API_URL.value())
-        state = study(asked.strategy, asked.workers, asked.pull, asked.register, return_state=True)
+                choose(read_graph(repo), chosen.strategy)
+        refuse_dead_server(PREFECT_API_URL.value())
+        state = study(
+            chosen.strategy, chosen.workers, chosen.pull, chosen.register, return_state=True
+        )
     except (InputError, InputErrorList) as error:
         print(f"study: {error}", file=sys.stderr)
         return 2

@@ -18,7 +18,7 @@ from polybatch.errors import InputError, InputErrorList, use_utf8
 from .check import check_params
 from .command import environment
 from .repository import check
-from .workspace import Busy, alone, mend
+from .workspace import Busy, lock_workspace, repair
 
 _NEEDED = ("validate", "base")
 
@@ -34,8 +34,8 @@ def main() -> int:
         if config.tuning is None:
             do = "Choose a study that tunes: make repro PRESET=tune-mlqa"
             raise InputError(root / "params.yaml", "no section tuning", "one", do)
-        with alone(root, config.flow.overlap):
-            for line in mend(root):
+        with lock_workspace(root, config.flow.overlap):
+            for line in repair(root):
                 print(f"polybatch: {line}")
             return _run(root)
     except (InputError, InputErrorList, Busy) as error:

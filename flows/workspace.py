@@ -1,8 +1,8 @@
-"""Before anything runs: is this a workspace that can run, is it ours alone, and what is to mend.
+"""Before anything runs: lock the workspace, and repair what an earlier run left behind.
 
 One flow at a time works in a workspace. The lock is the operating system's (flock), so it ends
-with its holders and never needs a hand. DVC's processes inherit it: after a kill of the flow
-alone, the next flow waits until the stage that still runs has been committed.
+with its holders and needs no cleaning up. DVC's processes inherit it: after a kill of only
+the flow, the next one waits until the stage that still runs has been committed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .repository import git
 
 log = logging.getLogger("polybatch")
 _LOCK = Path(".dvc/tmp/study.lock")
-_WAIT = 1.0  # seconds between two looks at a lock that another flow holds
+_WAIT = 1.0  # seconds between two tries of a lock that another flow holds
 
 
 class Busy(Exception):
@@ -38,10 +38,10 @@ class Busy(Exception):
 
 
 def notes(root: Path) -> list[str]:
-    """Return what hinders nothing but is worth knowing of a result's origin."""
-    told = []
+    """Return what stops no run but is worth knowing about a result's origin."""
+    found = []
     if git(root, "symbolic-ref", "--quiet", "HEAD") is None:
-        told.append(
+        found.append(
             "detached HEAD: a commit of these results would belong to no branch;"
             " `git switch -c NAME` gives it one"
         )
@@ -49,18 +49,18 @@ def notes(root: Path) -> list[str]:
     names = [line[2:].strip() for line in changed]
     code = [name for name in names if not name.startswith("results/") and name != LOCK]
     if code:
-        told.append(
+        found.append(
             f"uncommitted changes in {', '.join(code[:5])}{' ...' if code[5:] else ''}: results"
             " belong to no commit until you commit these together with dvc.lock"
         )
-    return told
+    return found
 
 
 @contextmanager
-def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
+def lock_workspace(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
     """Yield the descriptor of the workspace's lock, held; Busy if another has it and we skip."""
     with _open_lock(root / _LOCK) as stream:
-        said = False
+        warned = False
         while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,9 +70,9 @@ def alone(root: Path, overlap: Literal["wait", "skip"]) -> Iterator[int]:
                 holder = f"another flow works in this workspace ({stream.read().strip()})"
                 if overlap == "skip":
                     raise Busy(f"skipped: {holder}; flow.overlap in params.yaml says so") from None
-                if not said:
+                if not warned:
                     log.warning("waiting: %s", holder)
-                said = True
+                warned = True
                 time.sleep(_WAIT)
         stream.truncate(0)
         stream.write(f"process {os.getpid()}")
@@ -101,18 +101,18 @@ def _open_lock(path: Path) -> TextIO:
         raise storage_error(path, error.strerror or str(error)) from error
 
 
-def mend(root: Path) -> list[str]:
-    """Mend what a kill or a power loss can leave behind; return what was mended.
+def repair(root: Path) -> list[str]:
+    """Repair what a kill or a power loss can leave behind; return what was repaired.
 
     Call it holding the lock. Whole outputs are never touched: stages write beside them and
     rename at the end.
     """
-    return [*_end_orphans(root), *_mend_rwlock(root), *_mend_lock_file(root)]
+    return [*_end_orphans(root), *_repair_rwlock(root), *_repair_lock_file(root)]
 
 
 def _end_orphans(root: Path) -> list[str]:
     """End stages whose DVC was killed: nobody would commit what they write."""
-    told = []
+    ended = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             ours = process.environ().get(MARK) == str(root)
@@ -121,11 +121,11 @@ def _end_orphans(root: Path) -> list[str]:
                 command = " ".join(process.cmdline())
                 process.kill()
                 process.wait(10)
-                told.append(f"ended an orphan of an earlier flow: {command}")
-    return told
+                ended.append(f"ended an orphan of an earlier flow: {command}")
+    return ended
 
 
-def _mend_rwlock(root: Path) -> list[str]:
+def _repair_rwlock(root: Path) -> list[str]:
     """Remove DVC's list of paths in use if it is broken or names processes that are not DVC."""
     path = root / ".dvc" / "tmp" / "rwlock"
     if not path.is_file():
@@ -151,7 +151,7 @@ def _is_dvc(pid: int) -> bool:
         return False
 
 
-def _mend_lock_file(root: Path) -> list[str]:
+def _repair_lock_file(root: Path) -> list[str]:
     """Put a half-written dvc.lock aside: DVC rebuilds it from its run cache, running nothing."""
     path = root / LOCK
     if not path.is_file():

@@ -19,8 +19,9 @@ from polybatch.settings.load import load
 from polybatch.settings.study import Trial
 
 PARAMS = Path("params.yaml")
-RAW, VALID, SETTINGS, STARTS, BATCHES, INDEX = (
-    Path("data") / name for name in ("raw", "valid", "settings", "starts", "batches", "index")
+RAW, VALID, SETTINGS, STARTS, BATCHES, INDEX, APPROXIMATE = (
+    Path("data") / name
+    for name in ("raw", "valid", "settings", "starts", "batches", "index", "approximate")
 )
 MODELS, RESULTS = Path("models"), Path("results")
 TIMING = RESULTS / "timing"  # neither in git nor in DVC: the same work, other seconds

@@ -5,6 +5,7 @@ file, and on tuned.yaml, takes half a second, and other stages depend on the sma
 concern them:
 
 - `adaptation.json`: what decides the adaptation, null where no strategy starts from it
+- `index.json`: the index that documents are searched with in use, null where that is the exact one
 - `transductive.json`: whether domain text may be what evaluation searches
 - `batches/<strategy>.json`, `training/<strategy>.json`: what decides its plan, and its training
 - `train.json`, `evaluate.json`: the names of the datasets of that use
@@ -32,6 +33,7 @@ def settings(config: Config, _: str) -> str:
     versions = read_versions(VERSIONS)
     found: dict[str, Any] = {
         "adaptation": _deciding(config.adaptation) if config.adaptation else None,
+        "index": asdict(config.approximate) if config.approximate else None,
         "transductive": bool(config.dapt and config.dapt.transductive),
         "train": list(config.used_for("train")),
         "evaluate": list(config.used_for("evaluate")),

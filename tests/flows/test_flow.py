@@ -21,7 +21,7 @@ from flows.graph import Box, choose, in_order, read_graph, unchanged
 from flows.plan import too_many
 from flows.repository import check
 from flows.study import main, study
-from flows.workspace import alone, mend, notes
+from flows.workspace import lock_workspace, notes, repair
 from polybatch.errors import InputError, InputErrorList
 from polybatch.settings.load import load
 from tests.helpers.toy_flow import make_toy, sh
@@ -117,7 +117,7 @@ def test_only_the_network_is_tried_again(toy: Path) -> None:
 def test_a_second_flow_waits_or_skips(toy: Path) -> None:
     path = toy / "params.yaml"
     path.write_text(path.read_text().replace("overlap: wait", "overlap: skip"))
-    with alone(toy, "wait"):
+    with lock_workspace(toy, "wait"):
         state = run()
         assert state.name == "Skipped"
         assert "another flow works in this workspace (process" in state.message
@@ -125,7 +125,7 @@ def test_a_second_flow_waits_or_skips(toy: Path) -> None:
     fcntl.flock(held, fcntl.LOCK_EX)
     threading.Timer(2, held.close).start()
     begun = time.monotonic()
-    with alone(toy, "wait"):
+    with lock_workspace(toy, "wait"):
         assert time.monotonic() - begun > 1.5
 
 
@@ -171,7 +171,7 @@ def test_what_fell_is_told_by_file_event_and_webhook(toy: Path) -> None:
     assert "took the alert" in (toy / "results/alerts.md").read_text()
 
 
-def test_what_a_power_loss_leaves_is_mended(toy: Path) -> None:
+def test_what_a_power_loss_leaves_is_repaired(toy: Path) -> None:
     assert run().is_completed()
     before = results(toy)
     trained(toy)
@@ -180,14 +180,14 @@ def test_what_a_power_loss_leaves_is_mended(toy: Path) -> None:
     lock.write_text(text[: text.rindex("md5: ") + len("md5")])
     (toy / ".dvc" / "tmp" / "rwlock").write_text('{"write": {"/x"')
     (toy / "models" / "a.txt").unlink()
-    told = mend(toy)
+    told = repair(toy)
     assert len(told) == 2, told
     assert run().is_completed()
     assert results(toy) == before
     assert trained(toy) == []  # DVC's run cache had everything
     stale = {"write": {str(toy / "raw.txt"): {"pid": 1, "cmd": "dvc repro"}}, "read": {}}
     (toy / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(stale))
-    assert mend(toy) == [
+    assert repair(toy) == [
         "removed DVC's list of paths in use: its processes are gone (.dvc/tmp/rwlock)"
     ]
 
@@ -229,8 +229,8 @@ def test_a_port_in_use_a_server_that_is_down_and_a_wrong_cron_line(toy: Path) ->
         with pytest.raises(InputError, match=r"cannot be opened.*change schedule.port"):
             server.refuse_busy_port(taken.getsockname()[1])
     with pytest.raises(InputError, match="make serve"):
-        server.answers("http://127.0.0.1:9/api")
-    server.answers(None)
+        server.refuse_dead_server("http://127.0.0.1:9/api")
+    server.refuse_dead_server(None)
     path = toy / "params.yaml"
     path.write_text(path.read_text().replace('"0 3 * * *"', '"0 33 * * *"'))
     with pytest.raises(InputErrorList, match=r"'0 33 \* \* \*'.*Write '0 3 \* \* \*'"):

@@ -131,8 +131,8 @@ def test_after_a_kill_the_next_run_gives_the_same(
     assert not list(root.rglob("*.partial-*"))
     assert "up to date" in sh(root, "dvc", "status")
     words = ("removed DVC's", "put a half-written", "ended an orphan")
-    mended = [word for word in words if word in told]
-    print(f"{number}: killed {killed} x {victim}; {', '.join(mended) or 'nothing to mend'}")
+    repaired = [word for word in words if word in told]
+    print(f"{number}: killed {killed} x {victim}; {', '.join(repaired) or 'nothing to repair'}")
 
 
 @pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="minutes; `make test-recovery`")
@@ -179,13 +179,19 @@ def stage_of(line: str) -> str:
     return line.partition("polybatch stage ")[2]
 
 
-def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:
-    root = make_toy(tmp_path, ("a",))
+def start_endless(folder: Path) -> tuple[Path, subprocess.Popen[bytes]]:
+    """Start a flow whose stage train never ends; return its workspace and it, once train runs."""
+    root = make_toy(folder, ("a",))
     (root / "train.sh").write_text("sleep 600\n")
-    flow = start(root, tmp_path / "home")
+    flow = start(root, folder / "home")
     until = time.monotonic() + 300
     while not any("600" in line for line in commands(flow, root)) and time.monotonic() < until:
         time.sleep(0.2)
+    return root, flow
+
+
+def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:
+    root, flow = start_endless(tmp_path)
     flow.send_signal(signal.SIGINT)
     flow.wait(300)
     assert flow.returncode != 0
@@ -194,12 +200,7 @@ def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="two minutes")
 def test_a_flow_that_is_told_to_end_does_so_though_its_server_is_gone(tmp_path: Path) -> None:
-    root = make_toy(tmp_path, ("a",))
-    (root / "train.sh").write_text("sleep 600\n")
-    flow = start(root, tmp_path / "home")
-    until = time.monotonic() + 300
-    while not any("600" in line for line in commands(flow, root)) and time.monotonic() < until:
-        time.sleep(0.2)
+    root, flow = start_endless(tmp_path)
     assert kill(family(flow, root), "server")
     flow.terminate()
     flow.wait(300)  # Prefect tries again and again to tell its server first

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.forecast import BEGINNING, Forecast, foretell, seconds_before
+from flows.forecast import BEGINNING, Forecast, forecast_lines, seconds_before
 from flows.graph import Box, Graph, sort_lock
 from tests.helpers.toy_flow import ENVIRONMENT, make_toy, sh
 
@@ -115,7 +115,7 @@ def test_what_a_run_takes_is_said_by_what_is_known(tmp_path: Path) -> None:
     assert known == {"a": 57.0, "b@x": 57.0, "c": 57.0}
     forecast = Forecast(graph, ["b@x", "b@y", "b@z", "c"], known, 1)
     before = {"b@x": {"outs": [{"size": 2_000_000_000}]}}
-    (line,) = foretell(tmp_path, forecast, before)
+    (line,) = forecast_lines(tmp_path, forecast, before)
     assert line.startswith("4 of 5 stages to run: about 4 min; ")
     assert "; by dvc.lock their outputs had 6.0 GB (" in line
     forecast.begin("b@x")

@@ -53,6 +53,7 @@ STAGES: dict[str, list[str]] = {
     "external": ["--strategy ours"],
     "fuse": ["--strategy bm25-hybrid"],
     "evaluate": [f"--strategy {name} --seed 0" for name in ARMS],
+    "approximate": [""],
     "curves": [""],
     "compare": [""],
     "report": [""],
@@ -73,6 +74,7 @@ OUTPUTS = {
     "external": ["data/index/ours"],
     "fuse": ["data/index/bm25-hybrid"],
     "evaluate": [f"results/{name}" for name in ("scores", "runs", "bias", "metrics", "languages")],
+    "approximate": ["data/approximate", "results/index.*"],
     "curves": ["results/curves"],
     "compare": [
         f"results/{name}"

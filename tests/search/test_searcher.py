@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,15 @@ from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.errors import InputError
-from polybatch.retrieval.index import load_index
+from polybatch.retrieval.approximate_folder import add_documents, remove_documents
+from polybatch.retrieval.index import build_index, load_index, save_index
 from polybatch.search.searcher import Request, Searcher
 from tests.helpers.small_study import NAME, TEXTS, dataset, write_fusion, write_study
 
 QUESTION = "Hauptstadt von Frankreich"
+GRAPH = """
+index: {kind: hnsw, search: efSearch=64, sample: 100, seed: 0, k: [10], max_loss: 0}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +128,37 @@ def test_an_index_of_another_checkpoint_is_refused_with_both_named(
     save_checkpoint(LightEncoder(module), checkpoint)
     with pytest.raises(InputError, match=r"fingerprint [0-9a-f]{12}.*fingerprint [0-9a-f]{12}"):
         Searcher(tmp_path / "study").search(Request("a", "zero-shot"))
+
+
+def test_the_focus_is_searched_with_the_approximate_index(
+    study: Path, searcher: Searcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graph of fifteen documents is searched whole, so the exact answer is the truth."""
+    folder = tmp_path / "study"
+    shutil.copytree(study, folder)
+    params = folder / "params.yaml"
+    text = params.read_text(encoding="utf-8").replace("focus: hybrid ", "focus: zero-shot ")
+    params.write_text(f"{text}{GRAPH}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"index\.json.*dvc repro.* of the stage approximate"):
+        Searcher(folder).search(Request(QUESTION))
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["approximate"])
+    runpy.run_module("polybatch_stages.approximate", run_name="__main__")
+    place = folder / "data/approximate" / NAME
+    remove_documents(place, ["d-capital-de"])
+    fast = Searcher(folder)
+    for langs in ((), ("tr",), ("de", "en")):
+        exact = searcher.search(Request(QUESTION, "zero-shot", None, langs, 6))["results"]
+        truth = [one["doc_id"] for one in exact if one["doc_id"] != "d-capital-de"][:5]
+        found = fast.search(Request(QUESTION, None, None, langs, 5))["results"]
+        assert [one["doc_id"] for one in found] == truth
+    add_documents(place, ["new"], ["de"], np.eye(1, 512, dtype=np.float32))
+    with pytest.raises(InputError, match=r"1 documents that the dataset lacks \(new\)"):
+        Searcher(folder).search(Request(QUESTION))
+    index = folder / "data/index/zero-shot/0" / NAME
+    save_index(build_index([*load_index(index).doc_ids][::-1], load_index(index).vectors), index)
+    with pytest.raises(InputError, match=r"fingerprint [0-9a-f]{12}.*fingerprint [0-9a-f]{12}"):
+        Searcher(folder).search(Request(QUESTION))
 
 
 def test_the_command_prints_lines_and_json(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

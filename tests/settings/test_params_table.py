@@ -34,10 +34,10 @@ ADAPTED = "dapt compare report"
 EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "study.name": "compare report",
     "study.seeds": "start merge centre fuse curves compare report",
-    "study.threads": "dapt train index centre",
+    "study.threads": "dapt train index centre approximate",
     "study.workers": "",
     "study.baseline": "compare report",
-    "study.focus": "compare report",
+    "study.focus": "approximate compare report",
     "sources.*.*": "download validate",
     "datasets.*.*": "validate compare",
     "validation.*": "validate",
@@ -71,6 +71,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
     "lexical.*.*": "lexical compare report",
     "fusions.*.*": "fuse compare report",
     "external.*.*": "external compare report",
+    "index.*": "approximate",
     "flow.*": "",
     "schedule.*": "",
     "notify.*": "",
@@ -78,7 +79,7 @@ EXPECTED = {  # besides `settings`, which reads the whole file in half a second
 WORDS = ("bf16", "fp32", "mean", "report", "remove", "train", "all", "heldout", "evaluate", "text",
          "mono", "crop", "tsdae", "mlm", "equal", "pairs", "item", "skip", "wait", "UTC", "hybrid",
          "AP", "nDCG@10", "base", "dapt", "1 2 3 4 5", "x", "inputs/faq", "use-multilingual",
-         "vectors", "global", "bm25",
+         "vectors", "global", "bm25", "flat", "nprobe=2",
          "xquad-r", "local", "https://example.org/a",
          "zero-shot", "x-y", "ray", "Africa/Lagos")  # fmt: skip
 
@@ -210,6 +211,7 @@ def _is_study(params: Any) -> bool:
 
 OPTIONAL = {
     *("external.folder", "external.form"),
+    *(f"index.{key}" for key in PARAMS["index"]),
     *(f"strategies.training.{key}" for key in PARAMS["training"]),
 }
 """Keys that the default study does without."""

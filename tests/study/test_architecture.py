@@ -34,10 +34,7 @@ FORBIDDEN = {
     "stages": {"prefect"},
     "flows": {"torch", "stages"},
 }
-FLOWS_READ = {
-    "polybatch",
-    *(f"polybatch.{name}" for name in ("errors", "files", "settings", "versions")),
-}
+FLOWS_READ = ("errors", "files", "settings", "versions", "validation.summary")
 """All that flows may import of polybatch: params.yaml has one reader, and users one error."""
 
 
@@ -106,7 +103,7 @@ def test_the_code_of_a_stage_is_what_python_loads_for_it() -> None:
     ("file", "stages"),
     [
         ("encoders/checkpoints.py", {"base", "dapt", "train", "merge", "index", "centre"}),
-        ("evaluation/measures.py", {"evaluate", "compare", "report"}),
+        ("evaluation/measures.py", {"approximate", "evaluate", "compare", "report"}),
         ("batches/plan.py", {"batches"}),
         ("sources/registry.json", {"download", "validate"}),
         ("sources/cldr_templates/sw.yaml", {"download", "validate"}),
@@ -136,8 +133,9 @@ def test_nobody_imports_what_their_folder_must_not(folder: str) -> None:
 
 def test_flows_read_the_params_and_nothing_else_of_polybatch() -> None:
     for path in sorted((ROOT / "flows").glob("*.py")):
-        names = {name for name in _imports(path) if name.split(".")[0] == "polybatch"}
-        assert {".".join(name.split(".")[:2]) for name in names} <= FLOWS_READ, path
+        for name in {name for name in _imports(path) if name.startswith("polybatch.")}:
+            allowed = any(f"{name}.".startswith(f"polybatch.{one}.") for one in FLOWS_READ)
+            assert allowed, f"{path}: {name}"
 
 
 def test_heavy_libraries_stay_in_their_modules() -> None:

@@ -27,6 +27,7 @@ ALLOWED = {
     "merge": {"torch"},
     "centre": {"torch", "faiss"},
     **{name: {"faiss", "scipy"} for name in ("evaluate", "lexical", "fuse", "external")},  # bm25s
+    "approximate": {"faiss", "scipy"},
     **{name: {"faiss", "scipy"} for name in ("compare", "report")},  # intervals
     "validate": {"great_expectations", "scipy", "pandas", "pyarrow"},  # the last three are its own
 }

@@ -29,6 +29,7 @@ EDITS = {  # in this order: each stage is run again on what the stages before it
         "found.number / found.rank",
         "found.number / (found.rank + 1)",
     ),
+    "approximate": ("reports.index_page", "(pl.col(value) * 100)", "(pl.col(value) * 99)"),
     "curves": ("reports.curves", "pl.lit(name)", "pl.lit(name.upper())"),
     "fuse": ("retrieval.arm_folders", '{"constant": constant}', '{"constant": 61}'),
     "lexical": ("retrieval.tokenization", ".lower()", ""),

@@ -20,8 +20,8 @@ def work(chosen: argparse.Namespace) -> str:
     from polybatch.cli import COMMANDS, parser
 
     whole = parser(COMMANDS)
-    choices = next(each.choices for each in whole._actions if isinstance(each.choices, dict))
-    for command in choices.values():
+    commands = next(each.choices for each in whole._actions if isinstance(each.choices, dict))
+    for command in commands.values():
         for action in command._actions:
             if action.type is Path:
                 action.complete = shtab.FILE

@@ -37,8 +37,8 @@ def work(chosen: argparse.Namespace) -> str:
     for path in chosen.files or [folder / "params.yaml"]:
         changes = upgrade(path) or ["is of this version already: nothing was changed"]
         lines += [f"{path}: {change}" for change in changes]
-    if not chosen.files and (folder / VERSIONS).is_file():
-        lines += _results(folder)
+    if not chosen.files and (chosen.pipeline or (folder / VERSIONS).is_file()):
+        lines += _results(folder)  # says so if --pipeline finds no versions.yaml
     if chosen.pipeline:
         lines += _replace(folder)
     return "\n".join(lines)

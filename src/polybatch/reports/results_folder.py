@@ -13,6 +13,7 @@ import polars as pl
 
 from polybatch.dataset import Dataset, read_dataset, read_notes, read_table
 from polybatch.errors import InputError
+from polybatch.evaluation.fidelity import FIDELITY
 from polybatch.evaluation.language_bias import Bias
 from polybatch.evaluation.scores import SCORES
 from polybatch.reports.comparison import refuse_different_queries, refuse_different_revisions
@@ -126,6 +127,12 @@ class Study:
             return CONTRASTS.to_frame()
         found = pl.read_csv(path, schema_overrides=CONTRASTS)  # an earlier one may lack columns
         return found.match_to_schema(CONTRASTS, missing_columns="insert")
+
+    @property
+    def fidelity(self) -> pl.DataFrame:
+        """What the approximate index loses (FIDELITY), empty where search is exact."""
+        path = self.folder / "results" / "index.csv"
+        return pl.read_csv(path, schema=FIDELITY) if path.is_file() else FIDELITY.to_frame()
 
     def trial_scores(self, trial: str) -> pl.DataFrame:
         """Return the scores (evaluation.SCORES) of a trial, such as `hybrid/0`."""

@@ -115,11 +115,15 @@ def save_index(index: Index, folder: Path) -> None:
     write_table(pl.DataFrame({"doc_id": index.doc_ids}, schema=DOC_IDS), folder / "doc_ids.parquet")
 
 
-def load_index(folder: Path) -> Index:
-    """Read what `save_index` wrote; InputError if it is missing, torn or of two makings."""
+def load_index(folder: Path, mapped: bool = False) -> Index:
+    """Read what `save_index` wrote; InputError if it is missing, torn or of two makings.
+
+    `mapped`: the vectors stay in the file, which the system reads where it is asked for them; only
+    for a file that is known to be whole, as FAISS maps a torn one and crashes.
+    """
     path = folder / "documents.faiss"
     try:
-        flat = faiss.read_index(str(path))
+        flat = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC if mapped else 0)
     except (RuntimeError, MemoryError) as error:  # a torn one may ask for more than there is
         raise _unreadable(path, _INDEX) from error
     if type(flat) is not faiss.IndexFlatIP:

@@ -15,6 +15,8 @@ from polybatch.encoders.encode import encode_with_settings
 from polybatch.encoders.light import Encoder
 from polybatch.errors import InputError
 from polybatch.files import sha256_of_folder
+from polybatch.retrieval.approximate import ApproximateIndex, Hits
+from polybatch.retrieval.approximate_folder import open_approximate, refuse_other_source
 from polybatch.retrieval.index import EncodedQueries, Index, build_index, load_index, search
 from polybatch.search.pool import Pool
 from polybatch.settings.encoder import EncoderSettings
@@ -47,21 +49,32 @@ class VectorRanker:
 
     def __init__(self, pool: Pool, encoder: Encoder, settings: EncoderSettings, index: Index):
         self.encoder, self.settings, self.index = encoder, settings, index
+        self.approximate: ApproximateIndex | None = None
         self._pool = pool
         self._row = {doc_id: row for row, doc_id in enumerate(pool.doc_ids)}
         self._filtered = lru_cache(_FILTERS)(self._part)
 
     @classmethod
     def open(
-        cls, pool: Pool, checkpoint: Path, folder: Path, settings: EncoderSettings
+        cls,
+        pool: Pool,
+        checkpoint: Path,
+        folder: Path,
+        settings: EncoderSettings,
+        approximate: Path | None = None,
     ) -> VectorRanker:
-        """Open a checkpoint and what was indexed with it.
+        """Open a checkpoint and what was indexed with it, and an approximate index if given one.
 
         Raises:
-            InputError: the index holds other documents, or another checkpoint's vectors.
+            InputError: an index holds other documents or another checkpoint's vectors, or is
+                damaged.
         """
         place = folder / pool.dataset.name
-        index = load_index(place)
+        fast = None
+        if approximate is not None:
+            fast = open_approximate(approximate / pool.dataset.name)
+            refuse_other_source(fast, approximate / pool.dataset.name, place)
+        index = load_index(place, mapped=fast is not None)  # whole, as its fingerprint is the same
         if list(index.doc_ids) != pool.doc_ids:
             raise InputError(
                 place,
@@ -71,6 +84,7 @@ class VectorRanker:
             )
         found = cls(pool, open_checkpoint(checkpoint), settings, index)
         found._refuse_other_checkpoint(checkpoint, folder)
+        found._use(fast)
         return found
 
     def encode(self, texts: Sequence[str]) -> Float32:
@@ -79,6 +93,9 @@ class VectorRanker:
 
     def best(self, texts: Sequence[str], languages: tuple[str, ...], k: int) -> list[list[Ranked]]:
         """Return the k best documents of each text."""
+        if self.approximate is not None:
+            hits = self.approximate.nearest(self.encode(texts), k, languages)
+            return [self._ranked(self.approximate, one) for one in hits]
         index = self._filtered(languages)
         queries = EncodedQueries(tuple(map(str, range(len(texts)))), self.encode(texts))
         return [
@@ -92,6 +109,22 @@ class VectorRanker:
 
         documents = self.index.vectors
         return VectorScores(self.encode(texts), documents, np.arange(len(documents)))
+
+    def _ranked(self, index: ApproximateIndex, hits: Hits) -> list[Ranked]:
+        doc_ids = index.documents["doc_id"].gather(hits.rows)
+        best = sorted(zip(hits.scores.tolist(), doc_ids, strict=True), reverse=True)
+        return [Ranked(self._row[doc_id], score) for score, doc_id in best]
+
+    def _use(self, index: ApproximateIndex | None) -> None:
+        rows = [] if index is None else index.documents["doc_id"].to_list()
+        if unknown := sorted(set(rows) - self._row.keys()):
+            raise InputError(
+                "data/approximate",
+                f"{len(unknown)} documents that the dataset lacks ({unknown[0]})",
+                f"documents of data/valid/{self._pool.dataset.name}",
+                "Keep an index of other documents outside the study's folder",
+            )
+        self.approximate = index
 
     def _part(self, languages: tuple[str, ...]) -> Index:
         if not languages:

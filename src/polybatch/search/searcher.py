@@ -158,7 +158,10 @@ class Searcher:
         if arm.section == "lexical":
             return LexicalScorer(pool, self._index(trial))
         checkpoint = self.folder / "models" / trial.path
-        return VectorRanker.open(pool, checkpoint, self._index(trial), self.config.encoder)
+        used = self.config.approximate is not None and trial.strategy == self.config.study.focus
+        approximate = self.folder / "data" / "approximate" if used else None
+        place = self._index(trial)
+        return VectorRanker.open(pool, checkpoint, place, self.config.encoder, approximate)
 
     def _part(self, pool: Pool, trial: Trial) -> Scorer:
         """Return a part of a fusion: the opened checkpoint, if it is searched by itself too."""

@@ -14,6 +14,7 @@ from polybatch.settings.data import DatasetSettings, SourceSettings, ValidationS
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.evaluation import EvaluationSettings
 from polybatch.settings.flow import FlowSettings, NotifySettings, ScheduleSettings
+from polybatch.settings.index import IndexSettings
 from polybatch.settings.statistics import StatisticsSettings
 from polybatch.settings.strategies import (
     ARM_SECTIONS,
@@ -56,6 +57,7 @@ class Config:
     notify: NotifySettings
     dapt: AdaptationSettings | None = None
     tuning: TuningSettings | None = None
+    index: IndexSettings | None = None
 
     def used_for(self, use: Literal["train", "evaluate", "text"]) -> dict[str, DatasetSettings]:
         """Return the datasets of one use, in the order of the file."""
@@ -96,6 +98,11 @@ class Config:
         """The section `dapt`, None where no strategy starts from it: nothing is adapted then."""
         starts = {strategy.start for strategy in self.strategies.values()}
         return self.dapt if "dapt" in starts else None
+
+    @property
+    def approximate(self) -> IndexSettings | None:
+        """The section `index`, None where documents are searched exactly."""
+        return self.index if self.index and self.index.kind != "flat" else None
 
     def batches_of(self, strategy: str) -> BatchSettings:
         """Return the batch settings of a strategy, with its own number of steps.

@@ -15,6 +15,7 @@ from polybatch.settings import adaptation_rules, arm_rules, tuning_rules
 from polybatch.settings.data import NO_FOLDER, DatasetSettings, SourceSettings
 from polybatch.settings.encoder_rules import encoder_mistakes
 from polybatch.settings.evaluation import measure_mistake
+from polybatch.settings.index import index_mistakes
 from polybatch.settings.names import name_mistake
 from polybatch.settings.overlaps import overlap
 from polybatch.settings.schedule_rules import schedule_mistakes
@@ -139,6 +140,18 @@ def _encoder(config: Config) -> Mistakes:
     yield from encoder_mistakes(config.encoder)
 
 
+def _index(config: Config) -> Mistakes:
+    if config.approximate is None:
+        return
+    for mistake in index_mistakes(config.approximate):
+        yield f"index.{mistake[0]}", *mistake[1:]
+    focus = config.arms.get(config.study.focus)
+    if focus is not None and focus.section not in ("strategies", "merges"):
+        found = f"'{config.approximate.kind}', and study.focus is a row of {focus.section}"
+        expected = "flat where no checkpoint makes the focus's vectors"
+        yield "index.kind", found, expected, "Write flat, or choose a strategy or merge as focus"
+
+
 def _own_folders(config: Config) -> Mistakes:
     """Refuse a folder outside `inputs/`: it would change without DVC seeing it."""
     for section, none in (("sources", ()), ("external", (NO_FOLDER,))):
@@ -192,6 +205,7 @@ RULES: tuple[Callable[[Config], Mistakes], ...] = (
     _adaptation,
     tuning_rules.mistakes,
     _encoder,
+    _index,
     _own_folders,
     _alerts,
     _schedule,

@@ -12,6 +12,7 @@ from polybatch.evaluation.scores import SETTINGS
 from polybatch.markdown import number, probability, span
 from polybatch.reports.costs import TOKENS
 from polybatch.reports.html.page import Cell, Table
+from polybatch.reports.index_page import index_rows
 from polybatch.reports.languages import mark
 from polybatch.sources.manifest import Manifest
 from polybatch.validation.summary import DatasetSummary
@@ -147,6 +148,15 @@ def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
         rows = [[name, *(row.get(key) for key in columns)] for name, row in shown.items()]
         tables.append(Table(f"Language bias, {dataset}", ["strategy", *columns], rows, decimals=3))
     return tables
+
+
+def index_tables(found: pl.DataFrame) -> list[Table]:
+    """Return what the approximate index loses (fidelity.FIDELITY); none where search is exact."""
+    if not found.height:
+        return []
+    columns, rows = index_rows(found)
+    note = "both answers in percent, losses in points; strategies are compared by exact scores"
+    return [Table("What the approximate index loses", columns, rows, note)]
 
 
 def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -47,6 +47,7 @@ def study_page(study: Study, manifests: Mapping[str, Manifest]) -> Report:
         tables={
             "contrasts": shape.contrast_tables(study.contrasts),
             "bias": shape.bias_tables(study.bias),
+            "index": shape.index_tables(study.fidelity),
             "training": [shape.cost_table(compared["costs"], names), shape.budget_table(budgets)],
             "data": [shape.data_table(study.validation, manifests)],
         },

@@ -7,7 +7,8 @@ Vectors are made up: topics, languages apart from each other, noise; the largest
 the documents, the smallest 1%. Real ones are distributed otherwise, so losses here show which
 languages lose first and what a search parameter costs, not what a study will lose: that is
 results/index.md. A question is the noisy copy of a document, which is its answer. Ten million
-documents are not built: the seconds are those of a line through a quarter and the whole.
+documents are not built: the seconds are those of a line through a quarter and the whole, which is
+fair where the sample is at most a quarter, and too few for graphs.
 """
 
 from __future__ import annotations

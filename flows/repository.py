@@ -11,7 +11,7 @@ from polybatch.errors import InputError
 def check(root: Path) -> None:
     """Refuse a folder that no flow can work in."""
     if not (root / "dvc.yaml").is_file():
-        raise InputError(root, "no dvc.yaml", "the repository's root", "Change into it")
+        raise InputError(root, "no dvc.yaml", "the study's folder", "Change into it")
     if not (root / ".dvc").is_dir():
         raise InputError(root, "no .dvc", "a DVC workspace", "Run `dvc init`")
     if git(root, "rev-parse", "--git-dir") is None:

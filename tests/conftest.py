@@ -51,6 +51,7 @@ SLOW = {
     "sources/test_cldr.py": 16,
     "batches/test_plans.py": 15,
     "flows/test_repro.py": 13,
+    "study/test_wheel.py": 12,
     "batches/test_exposure.py": 6,
 }
 

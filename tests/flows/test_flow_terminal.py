@@ -77,7 +77,7 @@ def test_serving_on_a_port_in_use_or_elsewhere_is_told_with_the_cure(
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     monkeypatch.chdir(tmp_path)
     assert serve([]) == 2
-    assert "no dvc.yaml, expected the repository's root. Change into it" in capsys.readouterr().err
+    assert "no dvc.yaml, expected the study's folder. Change into it" in capsys.readouterr().err
     root = make_toy(tmp_path)
     monkeypatch.chdir(root)
     with socket.create_server(("127.0.0.1", 0)) as taken:

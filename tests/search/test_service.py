@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -103,16 +104,38 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    body=st.binary(max_size=200)
-    | st.fixed_dictionaries(
-        {"query": _JSON | st.text(max_size=50)},
-        optional=dict.fromkeys(("strategy", "dataset", "languages", "k"), _JSON),
-    ).map(lambda found: json.dumps(found).encode())
-)
-def test_nothing_sent_is_a_server_error(client: TestClient, body: bytes) -> None:
-    assert client.post("/search", content=body).status_code < 500
+_BODIES = st.binary(max_size=200) | st.fixed_dictionaries(
+    {"query": _JSON | st.text(max_size=50)},
+    optional={
+        "strategy": st.sampled_from(["bm25", "zero-shot"]) | _JSON,
+        "languages": st.lists(st.sampled_from(["en", "de", "xx"]), max_size=3) | _JSON,
+        **{"dataset": _JSON, "k": st.integers(-1, 2000) | _JSON},
+    },
+).map(lambda found: json.dumps(found).encode())
+_VALUES = st.text(max_size=20) | st.integers().map(str) | st.sampled_from(["cldr-test", "3"])
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_answer_is_one_that_the_description_names(
+    client: TestClient, data: st.DataObject
+) -> None:
+    """Whatever is sent: a status that /openapi.json lists, and a body of the form given there."""
+    description = client.get("/openapi.json").json()
+    operations = {
+        (path, method): operation
+        for path, methods in description["paths"].items()
+        for method, operation in methods.items()
+    }
+    path, method = data.draw(st.sampled_from(sorted(operations)))
+    operation = operations[path, method]
+    names = [one["name"] for one in operation.get("parameters", ())]
+    query = {name: data.draw(_VALUES) for name in names if data.draw(st.booleans())}
+    body = data.draw(_BODIES) if "requestBody" in operation else None
+    answer = client.request(method.upper(), path, params=query, content=body)
+    assert str(answer.status_code) in operation["responses"], answer.text
+    form = operation["responses"][str(answer.status_code)]["content"]["application/json"]["schema"]
+    jsonschema.validate(answer.json(), {**form, "components": description["components"]})
 
 
 def test_what_comes_together_is_searched_together() -> None:

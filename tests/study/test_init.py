@@ -55,7 +55,9 @@ def test_what_cannot_become_a_study_leaves_nothing(
 ) -> None:
     (tmp_path / "faq.csv").write_text("item_id,language,q\n1,en,a\n", encoding="utf-8")
     assert main(["init", str(tmp_path / "new"), "--from", str(tmp_path / "faq.csv")]) == 1
-    assert "a column lang, or columns such as question_sw" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "no row with a language (columns: item_id, language, q)" in told
+    assert "a column lang, or columns such as question_sw" in told
     assert not (tmp_path / "new").exists()
     assert main(["init", str(tmp_path)]) == 1
     assert "a new or empty folder" in capsys.readouterr().err

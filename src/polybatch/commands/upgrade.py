@@ -37,8 +37,8 @@ def work(chosen: argparse.Namespace) -> str:
     for path in chosen.files or [folder / "params.yaml"]:
         changes = upgrade(path) or ["is of this version already: nothing was changed"]
         lines += [f"{path}: {change}" for change in changes]
-    if not chosen.files and (folder / VERSIONS).is_file():
-        lines += _results(folder)
+    if not chosen.files and (chosen.pipeline or (folder / VERSIONS).is_file()):
+        lines += _results(folder)  # says so if --pipeline finds no versions.yaml
     if chosen.pipeline:
         lines += _replace(folder)
     return "\n".join(lines)
@@ -61,7 +61,7 @@ def _results(folder: Path) -> list[str]:
 def _replace(folder: Path) -> list[str]:
     """Write the package's pipeline into the study, unless that loses what git does not have."""
     new = {path: _packaged(name).read_text(encoding="utf-8") for name, path in _PIPELINE.items()}
-    others = [path for path in new if (folder / path).read_text(encoding="utf-8") != new[path]]
+    others = [path for path in new if _text(folder / path) != new[path]]
     git = import_module(f"{FLOWS}.repository").git
     changed = git(folder, "status", "--porcelain", *map(str, others)) if others else ""
     if changed is None or changed:
@@ -74,6 +74,10 @@ def _replace(folder: Path) -> list[str]:
     for path in others:
         write_text(folder / path, new[path])
     return [f"{folder / path}: replaced by this version's" for path in others]
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _packaged(name: str) -> Path:

@@ -158,7 +158,7 @@ def _text(path: Path) -> str:
             raise InputError(path, found, most, "Keep data out of the parameters")
         data = path.read_bytes()
     except FileNotFoundError as error:
-        do = "Run from the repository's root"
+        do = "Run from the study's folder"
         raise InputError(path, "no such file", "the study's parameters", do) from error
     except OSError as error:
         found, do = f"the system's answer '{error.strerror}'", "Let this user read the file"

@@ -27,8 +27,10 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
     Raises:
         InputError: there is no such path, a file that cannot be read, or no language in any.
     """
-    codes: set[str] = set()
-    splits: set[str] = set()
+    if not path.exists():
+        expected = "questions and answers: a .csv, .tsv or .jsonl file, or a folder of them"
+        raise InputError(path, "no such file or folder", expected, "Name another")
+    codes, splits, seen = set[str](), set[str](), set[str]()
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
         if file.is_file() and not file.name.startswith(".") and is_table(file):
             opened = open_rows(file)
@@ -39,12 +41,13 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
                     names.update(fields)
                     codes.add(str(fields.get("lang") or ""))
                     splits.add(str(fields.get("split") or "").strip())
+            seen |= names
             codes.update(wide[1] for name in names if (wide := _WIDE.fullmatch(name)))
     languages = sorted({usual for code in codes if (usual := canonical(code))})
     if not languages:
         raise InputError(
             path,
-            "no row with a language" if path.exists() else "no such file or folder",
+            f"no row with a language (columns: {', '.join(sorted(seen)) or 'none'})",
             "a column lang, or columns such as question_sw and answer_sw",
             "Add the codes, or name a folder of .csv, .tsv or .jsonl files",
         )

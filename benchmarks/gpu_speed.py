@@ -20,13 +20,14 @@ import time
 from pathlib import Path
 
 import torch
-from transformer_speed import DOCUMENT, QUERY, SETTINGS, make_xlm_roberta, settings_for, texts
+from transformer_speed import SETTINGS, make_xlm_roberta, settings_for, texts
 
 from polybatch.encoders.load import load_encoder
 from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import make_deterministic
 
 WARM_UP, WIDTH, SIDE = 3, 768, 8192
+LENGTHS = {"query": (24, 0.0, 24), "doc": (160, 0.0, 160)}
 KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -46,7 +47,7 @@ def matrix_rate(kind: torch.dtype) -> float:
 def operations(pairs: int, layers: int, weights: int) -> float:
     """Return the operations of a training step; `weights`: those of all layers."""
     forward = 0.0
-    for length in (QUERY, DOCUMENT):
+    for *_, length in LENGTHS.values():
         forward += pairs * length * (2 * weights + 4 * layers * length * WIDTH)
     return 3 * forward
 
@@ -67,12 +68,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_xlm_roberta(folder / "encoder")
-        lengths = settings_for(folder / "encoder")
+        lengths = settings_for(folder / "encoder", LENGTHS)
         encoder = load_encoder(lengths)
         layers = encoder[0].model.encoder
         weights = sum(parameter.numel() for parameter in layers.parameters())
         depth = len(layers.layer)
-        plan = Plan("bench", texts(encoder, asked.steps + WARM_UP + 1, asked.pairs), asked.pairs)
+        drawn = texts(encoder, asked.steps + WARM_UP + 1, asked.pairs, LENGTHS)
+        plan = Plan("bench", drawn, asked.pairs)
         rate = matrix_rate(KINDS[asked.precision])
         torch.cuda.reset_peak_memory_stats()
 

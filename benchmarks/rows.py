@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 Contender = Callable[[int], float]
@@ -98,6 +100,17 @@ def _step(name: str) -> Contender:
     return step
 
 
+def _transformer(what: str, name: str) -> Contender:
+    def measure(size: int) -> float:
+        import transformer_speed as speed
+
+        with TemporaryDirectory() as folder:
+            speed.multilingual_e5.write_folder(Path(folder))
+            return speed.seconds(what, name, Path(folder), size)
+
+    return measure
+
+
 def plan_ours(items: int) -> float:
     """Plan 100 batches of 64 pairs from items in 11 languages."""
     import plan_speed as speed
@@ -155,6 +168,34 @@ ROWS = {
             "polybatch": _step("ours"),
             "sentence-transformers' trainer": _step("stock trainer, dense AdamW"),
             "the same, freed memory kept": _step("stock trainer, dense AdamW, memory kept"),
+        },
+    ),
+    "bf16": Row(
+        "a training step of `use-multilingual`, 64 pairs, in bf16",
+        "steps",
+        (8,),
+        2,
+        {"polybatch": _step("ours, bf16"), "polybatch in fp32": _step("ours")},
+    ),
+    "transformer": Row(
+        "a training step of `multilingual-e5-small`, 32 pairs",
+        "steps",
+        (4,),
+        1,
+        {
+            "polybatch": _transformer("training", "ours"),
+            "sentence-transformers' trainer": _transformer("training", "sentence-transformers"),
+        },
+    ),
+    "transformer-encoding": Row(
+        "encoding sentences of MLQA's lengths with `multilingual-e5-small`",
+        "texts",
+        (256,),
+        16,
+        {
+            "polybatch": _transformer("encoding", "ours"),
+            "polybatch in bf16": _transformer("encoding", "ours, bf16"),
+            "SentenceTransformer.encode": _transformer("encoding", "sentence-transformers"),
         },
     ),
     "plans": Row(

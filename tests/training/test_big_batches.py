@@ -119,6 +119,18 @@ def test_fp16_without_a_gpu_is_refused(tmp_path: Path) -> None:
         train(load_encoder(lengths), plan(), settings, lengths, 0, tmp_path / "r", tmp_path / "c")
 
 
+def test_bf16_on_a_processor_without_it_is_said_and_runs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = "training.precision: this processor has no bf16: it runs, but slower than fp32"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for found, expected in (({"avx512_f": True}, [said]), ({"amx_bf16": True}, [])):
+        caplog.clear()
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)
+        machine.check_machine("bf16", "training.precision")
+        assert caplog.messages == expected
+
+
 def test_a_batch_that_processes_cannot_share_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "processes", lambda: 3)
     with pytest.raises(InputError, match=r"batches.batch_pairs: found a batch of 4 for 3 proc"):

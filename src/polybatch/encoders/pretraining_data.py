@@ -24,8 +24,9 @@ class Flag:
 
 
 _USE = "arXiv 1907.04307: question-answer pairs and translations mined from the web, and SNLI"
-_E5 = "arXiv 2402.05672, supervised fine-tuning data"
-_E5_PAIRS = "Wikipedia is in its pre-training pairs (arXiv 2402.05672)"
+_E5 = "arXiv 2402.05672, table 2: supervised fine-tuning data"
+_E5_PAIRS = "is in its pre-training pairs (arXiv 2402.05672, table 1)"
+_XP3 = f"xP3 {_E5_PAIRS} and holds"  # dataset card of bigscience/xP3, arXiv 2211.01786
 _MINILM = "its model card's list of training data"
 _XQUAD = "XQuAD is SQuAD 1.1's development set, translated"
 _PLAIN = "it was trained on unlabelled text only, and on no question-answer pairs"
@@ -49,23 +50,27 @@ ENCODERS: dict[str, dict[str, Flag]] = {
         ),
     },
     "multilingual-e5": {
-        "xquad": Flag("no", f"SQuAD is in its training data ({_E5}); {_XQUAD}"),
+        "xquad": Flag(
+            "no",
+            f"SQuAD is in its training data ({_E5}), and {_XQUAD}; {_XP3}"
+            " XQuAD itself in ar, en, es, hi, vi and zh",
+        ),
+        "mlqa": Flag("no", f"{_XP3} MLQA in ar, en, es, hi, vi and zh; it is not in table 2"),
         "tydiqa": Flag("no", f"Mr. TyDi, made from TyDi QA, is in its training data ({_E5})"),
         "miracl": Flag("no", f"MIRACL is in its training data ({_E5})"),
         "mmarco": Flag(
             "no", f"MS MARCO is in its training data ({_E5}); mMARCO is its translation"
         ),
         "xnli": Flag("no", f"NLI data are in its training data ({_E5})"),
-        "mlqa": Flag(
-            "unknown", f"MLQA is not named ({_E5}); its passages are Wikipedia's, and {_E5_PAIRS}"
-        ),
-        "afriqa": Flag("unknown", f"AfriQA is not named ({_E5}); {_E5_PAIRS}"),
+        "belebele": Flag("no", f"{_XP3} FLORES-200, the passages that Belebele asks about"),
+        "afriqa": Flag("unknown", f"AfriQA is not named ({_E5}); Wikipedia {_E5_PAIRS}"),
         "scifact": Flag(
-            "unknown",
-            "its abstracts may be S2ORC's, titles and abstracts of which are"
-            " in its pre-training pairs (arXiv 2402.05672)",
+            "unknown", f"it is not named ({_E5}); S2ORC, which may have its abstracts, {_E5_PAIRS}"
         ),
-        "belebele": Flag("unknown", f"Belebele is not named ({_E5}); its passages are FLORES'"),
+        **{
+            name: Flag("unknown", f"it is not named ({_E5}), nor is all that was crawled")
+            for name in ("tico19", "exams", "mmlu-african", "winogrande-african", "mafand")
+        },
     },
     "all-minilm-l6-v2": {
         "xquad": Flag("no", f"SQuAD is in its training data ({_MINILM}); {_XQUAD}"),
@@ -87,19 +92,22 @@ ENCODERS: dict[str, dict[str, Flag]] = {
 TRAINING_SETS: dict[str, Mapping[str, tuple[str, ...]]] = {
     "multilingual-e5": {
         "pairs of texts, pre-training": (
-            *("mC4", "multilingual CC News", "NLLB (translations)", "Wikipedia", "Reddit", "S2ORC"),
-            *("Stack Exchange", "xP3", "miscellaneous pairs of sentence-transformers"),
+            *("Wikipedia", "mC4", "multilingual CC News", "NLLB (translations)", "Reddit", "S2ORC"),
+            *("Stack Exchange", "xP3 (with MLQA, XQuAD, TyDi QA, FLORES-200)"),
+            "miscellaneous pairs of sentence-transformers",
         ),
         "training parts of labelled data, fine-tuning": (
-            *("MS MARCO", "Natural Questions", "TriviaQA", "NLI as in SimCSE", "ELI5", "NLLB"),
-            *("DuReader", "FEVER", "HotpotQA", "Quora duplicates", "SQuAD", "Mr. TyDi", "MIRACL"),
+            *("MS MARCO (passages, documents)", "Natural Questions", "TriviaQA", "SQuAD", "NLI"),
+            *("ELI5", "NLLB", "DuReader", "FEVER", "HotpotQA", "Quora duplicates", "Mr. TyDi"),
+            "MIRACL",
         ),
     },
 }
 """Which data a base encoder's makers trained it on, by a part of its name and by stage.
 
-multilingual-e5: arXiv 2402.05672, tables 1 and 2, and its model card. It begins as a distilled
-XLM-R (CommonCrawl).
+multilingual-e5: arXiv 2402.05672, tables 1 and 2 (its model card lists the same, but NLLB in the
+second stage); what xP3 holds: its dataset card. The small one begins as multilingual MiniLM, the
+base and the large one as XLM-R, both of CommonCrawl.
 """
 
 
@@ -107,8 +115,8 @@ def training_sets(encoder: str) -> str:
     """Return the data that an encoder's makers name, for a report; empty where none are listed.
 
     Example:
-        >>> training_sets("multilingual-e5-small").split("; ")[0][:42]
-        'pairs of texts, pre-training: mC4, multili'
+        >>> training_sets("multilingual-e5-small").split("; ")[0][:46]
+        'pairs of texts, pre-training: Wikipedia, mC4, '
         >>> training_sets("mine")
         ''
     """
@@ -131,7 +139,7 @@ LANGUAGES: dict[str, frozenset[str]] = {
     "use-multilingual": _codes(
         "ar de en es fr it ja ko nl pl pt ru th tr zh zh-Hant"
     ),  # 1907.04307
-    "multilingual-e5": _XLM_R,  # arXiv 2402.05672: begins as XLM-R
+    "multilingual-e5": _XLM_R,  # arXiv 2402.05672: begins as XLM-R or its pupil
     "xlm-roberta": _XLM_R,  # arXiv 1911.02116, table 6
     "all-minilm-l6-v2": _codes("en"),
 }
@@ -167,3 +175,18 @@ def zero_shot(encoder: str, source: str) -> Flag:
         if part in name:
             return flags.get(source.removesuffix("-r"), _UNKNOWN)
     return _UNKNOWN
+
+
+def not_zero_shot(encoder: str, searched: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each dataset that an encoder has seen. `searched`: names, sources.
+
+    Example:
+        >>> [line.split(":")[0] for line in not_zero_shot("multilingual-e5-small", {"x": "miracl"})]
+        ['x is not zero-shot for multilingual-e5-small']
+    """
+    flags = {name: zero_shot(encoder, source) for name, source in searched.items()}
+    return [
+        f"{name} is not zero-shot for {encoder}: {flag.because}."
+        for name, flag in flags.items()
+        if flag.zero_shot == "no"
+    ]

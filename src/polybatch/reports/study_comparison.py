@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from polybatch import __version__
-from polybatch.encoders.pretraining_data import training_sets, zero_shot
+from polybatch.encoders.pretraining_data import not_zero_shot, training_sets, zero_shot
 from polybatch.evaluation.scores import Summary
 from polybatch.reports.comparison import comparison, report
 from polybatch.reports.comparison_sections import (
@@ -80,9 +80,11 @@ def compare_study(study: Study) -> StudyComparison:
     known, kind = known_by(config.encoder.name, read)
     sure, contrasts = _tested(study, known, kind)
     budgets = {name: _budget(study, name) for name in config.strategies}
+    searched = {name: one.source for name, one in config.used_for("evaluate").items()}
+    notes = [*not_zero_shot(config.encoder.name, searched), *collapse_notes(read)]
     found = StudyComparison(
         table, seeds, sure, contrasts, "", budgets, fixed_costs(study), made,
-        headlines(contrasts, rule), collapse_notes(read), sorted(flagged(read, known)), metrics,
+        headlines(contrasts, rule), notes, sorted(flagged(read, known)), metrics,
     )  # fmt: skip
     remarks = [*found.headlines, *found.notes]
     sections = _sections(study, found, read, kind)

@@ -21,13 +21,14 @@ import httpx
 
 
 async def _client(
-    number: int, http: httpx.AsyncClient, questions: list[str], until: float, took: list[float]
-) -> int:
+    number: int, http: httpx.AsyncClient, bodies: list[dict[str, str]], until: float,
+    took: list[float],
+) -> int:  # fmt: skip
     chance, errors = random.Random(f"client/{number}"), 0
     while time.perf_counter() < until:
         start = time.perf_counter()
         try:
-            answer = await http.post("/search", json={"query": chance.choice(questions)})
+            answer = await http.post("/search", json=chance.choice(bodies))
             errors += answer.status_code != 200
         except httpx.HTTPError:
             errors += 1
@@ -40,10 +41,11 @@ async def _run(address: str, clients: int, seconds: float) -> str:
     took: list[float] = []
     async with httpx.AsyncClient(base_url=address, limits=limits, timeout=60) as http:
         examples = (await http.get("/examples?count=50")).json()
-        questions = [one["text"] for one in examples]
+        ready = (await http.get("/strategies")).json()["default"]  # the focus, if it is indexed
+        bodies = [{"query": one["text"], "strategy": ready} for one in examples]
         until = time.perf_counter() + seconds
         errors = await asyncio.gather(
-            *(_client(number, http, questions, until, took) for number in range(clients))
+            *(_client(number, http, bodies, until, took) for number in range(clients))
         )
     cuts = statistics.quantiles(took, n=100)
     return (

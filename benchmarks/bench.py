@@ -28,7 +28,7 @@ from typing import Any
 from rendering import ratios, render
 from rows import ROWS
 
-from polybatch.files import write_json, write_text
+from polybatch.core.files import write_json, write_text
 
 HERE = Path(__file__).parent
 RECORDS, RESULTS, PLOT = HERE / "records", HERE / "RESULTS.md", HERE / "growth.svg"

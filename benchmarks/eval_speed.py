@@ -30,10 +30,10 @@ import numpy as np
 import polars as pl
 import torch
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
+from polybatch.core.vectors import Float32
 from polybatch.evaluation.scores import evaluate
 from polybatch.retrieval.trec import write_runs
-from polybatch.vectors import Float32
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 ITEMS, DOCUMENTS, DIMENSIONS, DEPTH = 1190, 13014, 512, 100

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 import polybatch
-from polybatch.dataset import QUERIES
-from polybatch.errors import InputError
-from polybatch.files import write_json
+from polybatch.core.dataset import QUERIES
+from polybatch.core.errors import InputError
+from polybatch.core.files import write_json
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Source
 from polybatch.sources.table import SOURCES

@@ -22,12 +22,12 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from polybatch.randomness import stream
+from polybatch.core.randomness import stream
+from polybatch.core.vectors import Float32
 from polybatch.retrieval.approximate import ApproximateIndex, build_approximate, factory_of
 from polybatch.retrieval.approximate_folder import open_approximate, save_approximate
 from polybatch.retrieval.index import Index
 from polybatch.settings.index import IndexSettings
-from polybatch.vectors import Float32
 
 SHARES = {"en": 0.6, "es": 0.2, "ar": 0.1, "sw": 0.06, "yo": 0.03, "ha": 0.01}
 BLOCK = 50_000

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.dataset import Dataset, normalised
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, normalised
+from polybatch.core.errors import InputError
 from polybatch.settings.data import SourceSettings
 from polybatch.settings.overlaps import same_data
 from polybatch.sources.fetch import Fetcher

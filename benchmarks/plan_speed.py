@@ -18,7 +18,7 @@ import polars as pl
 
 from polybatch.batches.invariants import check_plan
 from polybatch.batches.plan import plan_batches
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
 from polybatch.settings.batches import BatchSettings
 from polybatch.settings.strategies import Strategy
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from polybatch.dataset import read_table, write_table
+from polybatch.core.dataset import read_table, write_table
 from polybatch.evaluation.scores import SCORES
 from polybatch.reports.comparison_sections import study_views
 from polybatch.statistics.arms import ArmKind, read_arms

@@ -19,8 +19,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, read_dataset, write_dataset
-from polybatch.files import write_json
+from polybatch.core.dataset import (
+    CORPUS,
+    QRELS,
+    QUERIES,
+    REJECTED,
+    Dataset,
+    read_dataset,
+    write_dataset,
+)
+from polybatch.core.files import write_json
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.sources.table import SOURCES
 from polybatch.validation.containment import Contained

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 from prefect.events import emit_event
 
-from polybatch.errors import InputError, InputErrorList, use_utf8
-from polybatch.files import write_text
+from polybatch.core.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.files import write_text
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.webhooks import check_webhook, host_of

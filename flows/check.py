@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from polybatch.errors import InputError, InputErrorList, use_utf8
-from polybatch.files import refuse_special_files
+from polybatch.core.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.files import refuse_special_files
 from polybatch.settings.config import Config
 from polybatch.settings.data import NO_FOLDER
 from polybatch.settings.load import load

@@ -15,8 +15,8 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from polybatch.errors import InputError
-from polybatch.files import write_text
+from polybatch.core.errors import InputError
+from polybatch.core.files import write_text
 
 from .scores import strategy_of
 

@@ -10,7 +10,7 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.settings.config import Config
 
 from .graph import Graph, choose, locked_stages, read_graph, reasons, unchanged

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from polybatch.errors import InputError, InputErrorList, did_you_mean, use_utf8
+from polybatch.core.errors import InputError, InputErrorList, did_you_mean, use_utf8
 from polybatch.settings.presets import composed
 
 PARAMS, PRESETS = Path("params.yaml"), Path("presets")

@@ -27,7 +27,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from polybatch.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 

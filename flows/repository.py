@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 
 def check(root: Path) -> None:

@@ -21,7 +21,7 @@ from queue import Queue
 
 import psutil
 
-from polybatch.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 
 from .check import check_params, remarks

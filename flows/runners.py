@@ -15,7 +15,7 @@ from typing import Any
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.settings.config import Config
 
 from .graph import Box

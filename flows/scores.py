@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.settings.config import Config
 from polybatch.settings.study import Trial
 

@@ -20,7 +20,7 @@ from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterId
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 HOST = "127.0.0.1"
 _START, _STOP = 300.0, 15.0  # seconds that the server has to come up, and to go

@@ -29,7 +29,7 @@ from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
-from polybatch.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.errors import InputError, InputErrorList, use_utf8
 from polybatch.settings.config import Config
 
 from .alerts import raise_alerts, webhook_of

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from polybatch.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.errors import InputError, InputErrorList, use_utf8
 
 from .check import check_params
 from .command import environment

@@ -22,7 +22,7 @@ import psutil
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from polybatch.files import storage_error
+from polybatch.core.files import storage_error
 
 from .command import MARK
 from .graph import LOCK

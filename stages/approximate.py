@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from polybatch.dataset import read_dataset
+from polybatch.core.dataset import read_dataset
+from polybatch.core.files import whole_file, whole_folder, write_json, write_text
 from polybatch.evaluation.fidelity import FIDELITY, fidelity, losses, measures_of, refuse_loss
-from polybatch.files import whole_file, whole_folder, write_json, write_text
 from polybatch.reports.index_page import EXACT, index_page
 from polybatch.retrieval.approximate import build_approximate
 from polybatch.retrieval.approximate_folder import INDEX as FAISS

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from polybatch.core.files import whole_folder
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.load import load_encoder
-from polybatch.files import whole_folder
 from polybatch.settings.config import Config
 
 from .common import START, run

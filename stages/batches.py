@@ -5,8 +5,8 @@ from __future__ import annotations
 from polybatch.batches.exposure import exposure
 from polybatch.batches.invariants import check_plan
 from polybatch.batches.plan import plan_batches, plan_texts
-from polybatch.dataset import read_dataset, write_table
-from polybatch.files import whole_folder, write_json
+from polybatch.core.dataset import read_dataset, write_table
+from polybatch.core.files import whole_folder, write_json
 from polybatch.settings.config import Config
 from polybatch.settings.study import Trial
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polybatch.dataset import read_dataset
+from polybatch.core.dataset import read_dataset
+from polybatch.core.files import whole_folder, write_json
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.encode import encode_with_settings
-from polybatch.files import whole_folder, write_json
 from polybatch.retrieval.centred_vectors import SIDES, Side, centre_folder, mean_texts
 from polybatch.retrieval.centring import Means, means_of
 from polybatch.settings.config import Config

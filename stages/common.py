@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from polybatch.errors import InputError, InputErrorList, use_utf8
-from polybatch.files import storage_error, write_json
+from polybatch.core.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.files import storage_error, write_json
 from polybatch.retrieval.latency import Asked, median_milliseconds
 from polybatch.settings.config import Config
 from polybatch.settings.load import load

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polybatch.files import whole_file, write_json, write_text
+from polybatch.core.files import whole_file, write_json, write_text
 from polybatch.reports.results_folder import Study
 from polybatch.reports.study_comparison import compare_study
 from polybatch.settings.config import Config

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.files import whole_file
+from polybatch.core.files import whole_file
 from polybatch.reports.curves import CURVES, curve
 from polybatch.settings.config import Config
 

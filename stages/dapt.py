@@ -10,8 +10,8 @@ import logging
 from dataclasses import asdict
 
 from polybatch.adaptation.corpus import domain_text
-from polybatch.dataset import read_dataset
-from polybatch.files import whole_folder, write_json, write_text
+from polybatch.core.dataset import read_dataset
+from polybatch.core.files import whole_folder, write_json, write_text
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from polybatch.files import refuse_special_files, whole_folder
+from polybatch.core.files import refuse_special_files, whole_folder
 from polybatch.settings.config import Config
 from polybatch.settings.data import NO_FOLDER
 from polybatch.sources.fetch import Fetcher

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.dataset import Dataset, read_dataset, revision_of, write_table
+from polybatch.core.dataset import Dataset, read_dataset, revision_of, write_table
+from polybatch.core.files import whole_together, write_json
 from polybatch.evaluation.alignment import alignment_and_uniformity, distinct_queries
 from polybatch.evaluation.language_bias import TOP_DOCUMENTS, Bias, language_bias
 from polybatch.evaluation.scores import Scores, evaluate_source, refuse_missing
-from polybatch.files import whole_together, write_json
 from polybatch.retrieval.arm_folders import index_bytes, open_queries, open_source
 from polybatch.retrieval.index import TOKENS, EncodedQueries
 from polybatch.retrieval.score_rows import ScoreRows

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from polybatch.dataset import read_dataset
-from polybatch.files import whole_folder
+from polybatch.core.dataset import read_dataset
+from polybatch.core.files import whole_folder
 from polybatch.retrieval.arm_folders import open_external
 from polybatch.settings.config import Config
 

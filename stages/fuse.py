@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polybatch.files import whole_folder
+from polybatch.core.files import whole_folder
 from polybatch.retrieval.arm_folders import save_fusion
 from polybatch.settings.config import Config
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polybatch.dataset import Dataset, read_dataset
+from polybatch.core.dataset import Dataset, read_dataset
+from polybatch.core.files import whole_folder, write_json
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.encode import encode_side, encode_with_settings
 from polybatch.encoders.light import Encoder
-from polybatch.files import whole_folder, write_json
 from polybatch.retrieval.index import (
     TOKENS,
     EncodedQueries,

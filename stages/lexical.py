@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from polybatch.dataset import Dataset, read_dataset
-from polybatch.files import whole_folder
+from polybatch.core.dataset import Dataset, read_dataset
+from polybatch.core.files import whole_folder
 from polybatch.retrieval.arm_folders import open_source, save_tokens
 from polybatch.retrieval.latency import FOUND
 from polybatch.retrieval.lexical import Bm25Scores

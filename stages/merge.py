@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from polybatch.core.files import whole_folder
 from polybatch.encoders.merging import merge_checkpoints
-from polybatch.files import whole_folder
 from polybatch.settings.config import Config
 
 from .common import MODELS, known, run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.files import whole_file, write_text
+from polybatch.core.files import whole_file, write_text
 from polybatch.reports.costs import cost_page, machine_costs
 from polybatch.reports.environment import environment, machine_page
 from polybatch.reports.html.page import page

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from polybatch.files import whole_folder, write_json
+from polybatch.core.files import whole_folder, write_json
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
 from polybatch.settings.training import TrainingSettings

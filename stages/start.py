@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polybatch.files import sha256_of_folder, whole_folder, write_json
+from polybatch.core.files import sha256_of_folder, whole_folder, write_json
 from polybatch.settings.config import Config
 
 from .common import START, STARTS, known, run

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import polars as pl
 
+from polybatch.core.files import whole_folder, write_json
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
-from polybatch.files import whole_folder, write_json
 from polybatch.settings.config import Config
 from polybatch.settings.study import Trial
 from polybatch.training.contrastive import Plan, train

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from polybatch.dataset import read_table, write_dataset, write_table
-from polybatch.errors import InputError, InputErrorList
-from polybatch.files import whole_folder, write_json, write_text
+from polybatch.core.dataset import read_table, write_dataset, write_table
+from polybatch.core.errors import InputError, InputErrorList
+from polybatch.core.files import whole_folder, write_json, write_text
 from polybatch.settings.config import Config
 from polybatch.sources.table import source_of
 from polybatch.validation.datasets import Prepared, check, is_own, prepare, summary

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from polybatch import __version__
-from polybatch.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.errors import InputError, InputErrorList, use_utf8
 from polybatch.versions.code_digest import STAGES, stage_names
 
 

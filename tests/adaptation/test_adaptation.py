@@ -30,9 +30,9 @@ from polybatch.adaptation.corpus import DOCUMENTS, DomainText
 from polybatch.adaptation.job import AdaptationSummary, Job
 from polybatch.adaptation.mlm import _language_model, _Masker
 from polybatch.adaptation.noise import IGNORED
+from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.load import load_encoder
-from polybatch.errors import InputError
 from polybatch.settings.adaptation import OBJECTIVES as NAMES
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.encoder import EncoderSettings

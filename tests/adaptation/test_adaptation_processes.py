@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from tests.adaptation.test_adaptation import changed, run, transformer
 
 ROOT = Path(__file__).parents[2]

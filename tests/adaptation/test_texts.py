@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from polybatch.adaptation.corpus import domain_text, plan_texts
 from polybatch.adaptation.noise import IGNORED, crop, delete, mask, pack, pieces
-from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, Dataset
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.load import load
 

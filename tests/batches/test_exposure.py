@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from polybatch.batches.exposure import exposure
 from polybatch.batches.invariants import check_plan
 from polybatch.batches.plan import plan_batches, plan_texts
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
 from polybatch.reports.comparison_sections import exposure_section
 from polybatch.reports.costs import budget
 from polybatch.settings.batches import BatchSettings

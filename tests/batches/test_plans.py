@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from polybatch.batches.invariants import check_plan
 from polybatch.batches.pairs import pair_table
 from polybatch.batches.plan import KINDS, PLAN, plan_batches, plan_texts
-from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, table, write_table
-from polybatch.errors import InputError
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, Dataset, table, write_table
+from polybatch.core.errors import InputError
 from polybatch.settings.batches import BatchSettings
 from polybatch.settings.strategies import BATCH_KINDS, Strategy
 

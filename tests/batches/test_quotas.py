@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polybatch.batches.quotas import _ONE, apportion, round_circulation
-from polybatch.languages import LanguagePair
-from polybatch.randomness import stream
+from polybatch.core.languages import LanguagePair
+from polybatch.core.randomness import stream
 
 LANGS = ("am", "de", "en", "sw")
 SUMS: dict[str, Callable[[LanguagePair], str]] = {

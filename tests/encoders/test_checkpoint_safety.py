@@ -26,12 +26,12 @@ from sentence_transformers.sentence_transformer.modules import (
     Transformer,
 )
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.allowed import ACTIVATIONS, MODULES, class_of, full_name
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.shipped_code import EXPORTED
-from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 from tests.helpers.small_encoders import labse, settings_for, xlm_roberta
 

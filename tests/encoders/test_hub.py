@@ -17,12 +17,12 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, AutoTokenizer
 
 from polybatch.batches.plan import plan_batches, plan_texts
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.tokens import count_tokens
-from polybatch.errors import InputError
 from polybatch.evaluation.scores import evaluate
 from polybatch.retrieval.index import build_index
 from polybatch.settings.batches import BatchSettings

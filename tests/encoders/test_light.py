@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from polybatch.core.files import sha256_of_folder
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.library import as_sentence_transformer
 from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.use_multilingual import UseMultilingual
-from polybatch.files import sha256_of_folder
 
 WORDS = [
     "the",

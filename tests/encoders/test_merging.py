@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.merging import merge_checkpoints
 from polybatch.encoders.row_table import trained_rows
 from polybatch.encoders.use_multilingual import UseMultilingual
-from polybatch.errors import InputError
 from tests.helpers.small_encoders import labse
 
 

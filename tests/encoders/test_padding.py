@@ -19,10 +19,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, GPT2Config, GPT2Model, T5Config, T5EncoderModel
 
+from polybatch.core.errors import InputError
+from polybatch.core.files import whole_file, whole_folder
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.load import load_encoder
-from polybatch.errors import InputError
-from polybatch.files import whole_file, whole_folder
 from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import make_deterministic
 from tests.helpers.small_encoders import SHAPE, WORDS, labse, settings_for, xlm_roberta

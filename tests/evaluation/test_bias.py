@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.vectors import Float32
 from polybatch.evaluation.alignment import alignment_and_uniformity
 from polybatch.evaluation.language_bias import PANEL, Bias, language_bias
 from polybatch.retrieval.ranks import rank_documents
-from polybatch.vectors import Float32
 
 
 def _bias(dataset: Dataset, queries: Float32, documents: Float32) -> Bias:

@@ -11,8 +11,10 @@ import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import Dataset, write_table
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, write_table
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of
+from polybatch.core.vectors import Float32, inner_products
 from polybatch.evaluation.scores import (
     HEATMAP,
     SCORES,
@@ -20,8 +22,6 @@ from polybatch.evaluation.scores import (
     judged_queries,
     refuse_missing,
 )
-from polybatch.files import sha256_of
-from polybatch.vectors import Float32, inner_products
 
 MEASURES = ["AP", "AP@20", "nDCG@10", "R@1", "R@10"]
 TREC = ["map", "map_cut_20", "ndcg_cut_10", "recall_1", "recall_10"]

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, write_dataset
-from polybatch.errors import InputErrorList
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, Dataset, write_dataset
+from polybatch.core.errors import InputErrorList
+from polybatch.core.files import sha256_of_folder
 from polybatch.evaluation.fidelity import FIDELITY
-from polybatch.files import sha256_of_folder
 from polybatch.reports.html.shape import index_tables
 from polybatch.reports.index_page import EXACT
 from polybatch.retrieval.approximate_folder import open_approximate

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import pytrec_eval
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.evaluation.measures import MEASURES, Found, Measure, parse, score_all
 
 OURS_TO_TREC = {

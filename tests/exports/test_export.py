@@ -17,12 +17,12 @@ from sentence_transformers import SentenceTransformer
 
 from flows.current import export_current
 from polybatch.cli import main
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of_folder
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.shipped_code import shipped_files
-from polybatch.errors import InputError
-from polybatch.files import sha256_of_folder
 from polybatch.settings.load import load
 from tests.helpers.small_study import NAME, dataset, write_study
 

@@ -21,7 +21,7 @@ from flows.plan import too_many
 from flows.repository import check
 from flows.study import main, study
 from flows.workspace import lock_workspace, notes, repair
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings.load import load
 from tests.helpers.toy_flow import make_toy, sh
 

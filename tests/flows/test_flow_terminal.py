@@ -58,7 +58,7 @@ def test_a_flow_that_fails_prints_whole_lines_once_and_no_stack(tmp_path: Path) 
 def test_a_program_begins_again_in_utf8(tmp_path: Path) -> None:
     program = tmp_path / "prüfe.py"
     program.write_text(
-        "import sys; from polybatch.errors import use_utf8; use_utf8()\n"
+        "import sys; from polybatch.core.errors import use_utf8; use_utf8()\n"
         "print(sys.argv[1], sys.flags.utf8_mode, '调', '\\ud800')\n",
         encoding="utf-8",
     )

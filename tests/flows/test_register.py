@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.register import main, register
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from tests.helpers.toy_flow import make_toy, sh
 
 

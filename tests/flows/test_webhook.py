@@ -19,7 +19,7 @@ import pytest
 from flows import webhook
 from flows.alerts import raise_alerts, webhook_of
 from flows.register import register
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.settings.load import load
 from polybatch.settings.webhooks import check_webhook, host_of
 from tests.helpers.toy_flow import make_toy, sh

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.sources.source import Parsed
 from tests.helpers.fuzz_readers import READERS, tmx, zipped
 from tests.helpers.mutations import mutated_bytes, mutated_json, mutated_text

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, check_dataset, read_dataset, table
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, check_dataset, read_dataset, table
 from polybatch.settings.data import SourceSettings
 from polybatch.settings.load import load
 from polybatch.sources.fetch import Fetcher

@@ -226,7 +226,7 @@ def _exact_vectors(folder: Path) -> None:
 
     Texts of an item are alike, and less so the more letters the trial's name has.
     """
-    from polybatch.dataset import read_dataset
+    from polybatch.core.dataset import read_dataset
     from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
 
     dataset = read_dataset(folder / "data" / "valid" / "cldr-test")
@@ -259,7 +259,7 @@ def _signs(shared: str, own: str, noise: int) -> np.ndarray[Any, Any]:
 
 def _external_run(folder: Path) -> None:
     """Write a run of somebody else's: a few documents a query, those of its item among them."""
-    from polybatch.dataset import read_dataset
+    from polybatch.core.dataset import read_dataset
 
     dataset = read_dataset(folder / "data" / "valid" / "cldr-test")
     item = dict(dataset.qrels.select("doc_id", "item_id").rows())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.dataset import (
+from polybatch.core.dataset import (
     CORPUS,
     QRELS,
     QUERIES,

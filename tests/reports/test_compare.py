@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.evaluation.scores import SCORES
 from polybatch.reports.comparison import (
     COMPARISON,

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, table
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, Dataset, table
 from polybatch.evaluation.language_bias import Bias
 from polybatch.reports.contrasts import decided, headlines
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off

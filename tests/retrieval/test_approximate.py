@@ -10,8 +10,9 @@ import faiss
 import numpy as np
 import pytest
 
-from polybatch.errors import InputError
-from polybatch.files import sha256_of_folder
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of_folder
+from polybatch.core.vectors import Float32
 from polybatch.retrieval.approximate import ApproximateIndex, build_approximate, factory_of
 from polybatch.retrieval.approximate_folder import (
     add_documents,
@@ -23,7 +24,6 @@ from polybatch.retrieval.approximate_folder import (
 )
 from polybatch.retrieval.index import build_index, load_index, save_index
 from polybatch.settings.index import IndexSettings
-from polybatch.vectors import Float32
 
 COUNT, DIMENSIONS = 600, 8
 IDS = [f"d{n:03}" for n in range(COUNT)]

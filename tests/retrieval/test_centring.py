@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
+from polybatch.core.vectors import Float32
 from polybatch.retrieval.centring import Means, centre, means_of
-from polybatch.vectors import Float32
 
 
 def _unit(seed: int, count: int) -> Float32:

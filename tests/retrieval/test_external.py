@@ -14,16 +14,16 @@ import pytrec_eval
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.languages import LanguagePair
+from polybatch.core.vectors import Float32
 from polybatch.evaluation.language_bias import language_bias
 from polybatch.evaluation.scores import evaluate, evaluate_source
-from polybatch.languages import LanguagePair
 from polybatch.retrieval.external import read_external
 from polybatch.retrieval.external_runs import RunScores
 from polybatch.retrieval.score_rows import VectorScores
 from polybatch.retrieval.trec import write_pair, write_runs
-from polybatch.vectors import Float32
 from tests.retrieval.test_ranks import World, make_world
 
 MEASURES = ["AP", "AP@5", "nDCG@10", "R@1", "R@10"]

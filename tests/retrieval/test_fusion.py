@@ -9,11 +9,11 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
+from polybatch.core.vectors import Float32, Int64
 from polybatch.evaluation.scores import evaluate_source
 from polybatch.retrieval.fusion import FusedScores
 from polybatch.retrieval.score_rows import UNSCORED, ScoreRow, VectorScores
-from polybatch.vectors import Float32, Int64
 from tests.retrieval.test_ranks import LANGUAGES, make_world
 
 

@@ -14,8 +14,8 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
 from polybatch.evaluation.scores import evaluate_source
 from polybatch.retrieval.lexical import Bm25Scores
 from polybatch.retrieval.tokenization import tokenize, tokenizer_of

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polybatch.retrieval.score_rows
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.vectors import Float32, inner_products
 from polybatch.retrieval.ranks import TOP, Ranking, rank_documents
-from polybatch.vectors import Float32, inner_products
 
 World = tuple[Dataset, Float32, Float32]
 LANGUAGES = ("en", "sw", "th")

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.errors import InputError
-from polybatch.files import sha256_of
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of
+from polybatch.core.vectors import Float32, distinct_rows, inner_products
 from polybatch.retrieval.index import (
     EncodedQueries,
     build_index,
@@ -21,7 +22,6 @@ from polybatch.retrieval.index import (
     save_queries,
     search,
 )
-from polybatch.vectors import Float32, distinct_rows, inner_products
 
 
 def _unit(rows: Float32) -> Float32:

@@ -12,15 +12,15 @@ import polars as pl
 import pytest
 import pytrec_eval
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of
+from polybatch.core.languages import LanguagePair
+from polybatch.core.vectors import Float32
 from polybatch.evaluation.scores import Scores, evaluate
-from polybatch.files import sha256_of
-from polybatch.languages import LanguagePair
 from polybatch.retrieval.fusion import FusedScores
 from polybatch.retrieval.score_rows import VectorScores
 from polybatch.retrieval.trec import pair_run, write_pair, write_runs
-from polybatch.vectors import Float32
 
 LANGUAGES = ("en", "sw")
 

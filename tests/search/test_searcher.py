@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from polybatch.cli import main
+from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.use_multilingual import UseMultilingual
-from polybatch.errors import InputError
 from polybatch.retrieval.approximate_folder import add_documents, remove_documents
 from polybatch.retrieval.index import build_index, load_index, save_index
 from polybatch.search.searcher import Request, Searcher

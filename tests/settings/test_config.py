@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings import (
     batches,
     data,

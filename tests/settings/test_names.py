@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.languages import (
+from polybatch.core.languages import (
     _edits,
     canonical,
     is_language,

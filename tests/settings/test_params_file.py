@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
 from polybatch.settings.params_file import read_params

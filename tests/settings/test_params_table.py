@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from polybatch.errors import InputErrorList
+from polybatch.core.errors import InputErrorList
 from polybatch.settings.load import checked
 from polybatch.settings.params_file import ParamsFile
 from polybatch.settings.strategies import ARM_SECTIONS

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from flows.preset import study, use
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings.load import load
 from polybatch.settings.presets import WHOLE, composed
 from tests.helpers.presets import GOLDEN, studies

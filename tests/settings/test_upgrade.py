@@ -9,7 +9,7 @@ import pytest
 
 from flows.check import check_params
 from polybatch.cli import main
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings import messages
 from polybatch.settings.load import load
 from polybatch.settings.moved import ADDED, MOVED, Added

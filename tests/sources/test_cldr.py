@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from polybatch.dataset import Dataset, check_dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, check_dataset
+from polybatch.core.errors import InputError
 from polybatch.sources.cldr import Cldr, templates, write
 from polybatch.sources.cldr_facts import Namer, facts, territories
 from polybatch.sources.table import source_of

@@ -14,8 +14,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from polybatch.dataset import Dataset, check_dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, check_dataset
+from polybatch.core.errors import InputError
 from polybatch.settings.data import DatasetSettings, SourceSettings
 from polybatch.sources.collected import text_id
 from polybatch.sources.fetch import Fetcher

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import RemoteFile
 

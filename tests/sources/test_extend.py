@@ -13,7 +13,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 
 from polybatch.batches.invariants import check_plan
 from polybatch.batches.plan import KINDS, BatchKind, plan_batches, plan_texts
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import ENCODERS, load_encoder
 from polybatch.evaluation.measures import MEASURES, Measure

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from polybatch.dataset import Dataset, check_dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, check_dataset
+from polybatch.core.errors import InputError
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Parsed

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from polybatch.dataset import Dataset, check_dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, check_dataset
+from polybatch.core.errors import InputError
 from polybatch.settings.data import SourceSettings
 from polybatch.sources import user_lines as lines_module
 from polybatch.sources.fetch import Fetcher

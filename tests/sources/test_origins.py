@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.table import SOURCES

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import Dataset, check_dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, check_dataset
+from polybatch.core.errors import InputError
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Parsed

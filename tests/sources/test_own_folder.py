@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polybatch.cli import main
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.own_folder import contents, read_own
 
 ROWS = """item_id,lang,question,answer,split

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.source import Parsed
 from polybatch.sources.table import source_of
 

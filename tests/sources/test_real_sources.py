@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from polybatch.dataset import Dataset, check_dataset
+from polybatch.core.dataset import Dataset, check_dataset
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Parsed
 from polybatch.sources.table import SOURCES

@@ -21,8 +21,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from polybatch.dataset import Dataset, check_dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, check_dataset
+from polybatch.core.errors import InputError
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Document, Parsed, Place, Query, Rows, Tally
 from polybatch.sources.table import SOURCES

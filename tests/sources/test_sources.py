@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, check_dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, check_dataset
+from polybatch.core.errors import InputError
 from polybatch.settings.overlaps import SAME_DATA, same_data
 from polybatch.sources.source import Parsed, RemoteFile, Rows, Source
 from polybatch.sources.squad import paragraphs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
 from polybatch.statistics.clusters import clusters_of, pool_of
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.evaluation.scores import SCORES
 from polybatch.statistics.arms import ArmKind, Scored, read_arms
 from polybatch.statistics.breakdowns import language_views, setting_views

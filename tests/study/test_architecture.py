@@ -34,12 +34,12 @@ FORBIDDEN = {
     "stages": {"prefect"},
     "flows": {"torch", "stages"},
 }
-FLOWS_READ = ("errors", "files", "settings", "versions", "validation.summary")
+FLOWS_READ = ("core.errors", "core.files", "settings", "versions", "validation.summary")
 """All that flows may import of polybatch: params.yaml has one reader, and users one error."""
 
 
 ROOMS = (
-    *("settings", "sources", "validation", "batches", "encoders", "training", "adaptation"),
+    *("core", "settings", "sources", "validation", "batches", "encoders", "training", "adaptation"),
     *("retrieval", "evaluation", "statistics", "tuning", "reports", "search", "exports"),
 )
 """Folders of polybatch in the pipeline's order: each imports from those before it alone."""
@@ -109,7 +109,7 @@ def test_the_code_of_a_stage_is_what_python_loads_for_it() -> None:
         ("sources/cldr_templates/sw.yaml", {"download", "validate"}),
         ("validation/suites/queries.json", {"validate"}),
         ("reports/html/assets/report.js", {"report"}),
-        ("errors.py", set(STAGES)),
+        ("core/errors.py", set(STAGES)),
     ],
 )
 def test_a_file_belongs_to_the_stages_that_import_it(file: str, stages: set[str]) -> None:

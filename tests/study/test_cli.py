@@ -14,7 +14,7 @@ import pytest
 
 from polybatch.cli import COMMANDS, main, parser
 from polybatch.commands.compare import _FORMATS, _SETTINGS
-from polybatch.dataset import (
+from polybatch.core.dataset import (
     CORPUS,
     QRELS,
     QUERIES,

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from polybatch.dataset import write_dataset
+from polybatch.core.dataset import write_dataset
 from tests.helpers.documents import ROOT, commands
 from tests.helpers.toy_flow import ENVIRONMENT, make_toy
 from tests.helpers.workspace import Workspace

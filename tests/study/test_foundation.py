@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from polybatch.dataset import (
+from polybatch.core.dataset import (
     CORPUS,
     QRELS,
     QUERIES,
@@ -23,8 +23,8 @@ from polybatch.dataset import (
     write_dataset,
     write_table,
 )
-from polybatch.errors import InputError
-from polybatch.files import (
+from polybatch.core.errors import InputError
+from polybatch.core.files import (
     library_writes,
     sha256_of,
     whole_file,
@@ -33,7 +33,7 @@ from polybatch.files import (
     write_json,
     write_text,
 )
-from polybatch.languages import LanguagePair, is_language
+from polybatch.core.languages import LanguagePair, is_language
 
 
 def _dataset(**changes: pl.DataFrame) -> Dataset:
@@ -102,7 +102,8 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed_by_the_next_writer(tmp_path: Path) -> None:
     script = (
-        "import os, signal; from pathlib import Path; from polybatch.files import whole_folder\n"
+        "import os, signal; from pathlib import Path\n"
+        "from polybatch.core.files import whole_folder\n"
         f"with whole_folder(Path({str(tmp_path)!r}) / 'out') as folder:\n"
         "    (folder / 'half').write_text('x'); os.kill(os.getpid(), signal.SIGKILL)\n"
     )

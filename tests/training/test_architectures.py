@@ -17,10 +17,10 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
 from polybatch.adaptation.adapt import adapt
 from polybatch.adaptation.job import Job
+from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
-from polybatch.errors import InputError
 from polybatch.settings.adaptation import OBJECTIVES
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.training.contrastive import train

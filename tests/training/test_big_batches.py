@@ -19,11 +19,11 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from torch.nn import functional
 
+from polybatch.core.errors import InputError
+from polybatch.core.files import write_json
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.tokens import features_of
-from polybatch.errors import InputError
-from polybatch.files import write_json
 from polybatch.training import machine
 from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import make_deterministic

@@ -19,9 +19,9 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.load import load_encoder
-from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.training import TrainingSettings
 from polybatch.training.contrastive import Plan, TrainingSummary, train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, Dataset
 from polybatch.validation.articles import CommonArticles, common_articles
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, normalised
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, Dataset, normalised
 from polybatch.validation.containment import Contained, Containment, containment
 from polybatch.validation.leakage import leaks, without
 

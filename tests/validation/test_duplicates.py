@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import (
+from polybatch.core.dataset import (
     ANSWERS,
     CORPUS,
     QRELS,

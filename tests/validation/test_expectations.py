@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from polybatch.dataset import REJECTED, Dataset, read_dataset, read_table, table
+from polybatch.core.dataset import REJECTED, Dataset, read_dataset, read_table, table
+from polybatch.core.errors import InputErrorList
+from polybatch.core.files import sha256_of
 from polybatch.encoders.pretraining_data import ENCODERS, not_zero_shot, zero_shot
-from polybatch.errors import InputErrorList
-from polybatch.files import sha256_of
 from polybatch.settings.data import DatasetSettings, MinRows, ValidationSettings
 from polybatch.settings.load import load
 from polybatch.sources.catalogue import catalogue

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, check_dataset, table
-from polybatch.markdown import excerpt
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, REJECTED, Dataset, check_dataset, table
+from polybatch.core.markdown import excerpt
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.settings.load import load
 from polybatch.validation.cross_checks import refuse_leaks

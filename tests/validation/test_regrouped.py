@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from polybatch.dataset import read_dataset
+from polybatch.core.dataset import read_dataset
 from polybatch.settings.load import load
 from polybatch.validation.regrouped import GROUPS, regrouped
 from stages.download import download

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, Dataset, table
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, Dataset, table
 from polybatch.validation.split import joined_groups, split_by_group
 
 FRAMES = ("queries", "corpus", "qrels")

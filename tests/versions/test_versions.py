@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.table import SOURCES
 from polybatch.versions.record import VERSIONS, older_code, read_versions, write_versions
 from tests.helpers import proof, proof_fixtures

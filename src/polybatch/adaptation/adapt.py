@@ -11,8 +11,8 @@ from polybatch.adaptation.crop import adapt_by_crops, can_crop
 from polybatch.adaptation.job import AdaptationSummary, Job, Outcome, summary
 from polybatch.adaptation.mlm import adapt_by_masks, can_mask
 from polybatch.adaptation.tsdae import adapt_by_denoising, can_denoise
+from polybatch.core.errors import InputError
 from polybatch.encoders.loading import enough_memory
-from polybatch.errors import InputError
 from polybatch.training.machine import check_machine, check_shares, join_processes
 
 

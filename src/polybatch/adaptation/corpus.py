@@ -17,10 +17,10 @@ import polars as pl
 from polybatch.batches.pairs import Int64
 from polybatch.batches.queues import Queue, take_at
 from polybatch.batches.quotas import Shares, apportion
-from polybatch.dataset import Dataset, normalised
-from polybatch.errors import InputError
-from polybatch.languages import LanguagePair
-from polybatch.randomness import stream
+from polybatch.core.dataset import Dataset, normalised
+from polybatch.core.errors import InputError
+from polybatch.core.languages import LanguagePair
+from polybatch.core.randomness import stream
 from polybatch.settings.adaptation import AdaptationSettings
 
 DOCUMENTS = pl.Schema(

@@ -18,8 +18,8 @@ from polybatch.adaptation.corpus import plan_texts
 from polybatch.adaptation.job import Job, Outcome, keys_of
 from polybatch.adaptation.noise import crop, pieces
 from polybatch.batches.pairs import Int64
-from polybatch.errors import InputError
-from polybatch.randomness import stream
+from polybatch.core.errors import InputError
+from polybatch.core.randomness import stream
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.training import TrainingSettings

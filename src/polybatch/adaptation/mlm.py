@@ -30,10 +30,10 @@ from polybatch.adaptation.job import Job, Outcome
 from polybatch.adaptation.noise import IGNORED, mask, pack
 from polybatch.adaptation.trainer import Batch, Steps, follow
 from polybatch.batches.pairs import Int64
+from polybatch.core.errors import InputError
+from polybatch.core.randomness import stream
 from polybatch.encoders import hub
 from polybatch.encoders.configurations import check_values, read_json
-from polybatch.errors import InputError
-from polybatch.randomness import stream
 
 _HEADS = ("lm_head", "cls")  # of RoBERTa and XLM-R, of BERT: modules from hidden states to logits
 

@@ -20,9 +20,9 @@ from polybatch.adaptation.corpus import plan_texts
 from polybatch.adaptation.job import Job, Outcome, keys_of
 from polybatch.adaptation.noise import delete
 from polybatch.adaptation.trainer import Batch, Steps, follow
+from polybatch.core.errors import InputError
+from polybatch.core.randomness import stream
 from polybatch.encoders.tokens import token_limit
-from polybatch.errors import InputError
-from polybatch.randomness import stream
 
 
 def can_denoise(encoder: SentenceTransformer) -> bool:

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polybatch.dataset import Dataset, normalised
-from polybatch.errors import InputError
-from polybatch.languages import LanguagePair
+from polybatch.core.dataset import Dataset, normalised
+from polybatch.core.errors import InputError
+from polybatch.core.languages import LanguagePair
 
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]

@@ -29,9 +29,9 @@ import polars as pl
 from polybatch.batches.pairs import PairTable, pair_table
 from polybatch.batches.planner import Planner
 from polybatch.batches.quotas import Shares, blocks_of
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
-from polybatch.languages import LanguagePair
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.languages import LanguagePair
 from polybatch.settings.batches import BatchSettings
 from polybatch.settings.strategies import Strategy
 

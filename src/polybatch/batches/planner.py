@@ -13,9 +13,9 @@ import numpy as np
 from polybatch.batches.pairs import PairTable
 from polybatch.batches.queues import Queue, take_at
 from polybatch.batches.quotas import Shares, apportion
-from polybatch.errors import InputError
-from polybatch.languages import LanguagePair
-from polybatch.randomness import stream
+from polybatch.core.errors import InputError
+from polybatch.core.languages import LanguagePair
+from polybatch.core.randomness import stream
 from polybatch.settings.batches import BatchSettings
 
 

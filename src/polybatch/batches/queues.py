@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar
 
 from polybatch.batches.pairs import Int64
-from polybatch.randomness import stream
+from polybatch.core.randomness import stream
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from polybatch.languages import LanguagePair
+from polybatch.core.languages import LanguagePair
 
 Shares = dict[LanguagePair, float]
 Node = tuple[object, ...]

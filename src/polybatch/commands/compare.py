@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 # Written again: help and completion wait for none of the libraries behind the tables.
 _SETTINGS = ("mono", "cross", "multi")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 _FILES = {
     "pipeline.yaml": "dvc.yaml",
@@ -57,7 +57,7 @@ def work(chosen: argparse.Namespace) -> str:
     Raises:
         InputError: the folder is not empty, or the file of questions cannot be read.
     """
-    from polybatch.files import whole_folder
+    from polybatch.core.files import whole_folder
     from polybatch.sources.own_folder import contents, read_own
 
     out: Path = chosen.out

@@ -8,7 +8,7 @@ from contextlib import chdir, contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 FLOWS = "polybatch_flows"
 """The package of flows; in the repository a link to the folder `flows`."""

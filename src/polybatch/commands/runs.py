@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from polybatch.errors import InputError
-from polybatch.languages import LanguagePair
+from polybatch.core.errors import InputError
+from polybatch.core.languages import LanguagePair
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

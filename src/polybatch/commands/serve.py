@@ -6,7 +6,7 @@ import argparse
 import socket
 from contextlib import suppress
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 

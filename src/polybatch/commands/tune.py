@@ -14,7 +14,7 @@ def work(chosen: argparse.Namespace) -> str:
     """Do it, and return what to print."""
     import logging
 
-    from polybatch.files import write_text
+    from polybatch.core.files import write_text
     from polybatch.reports.html.tuning_page import tuning_page
     from polybatch.reports.tuning_tables import tuning_markdown
     from polybatch.settings.load import load

@@ -8,8 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from polybatch.commands.run import FLOWS, inside
-from polybatch.errors import InputError
-from polybatch.files import write_text
+from polybatch.core.errors import InputError
+from polybatch.core.files import write_text
 from polybatch.versions.record import VERSIONS, raised, read_versions
 
 _PIPELINE = {VERSIONS.name: VERSIONS, "pipeline.yaml": Path("dvc.yaml")}

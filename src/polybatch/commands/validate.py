@@ -42,7 +42,7 @@ def work(chosen: argparse.Namespace) -> str:
 def _text(
     counts: pl.DataFrame, files: pl.DataFrame, rejected: pl.DataFrame, notes: tuple[str, ...]
 ) -> str:
-    from polybatch.markdown import excerpt, markdown
+    from polybatch.core.markdown import excerpt, markdown
 
     lines = [_table(files), "", _table(counts)]
     lines += ["", *(f"- {excerpt(note, 500)}" for note in notes)] if notes else []
@@ -62,7 +62,7 @@ def _text(
 
 
 def _table(frame: pl.DataFrame) -> str:
-    from polybatch.markdown import escape, markdown
+    from polybatch.core.markdown import escape, markdown
 
     rows = [[escape(str(cell)) for cell in row] for row in frame.rows()]
     return markdown(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.errors import InputError
-from polybatch.files import library_writes, whole_file
+from polybatch.core.errors import InputError
+from polybatch.core.files import library_writes, whole_file
 
 QUERIES = pl.Schema(
     {

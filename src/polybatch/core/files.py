@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 _CHUNK = 1 << 20  # bytes read at a time when hashing
 
@@ -197,7 +197,7 @@ def library_writes(path: Path) -> Iterator[None]:
         >>> with library_writes(Path("a.faiss")):
         ...     raise RuntimeError("write error 28")
         Traceback (most recent call last):
-        polybatch.errors.InputError: a.faiss: found the system's answer 'write error 28' while ...
+        polybatch.core.errors.InputError: a.faiss: found the system's answer 'write error 28' ...
     """
     try:
         yield

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -27,7 +27,7 @@ def check_vectors(where: str, ids: Sequence[str], vectors: Float32, unit: bool) 
     Example:
         >>> check_vectors("q", ["a", "b"], np.array([[1, 0], [np.nan, 0]], np.float32), True)
         Traceback (most recent call last):
-        polybatch.errors.InputError: q: found 1 vectors with NaN or infinity (b), ...
+        polybatch.core.errors.InputError: q: found 1 vectors with NaN or infinity (b), ...
     """
     if vectors.ndim != 2 or len(vectors) != len(ids):
         raise InputError(

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from polybatch.core.errors import InputError
+from polybatch.core.files import follow_umask, library_writes
 from polybatch.encoders.allowed import MODULES, OURS, full_name
 from polybatch.encoders.configurations import read_json
 from polybatch.encoders.inspection import Part, inspect_folder
 from polybatch.encoders.light import Encoder, LightEncoder
 from polybatch.encoders.loading import loading
-from polybatch.errors import InputError
-from polybatch.files import follow_umask, library_writes
 
 _CONFIG = "config_sentence_transformers.json"
 _SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")

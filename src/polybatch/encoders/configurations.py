@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.allowed import (
     ACTIVATIONS,
     CLASS_KEYS,
@@ -16,7 +17,6 @@ from polybatch.encoders.allowed import (
     TRANSFORMER_SETTINGS,
     class_names,
 )
-from polybatch.errors import InputError
 
 _SIZE = re.compile(r"(_size|_layers|_heads|_embeddings|_positions|_features|_dim|_dimension)$")
 _LARGEST, _DEEPEST = 10**7, 1000  # of any size in a configuration; of the number of layers

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.light import Encoder
 from polybatch.encoders.tokens import TokenCounts, count_tokens, token_limit
-from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 
 Side = Literal["query", "document"]

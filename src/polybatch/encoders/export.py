@@ -14,14 +14,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from polybatch.core.errors import InputError
+from polybatch.core.files import write_json, write_text
 from polybatch.encoders import packaged
 from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.exported import CONFIG, VOCABULARY, WEIGHTS
 from polybatch.encoders.light import Encoder, LightEncoder
 from polybatch.encoders.shipped_code import EXPORTED, shipped_files
 from polybatch.encoders.use_multilingual import UseMultilingual
-from polybatch.errors import InputError
-from polybatch.files import write_json, write_text
 
 DType = Literal["fp32", "fp16", "int8"]
 

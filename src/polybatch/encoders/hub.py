@@ -29,13 +29,13 @@ from sentence_transformers.sentence_transformer.modules import (
 )
 from torch import nn
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.inspection import inspect_folder
 from polybatch.encoders.library import as_sentence_transformer, load_transformer, quiet
 from polybatch.encoders.loading import TRANSFORMER_FILES, loading
 from polybatch.encoders.row_table import RowTable
 from polybatch.encoders.tokens import count_tokens
-from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.encoder_rules import HUB_NAMES, is_hub_name
 

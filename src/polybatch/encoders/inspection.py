@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.allowed import MODULES, OURS
 from polybatch.encoders.configurations import (
     NO_CODE,
@@ -23,7 +24,6 @@ from polybatch.encoders.configurations import (
     read_json,
 )
 from polybatch.encoders.shipped_code import EXPORTED, check_code
-from polybatch.errors import InputError
 
 VOCABULARIES = (
     "tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model",

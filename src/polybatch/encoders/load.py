@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.light import Encoder, LightEncoder
 from polybatch.encoders.use_multilingual import UseMultilingual
-from polybatch.errors import InputError
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.encoder_rules import HUB_NAMES, encoder_mistakes
 

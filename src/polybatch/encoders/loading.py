@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 _REFUSED = "can't allocate memory"  # by the C library, as torch says it
 TRANSFORMER_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")

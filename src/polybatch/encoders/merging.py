@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of
 from polybatch.encoders.allowed import full_name
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.inspection import inspect_folder
-from polybatch.errors import InputError
-from polybatch.files import sha256_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

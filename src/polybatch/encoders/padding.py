@@ -13,7 +13,7 @@ from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 EXPORTED = "exported.ExportedEncoder"
 """`type` in modules.json of an exported folder: file and class, as sentence-transformers reads."""

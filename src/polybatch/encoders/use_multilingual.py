@@ -15,12 +15,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of
 from polybatch.encoders import packaged
 from polybatch.encoders.exported import VOCABULARY, ExportedEncoder
 from polybatch.encoders.ngram import DIMENSIONS, Network
 from polybatch.encoders.row_table import RowTable
-from polybatch.errors import InputError
-from polybatch.files import sha256_of
 
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 

@@ -25,8 +25,8 @@ import math
 import numpy as np
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.vectors import Float32, check_vectors
+from polybatch.core.dataset import Dataset
+from polybatch.core.vectors import Float32, check_vectors
 
 _DIGITS = 6
 

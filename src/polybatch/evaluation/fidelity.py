@@ -10,8 +10,8 @@ from math import fsum
 
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
 from polybatch.evaluation.scores import evaluate_source
 from polybatch.retrieval.score_rows import ScoreRows
 

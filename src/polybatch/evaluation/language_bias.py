@@ -30,10 +30,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.languages import POOL
+from polybatch.core.dataset import Dataset
+from polybatch.core.languages import POOL
+from polybatch.core.vectors import Int64
 from polybatch.retrieval.ranks import Relevant
-from polybatch.vectors import Int64
 
 Float64 = npt.NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from polybatch.errors import InputError
-from polybatch.vectors import Int64
+from polybatch.core.errors import InputError
+from polybatch.core.vectors import Int64
 
 Float64 = npt.NDArray[np.float64]
 Score = Callable[["Found", float], Float64]
@@ -132,7 +132,7 @@ def parse(name: str) -> tuple[Measure, float]:
         (10.0, inf)
         >>> parse("nDCG")
         Traceback (most recent call last):
-        polybatch.errors.InputError: measures: found nDCG, expected one of AP, AP@k, nDCG@k, ...
+        polybatch.core.errors.InputError: measures: found nDCG, expected one of AP, AP@k, ...
     """
     match = re.fullmatch(r"([^@\s]+?)(?:@([1-9][0-9]*))?", name)
     measure = MEASURES.get(match[1]) if match else None

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.languages import POOL
+from polybatch.core.vectors import Float32, Int64
 from polybatch.evaluation.measures import NEVER, Float64, Found, parse, score_all
-from polybatch.languages import POOL
 from polybatch.retrieval.ranks import Ranking, Relevant, rank
 from polybatch.retrieval.score_rows import ScoreRows, VectorScores
-from polybatch.vectors import Float32, Int64
 
 SETTINGS = ("mono", "cross", "multi")
 SCORES = pl.Schema(

@@ -13,9 +13,9 @@ import polars as pl
 from huggingface_hub import EvalResult, ModelCardData
 
 from polybatch import __version__
+from polybatch.core.markdown import escape, markdown, number, span
 from polybatch.exports.headline import headline
 from polybatch.exports.mteb import metric_of
-from polybatch.markdown import escape, markdown, number, span
 from polybatch.reports.comparison_sections import study_views
 from polybatch.reports.languages import collapse_notes, known_by, readings
 from polybatch.reports.results_folder import Study

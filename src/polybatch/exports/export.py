@@ -8,13 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from polybatch import __version__
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of_folder, whole_folder, write_json, write_text
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.export import DType, write_export
-from polybatch.errors import InputError
 from polybatch.exports.card import model_card
 from polybatch.exports.headline import headline
 from polybatch.exports.loss import loss_table, losses, refuse_losses
-from polybatch.files import sha256_of_folder, whole_folder, write_json, write_text
 from polybatch.reports.results_folder import Study
 from polybatch.settings.study import Trial
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.markdown import markdown, number
+from polybatch.core.vectors import Float32
 from polybatch.encoders.encode import encode_with_settings
 from polybatch.encoders.light import Encoder
-from polybatch.errors import InputError
 from polybatch.evaluation.scores import evaluate
-from polybatch.markdown import markdown, number
 from polybatch.retrieval.index import load_index, load_queries
 from polybatch.settings.encoder import EncoderSettings
-from polybatch.vectors import Float32
 
 _KEY = ["dataset", "setting", "query_lang"]
 

@@ -16,9 +16,9 @@ import polars as pl
 from babel.core import get_global
 
 from polybatch import __version__
-from polybatch.errors import InputError
-from polybatch.files import whole_folder, write_json
-from polybatch.languages import POOL
+from polybatch.core.errors import InputError
+from polybatch.core.files import whole_folder, write_json
+from polybatch.core.languages import POOL
 from polybatch.reports.results_folder import Study
 from polybatch.validation.scripts import script_of
 

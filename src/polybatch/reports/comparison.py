@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
+from polybatch.core.markdown import MISSING, escape, markdown, number, span
 from polybatch.evaluation.scores import SETTINGS, Summary
-from polybatch.markdown import MISSING, escape, markdown, number, span
 
 COMPARISON = pl.Schema(
     {
@@ -98,7 +98,7 @@ def refuse_different_revisions(revisions: Mapping[str, Mapping[str, str]], basel
     Example:
         >>> refuse_different_revisions({"mono": {"d": "1f"}, "hybrid": {"d": "2e"}}, "mono")
         Traceback (most recent call last):
-        polybatch.errors.InputErrorList: Scores are of different dataset revisions (1 to correct):
+        polybatch.core.errors.InputErrorList: Scores are of different dataset revisions (1 ...
           - strategies mono and hybrid, dataset d: found revisions 1f and 2e, expected the same...
     """
     errors = []

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from polybatch.core.markdown import MISSING, escape, markdown, number, span
 from polybatch.evaluation.language_bias import PANEL, Bias
-from polybatch.markdown import MISSING, escape, markdown, number, span
 from polybatch.reports.languages import DECLARED, MEANING, mark
 from polybatch.statistics.breakdowns import (
     POOL_MEAN,

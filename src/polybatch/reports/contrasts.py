@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.markdown import MISSING, escape, markdown, number, probability, span
+from polybatch.core.markdown import MISSING, escape, markdown, number, probability, span
 from polybatch.statistics.clusters import FEW, ITEM, LEAST, TEMPLATE
 from polybatch.statistics.contrasts import difference_of
 from polybatch.statistics.decisions import (

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from polybatch.markdown import MISSING, escape, markdown, number
+from polybatch.core.markdown import MISSING, escape, markdown, number
 from polybatch.reports.results_folder import Study
 from polybatch.settings.config import Config
 from polybatch.settings.strategies import Centred, Fusion

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import psutil
 
-from polybatch.markdown import MISSING, escape, markdown
+from polybatch.core.markdown import MISSING, escape, markdown
 
 _PACKAGES = (
     *("polybatch", "torch", "transformers", "sentence-transformers", "faiss-cpu", "polars"),

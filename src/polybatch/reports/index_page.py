@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from polybatch.core.markdown import markdown
 from polybatch.evaluation.fidelity import losses
 from polybatch.evaluation.scores import SETTINGS
-from polybatch.markdown import markdown
 from polybatch.settings.index import IndexSettings
 
 _LIST = ["dataset", "setting", "query_lang", "doc_lang", "judged"]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.errors import InputError
-from polybatch.files import whole_folder, write_json
+from polybatch.core.errors import InputError
+from polybatch.core.files import whole_folder, write_json
 from polybatch.reports.environment import environment
 from polybatch.reports.results_folder import Study
 

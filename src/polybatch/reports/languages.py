@@ -12,9 +12,9 @@ from typing import Any
 
 import polars as pl
 
+from polybatch.core.markdown import MISSING, escape, markdown
 from polybatch.encoders.pretraining_data import known_languages
 from polybatch.evaluation.language_bias import Bias
-from polybatch.markdown import MISSING, escape, markdown
 from polybatch.statistics.breakdowns import is_seen
 
 LEAST_DISTINCT = 0.95

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.languages import POOL
 from polybatch.encoders.pretraining_data import known_languages
-from polybatch.errors import InputError
 from polybatch.evaluation.scores import SETTINGS
-from polybatch.languages import POOL
 from polybatch.reports.comparison import refuse_different_queries
 from polybatch.reports.comparison_sections import study_views
 from polybatch.reports.contrasts import headlines

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from polybatch.markdown import MISSING, escape, markdown, number, probability, span
+from polybatch.core.markdown import MISSING, escape, markdown, number, probability, span
 from polybatch.reports.pairwise import Answer, Changed, SideBySide
 
 _LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from polybatch.errors import InputError
-from polybatch.markdown import number
+from polybatch.core.errors import InputError
+from polybatch.core.markdown import number
 from polybatch.reports.costs import TOKENS, fixed_costs
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import read_arms

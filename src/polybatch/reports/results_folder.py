@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.dataset import Dataset, read_dataset, read_notes, read_table
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, read_dataset, read_notes, read_table
+from polybatch.core.errors import InputError
 from polybatch.evaluation.fidelity import FIDELITY
 from polybatch.evaluation.language_bias import Bias
 from polybatch.evaluation.scores import SCORES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import ArmKind
 from polybatch.statistics.planning import Earlier, Variances, plan_text

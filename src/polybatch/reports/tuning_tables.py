@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polybatch.markdown import MISSING, markdown, number
+from polybatch.core.markdown import MISSING, markdown, number
 from polybatch.settings.tuned import TunedArm, TunedStudy
 from polybatch.tuning.choice import expected_best
 

@@ -19,12 +19,12 @@ import faiss
 import numpy as np
 import polars as pl
 
-from polybatch.errors import InputError
-from polybatch.randomness import stream
+from polybatch.core.errors import InputError
+from polybatch.core.randomness import stream
+from polybatch.core.vectors import Float32, Int64, check_vectors
 from polybatch.retrieval.index import Index
 from polybatch.retrieval.ranks import Bools
 from polybatch.settings.index import IndexSettings
-from polybatch.vectors import Float32, Int64, check_vectors
 
 DOCUMENTS = pl.Schema({"doc_id": pl.String, "lang": pl.String, "removed": pl.Boolean})
 """A row of the index each, in its order."""

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import faiss
 
-from polybatch.dataset import read_table, write_table
-from polybatch.errors import InputError
-from polybatch.files import library_writes, sha256_of, whole_file, whole_folder, write_json
+from polybatch.core.dataset import read_table, write_table
+from polybatch.core.errors import InputError
+from polybatch.core.files import library_writes, sha256_of, whole_file, whole_folder, write_json
+from polybatch.core.vectors import Float32
 from polybatch.retrieval.approximate import DOCUMENTS, ApproximateIndex, Making
-from polybatch.vectors import Float32
 
 INDEX, TABLE, MADE = "index.faiss", "documents.parquet", "index.json"
 _AGAIN = "Run `dvc repro` of the stage approximate, or copy the whole folder anew"

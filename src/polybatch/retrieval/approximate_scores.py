@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from polybatch.core.vectors import Float32, Int64
 from polybatch.retrieval.approximate import ApproximateIndex, Hits
 from polybatch.retrieval.score_rows import BLOCK_QUERIES, UNSCORED, ScoreRow
-from polybatch.vectors import Float32, Int64
 
 
 @dataclass(frozen=True)

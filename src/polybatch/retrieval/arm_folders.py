@@ -13,9 +13,9 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.dataset import Dataset, read_table, write_table
-from polybatch.errors import InputError
-from polybatch.files import sha256_of_folder, write_json
+from polybatch.core.dataset import Dataset, read_table, write_table
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of_folder, write_json
 from polybatch.retrieval.external import read_external
 from polybatch.retrieval.fusion import FusedScores
 from polybatch.retrieval.index import EncodedQueries, load_index, load_queries

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
 from polybatch.retrieval.centring import By, Means, centre
 from polybatch.retrieval.index import (
     EncodedQueries,

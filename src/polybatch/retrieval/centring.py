@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from polybatch.errors import InputError
-from polybatch.vectors import Float32, check_vectors
+from polybatch.core.errors import InputError
+from polybatch.core.vectors import Float32, check_vectors
 
 By = Literal["global", "language"]
 

@@ -24,12 +24,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
-from polybatch.files import refuse_special_files
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.files import refuse_special_files
+from polybatch.core.vectors import Float32
 from polybatch.retrieval.external_runs import RunScores, run_scores
 from polybatch.retrieval.score_rows import VectorScores
-from polybatch.vectors import Float32
 
 _RUNS = (".run", ".run.gz")
 _VECTORS = "vectors (rows, dimensions) of 16, 32 or 64-bit floats"

@@ -21,11 +21,11 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
-from polybatch.languages import LanguagePair
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.languages import LanguagePair
+from polybatch.core.vectors import Float32, Int64
 from polybatch.retrieval.score_rows import UNSCORED, ScoreRow
-from polybatch.vectors import Float32, Int64
 
 _LINE = "query_id Q0 doc_id rank score tag, separated by white space"
 _LONGEST = 1 << 16  # bytes of a line: ids are short, and a packed file may hold any amount

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
+from polybatch.core.vectors import Float32, Int64
 from polybatch.retrieval.score_rows import UNSCORED, ScoreRow, ScoreRows, block_rows
-from polybatch.vectors import Float32, Int64
 
 CONSTANT = 60
 """The paper's k: how little the first ranks outweigh the next."""

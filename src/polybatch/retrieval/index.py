@@ -15,10 +15,10 @@ import faiss
 import numpy as np
 import polars as pl
 
-from polybatch.dataset import read_table, write_table
-from polybatch.errors import InputError
-from polybatch.files import library_writes, whole_file
-from polybatch.vectors import Float32, Int64, check_vectors
+from polybatch.core.dataset import read_table, write_table
+from polybatch.core.errors import InputError
+from polybatch.core.files import library_writes, whole_file
+from polybatch.core.vectors import Float32, Int64, check_vectors
 
 DOC_IDS = pl.Schema({"doc_id": pl.String})
 QUERY_IDS = pl.Schema({"query_id": pl.String})

@@ -19,10 +19,10 @@ import bm25s
 import numpy as np
 import polars as pl
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
+from polybatch.core.vectors import Float32, Int64
 from polybatch.retrieval.score_rows import ScoreRow
 from polybatch.retrieval.tokenization import tokenize, tokenizer_of
-from polybatch.vectors import Float32, Int64
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets DEBUG for all programs that log
 

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.languages import POOL
+from polybatch.core.dataset import Dataset
+from polybatch.core.languages import POOL
+from polybatch.core.vectors import Float32, Int64
 from polybatch.retrieval.score_rows import UNSCORED, ScoreRows, VectorScores
-from polybatch.vectors import Float32, Int64
 
 Bools = npt.NDArray[np.bool_]
 

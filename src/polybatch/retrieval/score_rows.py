@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
-from polybatch.vectors import Float32, Int64, check_vectors, distinct_rows, inner_products
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.vectors import Float32, Int64, check_vectors, distinct_rows, inner_products
 
 UNSCORED = np.float32(-np.inf)
 """The score of a document that a source did not rank: below all others, and never found."""

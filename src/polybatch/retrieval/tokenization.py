@@ -16,7 +16,7 @@ from functools import cache
 
 import regex
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.validation.scripts import script_of
 
 _EAST = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\u30fc"  # the last: a long vowel

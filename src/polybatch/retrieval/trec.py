@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
-from polybatch.files import gzipped, whole_file
-from polybatch.languages import POOL, LanguagePair
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.files import gzipped, whole_file
+from polybatch.core.languages import POOL, LanguagePair
 from polybatch.retrieval.ranks import rank
 from polybatch.retrieval.score_rows import PartScores, ScoreRows
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from polybatch.dataset import Dataset
-from polybatch.errors import InputError
-from polybatch.vectors import Int64
+from polybatch.core.dataset import Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.vectors import Int64
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import polars as pl
 
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of_folder
+from polybatch.core.vectors import Float32
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.encode import encode_with_settings
 from polybatch.encoders.light import Encoder
-from polybatch.errors import InputError
-from polybatch.files import sha256_of_folder
 from polybatch.retrieval.approximate import ApproximateIndex, Hits
 from polybatch.retrieval.approximate_folder import open_approximate, refuse_other_source
 from polybatch.retrieval.index import EncodedQueries, Index, build_index, load_index, search
 from polybatch.search.pool import Pool
 from polybatch.settings.encoder import EncoderSettings
-from polybatch.vectors import Float32
 
 if TYPE_CHECKING:
     from polybatch.retrieval.score_rows import ScoreRows

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from polybatch.dataset import read_dataset
-from polybatch.errors import InputError, did_you_mean
+from polybatch.core.dataset import read_dataset
+from polybatch.core.errors import InputError, did_you_mean
 from polybatch.search.pool import Pool
 from polybatch.search.rankers import (
     FusedScorer,

@@ -19,7 +19,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polybatch import __version__
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.search.batching import Batcher
 from polybatch.search.searcher import LONGEST, MOST, Request, Searcher
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from polybatch.errors import did_you_mean
+from polybatch.core.errors import did_you_mean
 from polybatch.settings.adaptation import OBJECTIVES, AdaptationSettings
 from polybatch.settings.data import DatasetSettings
 from polybatch.settings.overlaps import overlap

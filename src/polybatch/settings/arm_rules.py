@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from polybatch.errors import did_you_mean
+from polybatch.core.errors import did_you_mean
 from polybatch.settings.names import name_mistake
 from polybatch.settings.strategies import ARM_SECTIONS, BATCH_KINDS, Strategy
 from polybatch.settings.training import TrainingSettings

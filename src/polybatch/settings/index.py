@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic.dataclasses import dataclass
 
-from polybatch.errors import did_you_mean
+from polybatch.core.errors import did_you_mean
 from polybatch.settings.types import EXACT, UNIQUE, Count, in_range
 
 KINDS = ("flat", "hnsw", "ivf-pq")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from polybatch.errors import InputError, did_you_mean
+from polybatch.core.errors import InputError, did_you_mean
 from polybatch.settings.moved import MOVED, upgrade_hint
 from polybatch.settings.params_file import Key, ParamsFile, dotted, shown
 

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 Key = tuple[str | int, ...]
 """Where a value stands: names of keys, and positions in lists from 0."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from polybatch.errors import InputError, InputErrorList
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings.load import checked
 from polybatch.settings.params_file import ParamsFile, read_params, values_of
 from polybatch.settings.params_text import Entry, entries_of, written

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from polybatch.errors import InputError, did_you_mean
-from polybatch.languages import canonical, language_mistake
+from polybatch.core.errors import InputError, did_you_mean
+from polybatch.core.languages import canonical, language_mistake
 from polybatch.settings import adaptation_rules, arm_rules, tuning_rules
 from polybatch.settings.data import NO_FOLDER, DatasetSettings, SourceSettings
 from polybatch.settings.encoder_rules import encoder_mistakes

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 
-from polybatch.errors import did_you_mean
+from polybatch.core.errors import did_you_mean
 
 
 def schedule_mistakes(cron: str, timezone: str) -> Iterator[tuple[str, str, str, str]]:

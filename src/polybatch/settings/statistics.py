@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from polybatch.errors import did_you_mean
+from polybatch.core.errors import did_you_mean
 from polybatch.settings.types import EXACT, in_range, no_repetition
 
 BETWEEN = " - "

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import to_json
 
-from polybatch.errors import InputError, did_you_mean
+from polybatch.core.errors import InputError, did_you_mean
 from polybatch.settings.data import DatasetSettings
 from polybatch.settings.overlaps import overlap
 from polybatch.settings.params_file import read_params

@@ -10,8 +10,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from polybatch.errors import InputError, InputErrorList
-from polybatch.files import write_text
+from polybatch.core.errors import InputError, InputErrorList
+from polybatch.core.files import write_text
 from polybatch.settings.load import checked
 from polybatch.settings.moved import ADDED, FIRST, MOVED, Added
 from polybatch.settings.params_file import ParamsFile, read_params, values_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 
 def check_webhook(where: str, url: str) -> None:
@@ -13,7 +13,7 @@ def check_webhook(where: str, url: str) -> None:
     Example:
         >>> check_webhook("notify.webhook", "file:///etc/passwd")
         Traceback (most recent call last):
-        polybatch.errors.InputError: notify.webhook: found an address of scheme 'file', ...
+        polybatch.core.errors.InputError: notify.webhook: found an address of scheme 'file', ...
     """
     found = _mistake(url)
     if found:

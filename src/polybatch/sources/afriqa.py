@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.settings.overlaps import DISTRACTORS
 from polybatch.sources.codes import bcp47
 from polybatch.sources.lines import lines

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.beir_tables import BeirTables
 from polybatch.sources.hub import (
     Repository,

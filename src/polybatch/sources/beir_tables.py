@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
-from polybatch.errors import InputError
+from polybatch.core.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
+from polybatch.core.errors import InputError
 from polybatch.settings.names import safe_id
 from polybatch.sources.rows import Parsed, Tally
 from polybatch.sources.user_files import FIRST_ROWS, Columns, no_fields, open_rows

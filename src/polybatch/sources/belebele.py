@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from polybatch.errors import InputError
-from polybatch.files import sha256_of
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of
 from polybatch.sources.codes import bcp47
 from polybatch.sources.hub import HubSource, mirror_of
 from polybatch.sources.manifest import Manifest

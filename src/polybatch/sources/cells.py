@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.lines import decoded
 
 

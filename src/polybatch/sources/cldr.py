@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.cldr_facts import Namer, facts
 from polybatch.sources.source import Document, Fetch, Parsed, Place, Query, Rows, Source
 

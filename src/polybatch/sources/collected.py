@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from polybatch.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
-from polybatch.errors import InputError
+from polybatch.core.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
+from polybatch.core.errors import InputError
 from polybatch.settings.names import safe_id
 from polybatch.sources.entries import Entry, Languages
 from polybatch.sources.rows import Parsed, Tally

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from polybatch.dataset import NOT_REQUESTED
-from polybatch.errors import InputError
-from polybatch.languages import canonical, language_mistake, quoted_nearest, same_language
+from polybatch.core.dataset import NOT_REQUESTED
+from polybatch.core.errors import InputError
+from polybatch.core.languages import canonical, language_mistake, quoted_nearest, same_language
 
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
 _TEXTS = ("question", "answer", "document")

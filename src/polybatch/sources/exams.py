@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.lines import lines
 from polybatch.sources.registry import describe, remote_files
 from polybatch.sources.source import Document, Parsed, Place, Query, RemoteFile, Rows, Source

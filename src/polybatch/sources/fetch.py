@@ -20,8 +20,8 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
-from polybatch.errors import InputError
-from polybatch.files import sha256_of, whole_file
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of, whole_file
 from polybatch.sources.source import RemoteFile
 
 _CHUNK = 1 << 14  # bytes written at a time; a cut loses what it had of the next

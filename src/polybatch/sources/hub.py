@@ -24,9 +24,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from polybatch.dataset import CORPUS, QRELS, QUERIES, REJECTED
-from polybatch.errors import InputError
-from polybatch.files import sha256_of
+from polybatch.core.dataset import CORPUS, QRELS, QUERIES, REJECTED
+from polybatch.core.errors import InputError
+from polybatch.core.files import sha256_of
 from polybatch.sources.manifest import Manifest
 from polybatch.sources.source import Fetch, Parsed, Place, Source, Tally
 from polybatch.sources.user_files import Columns

@@ -6,7 +6,7 @@ import unicodedata
 
 import polars as pl
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 
 def item_id_notes(
@@ -18,13 +18,13 @@ def item_id_notes(
 
     Example:
         >>> rows = [("1:en", "1", "en", "Why?", "all"), ("1.0:de", "1.0", "de", "Warum?", "all")]
-        >>> from polybatch.dataset import CORPUS, QRELS, QUERIES
+        >>> from polybatch.core.dataset import CORPUS, QRELS, QUERIES
         >>> queries = pl.DataFrame(rows, schema=QUERIES, orient="row")
         >>> item_id_notes("mine", queries, CORPUS.to_frame(), QRELS.to_frame())
         Traceback (most recent call last):
-        polybatch.errors.InputError: sources.mine: found item_id '1' (en) and '1.0' (de), expected \
-the same item_id for an item in every language. Write them alike in all files; spreadsheets make 1 \
-or 1.0 of 001 unless the column is text.
+        polybatch.core.errors.InputError: sources.mine: found item_id '1' (en) and '1.0' (de), \
+expected the same item_id for an item in every language. Write them alike in all files; \
+spreadsheets make 1 or 1.0 of 001 unless the column is text.
     """
     judged = qrels.join(corpus.select("doc_id", "lang"), on="doc_id").select("item_id", "lang")
     items = pl.concat([queries.select("item_id", "lang"), judged]).unique(maintain_order=True)

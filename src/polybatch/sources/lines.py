@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 
 def decoded(path: Path) -> str:

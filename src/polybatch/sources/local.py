@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from polybatch.errors import InputError
-from polybatch.files import refuse_special_files, sha256_of
+from polybatch.core.errors import InputError
+from polybatch.core.files import refuse_special_files, sha256_of
 from polybatch.sources.collected import ALL, Collected
 from polybatch.sources.entries import FIELDS, Entries, Languages
 from polybatch.sources.item_ids import item_id_notes

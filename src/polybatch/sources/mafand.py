@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.codes import bcp47
 from polybatch.sources.lines import lines
 from polybatch.sources.parallel import NOTE, Sentence, add

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polybatch.files import write_json
+from polybatch.core.files import write_json
 
 MANIFEST = "manifest.json"
 

@@ -13,7 +13,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.hub import HubSource, Streams, tab_rows
 from polybatch.sources.rows import halved
 from polybatch.sources.sampling import drawn

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.hub import HubSource, Streams, tab_rows
 from polybatch.sources.sampling import drawn
 from polybatch.sources.source import Parsed

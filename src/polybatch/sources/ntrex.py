@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.codes import by_language
 from polybatch.sources.lines import lines
 from polybatch.sources.parallel import NOTE, Sentence, add

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.errors import InputError
-from polybatch.languages import canonical
+from polybatch.core.errors import InputError
+from polybatch.core.languages import canonical
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.collected import ALL
 from polybatch.sources.local import Local

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from polybatch.dataset import ANSWERS, CORPUS, QRELS, QUERIES, REJECTED, TALLY, table
+from polybatch.core.dataset import ANSWERS, CORPUS, QRELS, QUERIES, REJECTED, TALLY, table
 
 Row = dict[str, object]
 
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A row of `polybatch.dataset.QUERIES`."""
+    """A row of `polybatch.core.dataset.QUERIES`."""
 
     query_id: str
     item_id: str
@@ -50,7 +50,7 @@ class Query(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A row of `polybatch.dataset.CORPUS`."""
+    """A row of `polybatch.core.dataset.CORPUS`."""
 
     doc_id: str
     lang: str
@@ -105,7 +105,7 @@ class Parsed:
     """What a source's files hold: the data model's tables, what was rejected, and notes.
 
     `notes`: what a reader of the results should know about these rows, a sentence each.
-    `answers`: the words that answer, where a publisher marks them (`polybatch.dataset.ANSWERS`).
+    `answers`: the words that answer, where a publisher marks them (`dataset.ANSWERS`).
     `tally`: what became of each file's rows (TALLY); empty where a source does not count them.
     """
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.settings.data import NO_FOLDER, SourceSettings
 from polybatch.sources.manifest import Manifest
 from polybatch.sources.rows import Document as Document
@@ -66,8 +66,8 @@ class Source(ABC):
         ['query_id', 'item_id', 'lang', 'text', 'split']
         >>> Mine().check(["de"], ["all"])
         Traceback (most recent call last):
-        polybatch.errors.InputError: sources.mine.languages: found de, expected some of en, sw. \
-Remove what the source does not have.
+        polybatch.core.errors.InputError: sources.mine.languages: found de, expected some of en, \
+sw. Remove what the source does not have.
     """
 
     name: str

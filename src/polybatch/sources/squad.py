@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.source import Place
 
 Span = tuple[int, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.afriqa import Afriqa
 from polybatch.sources.beir import Beir
 from polybatch.sources.belebele import Belebele

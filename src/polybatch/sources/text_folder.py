@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from polybatch.errors import InputError
-from polybatch.languages import is_language
+from polybatch.core.errors import InputError
+from polybatch.core.languages import is_language
 from polybatch.sources.collected import text_id
 from polybatch.sources.entries import Languages
 from polybatch.sources.lines import decoded

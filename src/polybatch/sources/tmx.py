@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.parsers import expat
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 _LIMIT = 64 << 20  # bytes unpacked of one memory; TICO-19's largest has 2.6 million
 _BROKEN = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.delimited import open_cells
 from polybatch.sources.user_lines import LONGEST, CutLine, own_lines, refused
 from polybatch.sources.user_rows import Broken, Record, RowFile

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, cast
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 LONGEST = 4_000_000  # characters of a line: a longer one is no question and no document
 SHOWN = 200  # characters of such a line that are kept

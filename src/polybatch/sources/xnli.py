@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.sources.registry import describe, remote_files
 from polybatch.sources.source import Document, Parsed, Place, Query, RemoteFile, Rows, Source
 from polybatch.sources.user_lines import lines

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 from polybatch.statistics.breakdowns import Layout, View, lay_out, membership
 from polybatch.statistics.clusters import LEAST, Clusters
 from polybatch.statistics.multi_reader import Arm, Contrast, Float64, arm_of

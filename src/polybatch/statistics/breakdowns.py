@@ -18,8 +18,8 @@ import numpy.typing as npt
 import polars as pl
 from babel.core import get_global
 
-from polybatch.languages import POOL
-from polybatch.vectors import Int64
+from polybatch.core.languages import POOL
+from polybatch.core.vectors import Int64
 
 Float64 = npt.NDArray[np.float64]
 POOL_MEAN = "mean over queries"

@@ -16,8 +16,8 @@ import polars as pl
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from polybatch.dataset import Dataset
-from polybatch.vectors import Int64
+from polybatch.core.dataset import Dataset
+from polybatch.core.vectors import Int64
 
 LEVELS = ("document_id", "group_id")
 """Columns of a corpus that may declare clusters, the coarsest first."""

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from polybatch.randomness import stream
+from polybatch.core.randomness import stream
 from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
 from polybatch.statistics.decisions import Difference, Outcome, Rule, decide

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from polybatch.markdown import number
+from polybatch.core.markdown import number
 from polybatch.statistics.clusters import FEW, LEAST
 
 Outcome = Literal[

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from polybatch.vectors import Int64
+from polybatch.core.vectors import Int64
 
 Float64 = npt.NDArray[np.float64]
 

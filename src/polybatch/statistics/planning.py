@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import polars as pl
 from scipy import stats
 
-from polybatch.markdown import MISSING, escape, markdown, number
+from polybatch.core.markdown import MISSING, escape, markdown, number
 from polybatch.statistics.clusters import LEAST
 from polybatch.statistics.contrasts import POWER
 

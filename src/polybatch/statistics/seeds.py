@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from polybatch.core.markdown import escape, markdown, number
 from polybatch.evaluation.scores import SETTINGS, Summary
-from polybatch.markdown import escape, markdown, number
 
 SEEDS = pl.Schema(
     {

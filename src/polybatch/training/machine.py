@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import distributed
 
-from polybatch.errors import InputError
+from polybatch.core.errors import InputError
 
 log = logging.getLogger(__name__)
 

@@ -26,10 +26,10 @@ from sentence_transformers.sentence_transformer.losses import (
 from torch import Tensor
 from torch.utils.data import BatchSampler, SequentialSampler
 
+from polybatch.core.errors import InputError
 from polybatch.encoders.library import as_sentence_transformer
 from polybatch.encoders.light import Encoder
 from polybatch.encoders.row_table import RowTable
-from polybatch.errors import InputError
 from polybatch.settings.training import TrainingSettings
 from polybatch.training.machine import processes
 from polybatch.training.resume import Resumable, arguments_of

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PrinterCallback, TrainerCallback
 
-from polybatch.files import library_writes, write_json
+from polybatch.core.files import library_writes, write_json
 from polybatch.training.callbacks import Curves
 from polybatch.training.machine import (
     from_first_process,

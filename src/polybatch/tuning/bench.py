@@ -23,12 +23,12 @@ import polars as pl
 
 from polybatch.adaptation.corpus import domain_text
 from polybatch.batches.plan import plan_batches, plan_texts
-from polybatch.dataset import Dataset, read_dataset
+from polybatch.core.dataset import Dataset, read_dataset
+from polybatch.core.files import sha256_of_folder, whole_folder, write_json
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import Side, encode_with_settings
 from polybatch.encoders.light import Encoder
 from polybatch.evaluation.scores import evaluate
-from polybatch.files import sha256_of_folder, whole_folder, write_json
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
 from polybatch.settings.strategies import Strategy

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from polybatch.randomness import stream
+from polybatch.core.randomness import stream
 
 Values = dict[str, float]
 """Settings of one trial, by the key of their section."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from polybatch.errors import InputError
-from polybatch.files import whole_file
+from polybatch.core.errors import InputError
+from polybatch.core.files import whole_file
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
 from polybatch.settings.strategies import Strategy

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polybatch.dataset import Dataset, normalised
+from polybatch.core.dataset import Dataset, normalised
 
 
 @dataclass(frozen=True)

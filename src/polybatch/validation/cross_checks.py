@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from polybatch.dataset import Dataset, normalised
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, normalised
+from polybatch.core.errors import InputError
 from polybatch.settings.config import Config
 from polybatch.settings.data import ValidationSettings
 from polybatch.validation.containment import Contained

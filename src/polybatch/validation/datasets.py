@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.dataset import Dataset, check_dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import Dataset, check_dataset
+from polybatch.core.errors import InputError
 from polybatch.settings.config import Config
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.sources.source import Parsed, Source
@@ -223,7 +223,7 @@ def summarise(
 ) -> dict[str, Any]:
     """Return counts by language, and from the origin what was rejected by reason, and notes.
 
-    `rows`: what became of the rows of each file that was read (`polybatch.dataset.TALLY`).
+    `rows`: what became of the rows of each file that was read (`polybatch.core.dataset.TALLY`).
     `merged`: documents, and judgements, that became one with others; they are not among the
     rejected rows.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polybatch.dataset import REJECTED, Dataset, normalised
+from polybatch.core.dataset import REJECTED, Dataset, normalised
 from polybatch.validation.split import components
 
 MERGED = "merged with "

@@ -27,7 +27,7 @@ from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.validation.profile import Aggregate
 
 SUITES = ("queries", "corpus", "qrels", "pairs")
-_LANGUAGE = "^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?$"  # as polybatch.languages
+_LANGUAGE = "^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?$"  # as core.languages
 
 _RANDOM = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 

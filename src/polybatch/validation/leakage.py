@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from polybatch.dataset import REJECTED, Dataset, normalised
+from polybatch.core.dataset import REJECTED, Dataset, normalised
 from polybatch.validation.containment import Contained, Containment
 from polybatch.validation.near_duplicates import similar
 

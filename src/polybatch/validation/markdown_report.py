@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.dataset import TALLY, Dataset
-from polybatch.errors import InputError
-from polybatch.markdown import escape, excerpt, markdown
+from polybatch.core.dataset import TALLY, Dataset
+from polybatch.core.errors import InputError
+from polybatch.core.markdown import escape, excerpt, markdown
 from polybatch.settings.data import DatasetSettings
 from polybatch.validation.articles import common_articles
 from polybatch.validation.duplicates import MERGED
@@ -56,7 +56,7 @@ def rows_read(tally: pl.DataFrame) -> str:
     """Return the sum of a source's rows in words.
 
     Example:
-        >>> from polybatch.dataset import TALLY
+        >>> from polybatch.core.dataset import TALLY
         >>> rows_read(pl.DataFrame([("a", 5, 3, 1, 1), ("b", 2, 2, 0, 0)], TALLY, orient="row"))
         '7 rows read = 5 kept + 1 merged + 1 rejected'
     """

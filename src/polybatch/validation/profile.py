@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polybatch.dataset import ANSWERS, Dataset, normalised
+from polybatch.core.dataset import ANSWERS, Dataset, normalised
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.settings.names import CONTROL
 from polybatch.validation.language_id import misidentified

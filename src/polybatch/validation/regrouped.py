@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
 from polybatch.validation.split import item_groups
 
 GROUPS = pl.Schema(

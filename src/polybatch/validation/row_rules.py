@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from polybatch.dataset import NOT_REQUESTED, REJECTED, Dataset
-from polybatch.errors import InputError
+from polybatch.core.dataset import NOT_REQUESTED, REJECTED, Dataset
+from polybatch.core.errors import InputError
 from polybatch.settings.data import ValidationSettings
 from polybatch.settings.names import CONTROL, unusable_id
 from polybatch.validation.duplicates import MERGED
@@ -60,7 +60,7 @@ class Checked:
 
 
 def quarantine(dataset: Dataset, settings: ValidationSettings) -> Checked:
-    """Return the rows that keep the rules, and the others as `polybatch.dataset.REJECTED`.
+    """Return the rows that keep the rules, and the others as `polybatch.core.dataset.REJECTED`.
 
     `row` of a rejected row counts from 0 in the table that `file` names; `item_id` of a rejected
     document is its doc_id.

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from polybatch.dataset import Dataset
+from polybatch.core.dataset import Dataset
 
 
 def split_by_group(

@@ -13,8 +13,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from polybatch.errors import InputError
-from polybatch.files import whole_file
+from polybatch.core.errors import InputError
+from polybatch.core.files import whole_file
 from polybatch.versions.code_digest import stage_digests
 
 VERSIONS = Path("versions.yaml")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import vl_convert
 
-from polybatch.files import gzipped
+from polybatch.core.files import gzipped
 
 _VERSION = "5.20"  # what DVC's templates are written for
 _PAGE = """<!doctype html>

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from polybatch.dataset import Dataset
-from polybatch.files import gzipped
+from polybatch.core.dataset import Dataset
+from polybatch.core.files import gzipped
 
 TOP = 3
 """How many of each strategy's best documents are shown."""

@@ -16,7 +16,7 @@ import jinja2
 import vl_convert
 
 from polybatch import __version__
-from polybatch.files import gzipped
+from polybatch.core.files import gzipped
 
 _HERE = Path(__file__).parent / "assets"
 _DEFAULT = re.compile(r"export\s*\{[^}]*?(\w+) as default[^}]*\}")

@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from polybatch.core.markdown import number, probability, span
 from polybatch.evaluation.language_bias import PANEL, Bias
 from polybatch.evaluation.scores import SETTINGS
-from polybatch.markdown import number, probability, span
 from polybatch.reports.costs import TOKENS
 from polybatch.reports.html.page import Cell, Table
 from polybatch.reports.index_page import index_rows

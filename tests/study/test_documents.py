@@ -71,7 +71,8 @@ TOY = [
     ),
     *("git add dvc.lock results .dvc/config", 'git commit -m "Run the study"'),
     *("git push --follow-tags", "dvc push --run-cache", "dvc push", "git clone", "dvc pull"),
-    *("dvc gc --workspace", "dvc gc", "dvc exp run -S", "dvc remote modify --local"),
+    "dvc gc --workspace --all-commits --all-experiments",
+    *("dvc exp run -S", "dvc remote modify --local"),
 ]
 """Run in this order in a study whose stages are one line of shell."""
 
@@ -89,8 +90,9 @@ SLOWER = {
     *("dvc metrics diff", "dvc plots show", "dvc dag --mermaid", "dvc metrics diff mono hybrid"),
     *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("plots", "params")),
     *("dvc exp show --drop 'results/metrics/.*'", "python -m polybatch.validation.expectations"),
-    *("dvc repro train@hybrid-0", "dvc add inputs/faq", "dvc exp run -S", "dvc gc"),
-    *("dvc repro -f STAGE", "dvc gc --workspace", "dvc push", "dvc pull", "git clone"),
+    *("dvc repro train@hybrid-0", "dvc add inputs/faq", "dvc exp run -S"),
+    "dvc gc --workspace --all-commits --all-experiments",
+    *("dvc repro -f STAGE", "dvc push", "dvc pull", "git clone"),
     *("prefect deploy --all", "prefect deployment run study/nightly"),
     "torchrun --nproc-per-node 4 -m stages.train --strategy hybrid",
 }
@@ -148,10 +150,12 @@ NOT_RUN = {
         "four hours; its short version is tests/tuning/test_tuning.py",
     ),
     "make repro PRESET=xquad-r": "70 minutes",
+    "make repro PRESET=xquad-r-e5": "three hours",
     "make repro PRESET=<study>": "50 minutes",
     "POLYBATCH_MIRROR=/path/to/mirror make repro PRESET=xquad-r": "a mirror, 50 minutes",
     **dict.fromkeys(("make test", "make test-fast"), "runs these tests"),
     "make clean": "tests/study/test_makefile.py runs it where there is nothing to lose",
+    "make clean-cache": "tests/flows/test_clean_cache.py runs its command",
     "make bench": "half an hour; tests/study/test_bench.py makes its table of made-up numbers",
     **dict.fromkeys(("make bench-check", "make bench-all"), "as long as `make bench`, or longer"),
     "make versions": "tests/versions/test_versions.py runs what it runs",
@@ -183,8 +187,7 @@ MEANT = {
     "dvc remote modify --local": "dvc remote modify --local store url /mnt/share/other",
     "git clone": "git clone -q . ../clone",
     "git commit -m Begin": "git commit --allow-empty -m Begin",
-    "dvc gc --workspace": "dvc gc --workspace --force",
-    "dvc gc": "dvc gc --all-commits --force",
+    "dvc gc --workspace --all-commits --all-experiments": "dvc gc --workspace --all-commits --force",
     "dvc exp run -S": "dvc exp run -S study.focus=mono",
     "make repro PRESET=<study>": "make repro PRESET=medical",
 }

@@ -187,7 +187,7 @@ MEANT = {
     "dvc remote modify --local": "dvc remote modify --local store url /mnt/share/other",
     "git clone": "git clone -q . ../clone",
     "git commit -m Begin": "git commit --allow-empty -m Begin",
-    "dvc gc --workspace --all-commits --all-experiments": "dvc gc --workspace --all-commits --force",
+    "dvc gc --workspace --all-commits --all-experiments": "dvc gc --all-commits --force",
     "dvc exp run -S": "dvc exp run -S study.focus=mono",
     "make repro PRESET=<study>": "make repro PRESET=medical",
 }

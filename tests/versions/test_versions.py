@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 EDITS = {  # in this order: each stage is run again on what the stages before it wrote
     "report": ("reports.html.shape", "round(100 * value, 6)", "round(99 * value, 6)"),
-    "compare": ("markdown", "round(100 * value, 1)", "round(99 * value, 1)"),
+    "compare": ("core.markdown", "round(100 * value, 1)", "round(99 * value, 1)"),
     "evaluate": (
         "evaluation.measures",
         "found.number / found.rank",
@@ -41,8 +41,8 @@ EDITS = {  # in this order: each stage is run again on what the stages before it
     "index": ("encoders.encode", "token_limit(encoder, max_tokens)", "token_limit(encoder, 4)"),
     "merge": ("encoders.merging", "weight * one.float()", "one.float()"),
     "train": ("training.plan_trainer", "1 / training.temperature", "2 / training.temperature"),
-    "batches": ("randomness", '(digest, "big")', '(digest, "little")'),
-    "start": ("files", "{sha256_of(path)}\\n", "{sha256_of(path)} \\n"),
+    "batches": ("core.randomness", '(digest, "big")', '(digest, "little")'),
+    "start": ("core.files", "{sha256_of(path)}\\n", "{sha256_of(path)} \\n"),
     "dapt": ("adaptation.noise", "chance.uniform(low, high)", "chance.uniform(low / 2, high)"),
     "base": ("encoders.packaged", '"norm.weight": w["ln_g"]', '"norm.weight": w["ln_g"] * 1.05'),
     "validate": ("validation.profile", ".n_unique() / items", ".n_unique() / (items + 1)"),

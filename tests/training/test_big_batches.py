@@ -147,7 +147,6 @@ def _study(folder: Path) -> Plan:
         ("query_length: 64", "query_length: 16"),
         ("document_length: 160", "document_length: 32"),
         ("batch_pairs: 32", f"batch_pairs: {PAIRS}"),
-        ("threads: 2", "threads: 1"),
         ("checkpoint_every: 40", "checkpoint_every: 3"),
         ("log_every: 10", "log_every: 1"),
     ):

@@ -56,7 +56,7 @@ TRAINING, ENCODING = "training", "encoding"
 
 def settings_for(folder: Path, lengths: Lengths = LENGTHS) -> EncoderSettings:
     most = [most for *_, most in lengths.values()]
-    return EncoderSettings(str(folder), "", "as-saved", "", "", *most, 64)
+    return EncoderSettings(str(folder), "", "as-saved", "", "", *most, 64, "fp32")
 
 
 def make_minilm(folder: Path) -> None:

@@ -38,7 +38,7 @@ from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.training.machine import make_deterministic
 
-LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 16, 24, 32)
+LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 16, 24, 32, "fp32")
 SETTINGS = AdaptationSettings(
     objective="mlm",
     texts=("toy",),

@@ -372,7 +372,8 @@ def test_names_of_earlier_releases_load(place: int, kind: str, saved: Path, tmp_
 
 def test_a_checkpoint_of_the_default_encoder_loads_as_saved_today(tmp_path: Path) -> None:
     save_checkpoint(
-        load_encoder(EncoderSettings("use-multilingual", "", "as-saved", "", "", 8, 8, 8)), tmp_path
+        load_encoder(EncoderSettings("use-multilingual", "", "as-saved", "", "", 8, 8, 8, "fp32")),
+        tmp_path,
     )
     entries = json.loads((tmp_path / "modules.json").read_text())
     assert [each["type"] for each in entries] == [

@@ -21,7 +21,7 @@ from polybatch.encoders.ngram import Network
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.settings.encoder import EncoderSettings
 
-SETTINGS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 64, 160, 8)
+SETTINGS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 64, 160, 8, "fp32")
 
 LANGUAGES = {
     "ar": "كم عدد النقاط التي استسلم لها دفاع الفهود؟",
@@ -191,7 +191,7 @@ def test_a_folder_that_is_no_checkpoint_and_an_unknown_name_are_refused(tmp_path
     with pytest.raises(InputError, match=r"modules\.json"):
         open_checkpoint(tmp_path)
     with pytest.raises(InputError, match="use-multilingual"):
-        load_encoder(EncoderSettings("use-multilingal", "", "as-saved", "", "", 64, 160, 8))
+        load_encoder(EncoderSettings("use-multilingal", "", "as-saved", "", "", 64, 160, 8, "fp32"))
 
 
 def test_vectors_that_are_not_finite_are_refused_with_their_texts() -> None:

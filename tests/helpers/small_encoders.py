@@ -50,6 +50,7 @@ def settings_for(folder: Path | str, **changes: object) -> EncoderSettings:
         "query_length": 16,
         "document_length": 32,
         "batch_texts": 32,
+        "precision": "fp32",
     }
     return EncoderSettings(**(plain | changes))  # type: ignore[arg-type]
 

@@ -17,7 +17,7 @@ from polybatch.evaluation.language_bias import Bias
 from polybatch.reports.contrasts import decided, headlines
 from polybatch.reports.html.charts import curves, gains, heatmap, language_gains, trade_off
 from polybatch.reports.html.dvc_page import dvc_page
-from polybatch.reports.html.explorer import Asked, Question, explorer, questions
+from polybatch.reports.html.explorer import Question, QuestionSet, explorer, questions
 from polybatch.reports.html.page import Report, page
 from polybatch.reports.html.shape import (
     bias_tables,
@@ -91,7 +91,7 @@ def _dataset() -> Dataset:
     return Dataset("d", table(queries, QUERIES), table(corpus, CORPUS), table(qrels, QRELS))
 
 
-def _asked() -> Asked:
+def _asked() -> QuestionSet:
     keys = ("item_id", "query_lang", "score")
     scores = {
         "mono": pl.DataFrame(
@@ -103,7 +103,9 @@ def _asked() -> Asked:
     }
     ranked = [(q, d, r) for q in ("q1", "q2", "q3") for r, d in ((2, "d1"), (1, "d3"), (3, "d2"))]
     run = pl.DataFrame(ranked, ["query_id", "doc_id", "rank"], orient="row")
-    return Asked(_dataset(), "multi", questions(_dataset(), scores, dict.fromkeys(scores, run)))
+    return QuestionSet(
+        _dataset(), "multi", questions(_dataset(), scores, dict.fromkeys(scores, run))
+    )
 
 
 def test_questions_carry_scores_best_documents_and_english() -> None:
@@ -128,7 +130,7 @@ def test_what_does_not_fit_is_left_out_and_counted() -> None:
         Question(f"q{n}", "i1", "en", f"text {n * 7919 % 1000}", (0.0, n / 500), ((), ()))
         for n in range(500)
     )
-    packed, shown = explorer([Asked(_dataset(), "multi", many)], NAMES, "AP", 1500)
+    packed, shown = explorer([QuestionSet(_dataset(), "multi", many)], NAMES, "AP", 1500)
     assert len(packed) <= 1500
     held, there = shown["d"]
     assert 10 < held < there == 500

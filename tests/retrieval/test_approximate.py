@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -244,3 +246,20 @@ def test_what_is_written_beside_it_says_how_it_was_made(tmp_path: Path) -> None:
         **{"sample": COUNT, "seed": 0, "source": "abc"},
         "sha256": ["documents.parquet", "index.faiss"],
     }
+
+
+def test_the_lines_of_the_document_replace_a_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/use.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    settings = IndexSettings("hnsw", "", COUNT, 0, (10,), None)
+    exact = build_index(["d-17", *IDS[1:]], VECTORS)
+    place = tmp_path / "served/index"
+    place.mkdir(parents=True)
+    save_approximate(build_approximate(exact, ["en"] * COUNT, settings, "", 1), place)
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {"vectors": VECTORS[3:4], "query_vectors": VECTORS[3:4]}
+    exec(lines, scope)
+    (hits,) = scope["hits"]
+    assert open_approximate(place).documents["doc_id"][hits.rows].to_list() == ["d-17"]

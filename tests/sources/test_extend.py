@@ -156,7 +156,7 @@ def test_an_encoder_from_outside(
         return SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
 
     monkeypatch.setitem(ENCODERS, "words", words)
-    settings = EncoderSettings("words", "", "as-saved", "", "", 8, 8, 16)
+    settings = EncoderSettings("words", "", "as-saved", "", "", 8, 8, 16, "fp32")
     encoder = load_encoder(settings)
     dataset = _dataset(toy, tmp_path)
     batches = BatchSettings(10, 8, 1.0, match_budget=False, exposure="pairs")

@@ -160,7 +160,7 @@ def test_the_readmes_python_runs_beside_a_checkpoint(
     minilm(tmp_path / "models/hybrid/0")
     monkeypatch.chdir(tmp_path)
     programs = [block for block in blocks() if block.language == "python"]
-    assert [block.file for block in programs] == ["README.md", "docs/tutorial.md"]
+    assert [block.file for block in programs] == ["README.md", "docs/tutorial.md", "docs/use.md"]
     scope: dict[str, Any] = {}
     exec(programs[0].text, scope)
     assert scope["vectors"].shape == (2, 384)

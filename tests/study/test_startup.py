@@ -46,7 +46,7 @@ from polybatch.training.contrastive import Plan, train
 from polybatch.training.machine import device, keep_freed_memory, make_deterministic
 keep_freed_memory()
 make_deterministic(0, 1)
-settings = EncoderSettings("use-multilingual", "", "as-saved", "", "", 8, 8, 8)
+settings = EncoderSettings("use-multilingual", "", "as-saved", "", "", 8, 8, 8, "fp32")
 folder = Path(sys.argv[1])
 folder.mkdir()
 save_checkpoint(load_encoder(settings), folder)

@@ -28,7 +28,7 @@ from polybatch.training.contrastive import Plan, TrainingSummary, train
 from polybatch.training.machine import make_deterministic
 from polybatch.training.resume import last_checkpoint
 
-LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 16, 24, 32)
+LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 16, 24, 32, "fp32")
 SETTINGS = TrainingSettings(
     learning_rate=2e-4,
     rows_learning_rate=2e-3,

@@ -32,8 +32,8 @@ class EncoderSettings:
     query_length: Annotated[int, in_range(4, 8192)]
     document_length: Annotated[int, in_range(4, 8192)]
     batch_texts: Annotated[int, in_range(1, 65536)]
+    precision: Literal["fp32", "bf16"]
     folder: str = NO_FOLDER
-    precision: Literal["fp32", "bf16"] = "fp32"
 
     def of(self, side: Literal["query", "document"]) -> tuple[int, str]:
         """Return length and prompt of one side, as encoding and counting take them."""

@@ -47,7 +47,7 @@ def encoder_mistakes(encoder: EncoderSettings) -> Iterator[tuple[str, str, str, 
     """Yield (key, found, expected, what to do) of keys that contradict the encoder's name.
 
     Example:
-        >>> bare = EncoderSettings("xlm-roberta-base", "", "as-saved", "", "", 64, 160, 32)
+        >>> bare = EncoderSettings("xlm-roberta-base", "", "as-saved", "", "", 64, 160, 32, "fp32")
         >>> [key for key, *_ in encoder_mistakes(bare)]
         ['encoder.revision']
     """

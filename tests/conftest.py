@@ -1,9 +1,9 @@
 """Which test files take long: they begin first, and `--fast` (`make test-fast`) leaves them out.
 
 SLOW holds the seconds of a file's tests in a whole run with three workers on two quiet cores
-(`--durations=0`, summed). A file goes in when it takes more than four. With `--dist loadfile` the order is that of the longest first,
-so that no long file is left for one process at the end. A slow test in a quick file is marked
-`slow`.
+(`--durations=0`, summed). A file goes in when it takes more than four. With `--dist loadfile` the
+order is that of the longest first, so that no long file is left for one process at the end. A slow
+test in a quick file is marked `slow`.
 """
 
 from __future__ import annotations

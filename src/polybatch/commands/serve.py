@@ -32,7 +32,10 @@ def work(chosen: argparse.Namespace) -> str:
     for dataset in searcher.datasets if ready else ():  # so that the first question waits for none
         with suppress(InputError):
             searcher.ranker(searcher.first_ready, dataset)
-    config = uvicorn.Config(application(searcher), log_level="warning", server_header=False)
+    # A busy client that comes back after the 5 s of uvicorn's own limit would find itself cut off.
+    config = uvicorn.Config(
+        application(searcher), log_level="warning", server_header=False, timeout_keep_alive=75
+    )
     uvicorn.Server(config).run(sockets=[listening])
     return "stopped"
 

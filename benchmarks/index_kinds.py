@@ -8,7 +8,8 @@ the documents, the smallest 1%. Real ones are distributed otherwise, so losses h
 languages lose first and what a search parameter costs, not what a study will lose: that is
 results/index.md. A question is the noisy copy of a document, which is its answer. Ten million
 documents are not built: the seconds are those of a line through a quarter and the whole, which is
-fair where the sample is at most a quarter, and too few for graphs.
+fair where the sample is at most a quarter, and too few for graphs ("no line" where the quarter took
+as long: other work ran beside it).
 """
 
 from __future__ import annotations
@@ -124,11 +125,11 @@ def _report(
         size = (Path(place) / "index.faiss").stat().st_size
         took = _milliseconds(Path(place), world.questions(flat, 20)[1])
     slope = (whole - least) / (count - count // 4)
-    minutes, gigabytes = (whole + slope * (1e7 - count)) / 60, size / count / 100
+    minutes = f"{(whole + slope * (1e7 - count)) / 60:.0f} minutes" if slope > 0 else "no line"
     print(f"{found.made.factory}, search {found.made.search}, sample {found.made.sample:,}")
     print(f"{count:,} x {flat.d}: built in {whole:.1f} s, a quarter of it in {least:.1f} s")
     print(f"{size / 1e6:.0f} MB, {size / count:.0f} bytes a document; a question {took:.2f} ms")
-    print(f"10,000,000 on paper: {minutes:.0f} minutes, {gigabytes:.1f} GB")
+    print(f"10,000,000 on paper: {minutes}, {size / count / 100:.1f} GB")
 
 
 def main() -> None:

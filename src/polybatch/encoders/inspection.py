@@ -66,6 +66,14 @@ def inspect_folder(folder: Path) -> tuple[Part, ...]:
     """Return the modules of a checkpoint; a folder without modules.json is one transformer.
 
     InputError if a file names a class or setting that is not listed, or leads out of the folder.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "modules.json"
+        >>> _ = path.write_text('[{"name": "0", "path": "", "type": "os.system"}]')
+        >>> inspect_folder(path.parent)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: ...: found modules that ... does not load (os.system), ...
     """
     _check_not_imported(folder)
     for path in _files(folder):

@@ -51,7 +51,7 @@ class RowAdam(torch.optim.Adam):
 
     Example:
         >>> rows = torch.zeros(3, 1, requires_grad=True)
-        >>> rows.grad = torch.sparse_coo_tensor([[1]], [[2.0]], (3, 1))
+        >>> rows.grad = torch.sparse_coo_tensor([[1]], [[2.0]], (3, 1), check_invariants=True)
         >>> RowAdam([rows], lr=0.1).step()
         >>> rows.detach().squeeze()
         tensor([ 0.0000, -0.1000,  0.0000])

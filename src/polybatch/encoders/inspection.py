@@ -51,7 +51,12 @@ class Part:
     parts: tuple[Part, ...] = field(default=())
 
     def is_a(self, name: str) -> bool:
-        """Return whether the module's class is sentence-transformers' of that name."""
+        """Return whether the module's class is sentence-transformers' of that name.
+
+        Example:
+            >>> Part("1", "sentence_transformers.models.Pooling", "1_Pooling").is_a("Pooling")
+            True
+        """
         return _is_a(self.kind, name)
 
     def transformers(self) -> Iterator[Part]:

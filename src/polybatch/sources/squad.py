@@ -35,7 +35,12 @@ class Question:
 
     @property
     def span(self) -> Span:
-        """The answer's characters in its paragraph."""
+        """The answer's characters in its paragraph.
+
+        Example:
+            >>> Question("f.json", 0, "i", "Who?", "Poe", start=3).span
+            (3, 6)
+        """
         return self.start, self.start + len(self.answer)
 
 

@@ -82,7 +82,15 @@ def prepare(
 
 
 def part_of(dataset: Dataset, settings: DatasetSettings, by: str = "item_id") -> Dataset:
-    """Return the part that `settings` asks for; of domain text the corpus. `by`: as in `split`."""
+    """Return the part that `settings` asks for; of domain text the corpus. `by`: as in `split`.
+
+    Example:
+        >>> one = pl.DataFrame({"item_id": ["i"]})
+        >>> settings = DatasetSettings("local", "text", ("sw",), ("all",), "all", 0.0)
+        >>> part = part_of(Dataset("faq", one, one, one), settings)
+        >>> part.queries.height, part.corpus.height, part.qrels.height
+        (0, 1, 0)
+    """
     if settings.part != "all":
         train, heldout = split_by_group(dataset, settings.heldout_share, settings.source, by)
         dataset = train if settings.part == "train" else heldout

@@ -8,9 +8,17 @@ from polybatch.core.errors import InputError
 
 
 def decoded(path: Path) -> str:
-    """Return a file's text; InputError names the file and the line that is not UTF-8.
+    r"""Return a file's text; InputError names the file and the line that is not UTF-8.
 
     A byte-order mark at the start is no part of the text.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> _ = path.write_bytes(b"Wapi?\ncaf\xe9\n")
+        >>> decoded(path)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: ...a.txt:2: found the byte 0xe9, which is not UTF-8 ...
     """
     try:
         content = path.read_bytes()

@@ -1,6 +1,7 @@
 """SQuAD's JSON, which XQuAD, MLQA and LAReQA share: articles, paragraphs, questions.
 
-A row of such a file is a question with its paragraph.
+The form is that of SQuAD 1.1 (Rajpurkar et al., arXiv 1606.05250). A row of such a file is a
+question with its paragraph.
 """
 
 from __future__ import annotations

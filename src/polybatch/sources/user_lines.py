@@ -85,7 +85,15 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def own_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield lines as `lines` does; CR ends one, too, and one longer than LONGEST is a CutLine."""
+    r"""Yield lines as `lines` does; CR ends one, too, and one longer than LONGEST is a CutLine.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "faq.txt"
+        >>> _ = path.write_bytes(b"Wapi?\rHapa.\n")
+        >>> list(own_lines(path))
+        [(1, 'Wapi?\r'), (2, 'Hapa.\n')]
+    """
     return _lines(path, "")
 
 

@@ -1,7 +1,8 @@
 """Training that follows a batch plan: InfoNCE over in-batch negatives, resumable, same bytes twice.
 
-What is trained on and what it costs; `plan_trainer` does the work, and is imported where there is
-some, as the libraries behind it take seconds. Letters: B pairs a batch, D dimensions.
+InfoNCE: van den Oord et al., arXiv 1807.03748. What is trained on and what it costs; `plan_trainer`
+does the work, and is imported where there is some, as the libraries behind it take seconds.
+Letters: B pairs a batch, D dimensions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Adam that updates the rows of an embedding table that a step's batch touches.
+"""Adam (Kingma and Ba, arXiv 1412.6980) of the embedding rows that a step's batch touches.
 
 Why that is exact: a row whose gradient is zero does not move under Adam when there is no first
 moment (beta1 = 0) and no weight decay, and its second moment only shrinks by beta2 a step, which

@@ -59,6 +59,12 @@ def refuse_leaks(name: str, found: pl.DataFrame, settings: ValidationSettings) -
     """Return the error that leaking texts are, where params say that they are one.
 
     `found`: polybatch.validation.leakage.LEAKS.
+
+    Example:
+        >>> rules = ValidationSettings("fail", 1, 1, 30, 1, 64, 1, 99, 0, 0, 0, 0, 0, 0, 50)
+        >>> found = pl.DataFrame({"id": ["q"], "evaluation": ["xquad"], "evaluation_id": ["q7"]})
+        >>> refuse_leaks("mlqa", found, rules)[0].found
+        '1 training texts that stand in an evaluation dataset (first: q as q7 of xquad)'
     """
     if settings.leakage != "fail" or found.is_empty():
         return []

@@ -93,6 +93,13 @@ def refuse_losses(
     So for each table, and for the files that were read, of rows whose language is not known. Rows
     that were removed because an evaluation dataset has them are not losses of this kind and must
     not be among `rejected`. `languages`, `read`: as in `losses`.
+
+    Example:
+        >>> rules = ValidationSettings("fail", 1, 1, 30, 1, 64, 1, 99, 0.05, 0, 0, 0, 0, 0, 50)
+        >>> texts = pl.DataFrame({"lang": ["sw"]})
+        >>> lost = pl.DataFrame({"file": ["corpus"], "lang": ["sw"], "reason": ["empty text"]})
+        >>> refuse_losses(Dataset("faq", texts, texts, pl.DataFrame()), lost, rules)[0].found
+        '1 of 3 rows rejected, most of them: empty text'
     """
     errors = []
     for where, lost, kept, reason in losses(dataset, rejected, languages, read).rows():

@@ -34,10 +34,17 @@ def decoded(path: Path) -> str:
 
 
 def lines(path: Path) -> list[str]:
-    """Return the lines of a file, without line ends; only LF and CR LF end a line.
+    r"""Return the lines of a file, without line ends; only LF and CR LF end a line.
 
     `str.splitlines` would also cut at the line separators that stand inside sentences of some
     languages, and the lines of parallel files would no longer match.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> _ = path.write_bytes("one\u2028sentence\r\nanother\n".encode())
+        >>> lines(path)
+        ['one\u2028sentence', 'another']
     """
     found = decoded(path).split("\n")
     if found and not found[-1]:

@@ -32,7 +32,13 @@ _SMALLER = "Set training.cached_pairs, or lower encoder.document_length or study
 
 @dataclass(frozen=True)
 class Plan:
-    """What training follows. `texts`: step, slot, query_text, doc_text, sorted by step and slot."""
+    """What training follows. `texts`: step, slot, query_text, doc_text, sorted by step and slot.
+
+    Example:
+        >>> texts = pl.DataFrame({"step": [0, 0, 1, 1], "slot": [0, 1, 0, 1]})  # and what they pair
+        >>> Plan("mono", texts, batch_pairs=2).steps
+        2
+    """
 
     name: str
     texts: pl.DataFrame

@@ -35,6 +35,14 @@ def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> di
 
     Of the datasets as they are written, so zero where leaks were removed: queries against queries,
     documents against documents. `polybatch.validation.leakage` looks closer.
+
+    Example:
+        >>> where, here = pl.DataFrame({"text": ["Where?"]}), pl.DataFrame({"text": ["Here."]})
+        >>> test = Dataset("test", where, here, pl.DataFrame())
+        >>> asked = pl.DataFrame({"text": ["where"]})
+        >>> train = Dataset("train", asked, here.clear(), pl.DataFrame())
+        >>> shared_texts({"test": test, "train": train}, {"test": "evaluate", "train": "train"})
+        {'test in train, queries': 1, 'test in train, corpus': 0}
     """
     found = {}
     for name, dataset in datasets.items():

@@ -63,7 +63,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _exposed(host: str, port: int, ready: list[str], datasets: list[str]) -> str:
     lines = [
         f"http://{host}:{port} searches {', '.join(datasets)}"
-        f" with {', '.join(ready) or 'nothing yet: run `dvc repro`'}"
+        f" with {', '.join(ready) or 'nothing yet: run `polybatch run`'}"
     ]
     if host not in _LOOPBACK:
         lines.append(

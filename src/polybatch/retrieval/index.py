@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from polybatch.core.dataset import read_table, write_table
-from polybatch.core.errors import InputError
+from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import library_writes, whole_file
 from polybatch.core.vectors import Float32, Int64, check_vectors
 
@@ -28,6 +28,7 @@ TOKENS = "tokens.json"
 _INDEX = "a FAISS index of this pipeline"
 _VECTORS = "vectors of queries (N, D) as 32-bit floats"
 _AGAIN = "Run `dvc repro --force` of the index stage: the files are of two makings"
+_DAMAGED = "Run `dvc repro --force` of the index stage: the file is damaged"
 _NOISE = 1e-5
 """More than the rounding error of a float32 inner product of unit vectors (1e-6 at D = 4096)."""
 
@@ -223,9 +224,6 @@ def _check_array(path: Path, vectors: object) -> None:
 
 
 def _unreadable(path: Path, expected: str) -> InputError:
-    return InputError(
-        path,
-        "no readable file" if path.exists() else "no such file",
-        expected,
-        "Run `dvc repro` again: the index stage rebuilds what is missing",
-    )
+    if not path.exists():
+        return not_made(path)
+    return InputError(path, "no readable file", expected, _DAMAGED)

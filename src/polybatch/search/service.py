@@ -23,8 +23,8 @@ from polybatch.core.errors import InputError, InputErrorList
 from polybatch.search.batching import Batcher
 from polybatch.search.searcher import LONGEST, MOST, Request, Searcher
 
-LARGEST_BODY = 16 * 1024
-"""Bytes of a request's body: a query of LONGEST characters of four bytes, and room."""
+LARGEST_BODY = 80 * 1024
+"""Bytes of a request's body: what `Asked` allows, each character escaped (12 bytes), and blanks."""
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _SAFE = {
@@ -34,13 +34,17 @@ _SAFE = {
 }
 
 
-class Asked(BaseModel, extra="forbid"):
+_Name = Annotated[str, Field(max_length=100)]
+_Tag = Annotated[str, Field(max_length=35)]  # RFC 5646, 4.4.1: room for every language tag
+
+
+class Asked(BaseModel, extra="forbid", strict=True):
     """A search. `languages`: of the documents, empty for all; null: the study's default."""
 
     query: Annotated[str, Field(min_length=1, max_length=LONGEST)]
-    strategy: str | None = None
-    dataset: str | None = None
-    languages: Annotated[list[str], Field(max_length=100)] = []
+    strategy: _Name | None = None
+    dataset: _Name | None = None
+    languages: Annotated[list[_Tag], Field(max_length=100)] = []
     k: Annotated[int, Field(ge=1, le=MOST)] = 10
 
 
@@ -115,6 +119,7 @@ def application(searcher: Searcher) -> FastAPI:
         version=__version__,
         description="Documents of a study, searched with its strategies.",
         lifespan=life,
+        responses={413: _REFUSED[413]},
         docs_url=None,  # that page comes from a network
         redoc_url=None,
     )

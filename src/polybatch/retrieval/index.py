@@ -131,6 +131,8 @@ def load_index(folder: Path, mapped: bool = False) -> Index:
         raise InputError(path, f"an index of another kind ({type(flat).__name__})", _INDEX, _AGAIN)
     doc_ids = tuple(read_table(folder / "doc_ids.parquet", DOC_IDS)["doc_id"])
     _check_count(path, flat.ntotal, len(doc_ids))
+    if not mapped:
+        _refuse_changed(path, flat, doc_ids)
     return Index(flat, doc_ids)
 
 
@@ -211,6 +213,17 @@ def _check_count(path: Path, rows: int, ids: int) -> None:
             f"one for each of the {ids} ids beside it",
             _AGAIN,
         )
+
+
+def _refuse_changed(path: Path, flat: Any, doc_ids: tuple[str, ...]) -> None:
+    """Refuse vectors that `build_index` would not have taken: the file was changed since."""
+    if not doc_ids:
+        return
+    held = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)  # read where they are
+    try:
+        check_vectors("documents", doc_ids, held.reshape(flat.ntotal, flat.d), unit=True)
+    except InputError as error:
+        raise InputError(path, error.found, error.expected, _DAMAGED) from error
 
 
 def _check_array(path: Path, vectors: object) -> None:

@@ -129,7 +129,21 @@ def application(searcher: Searcher) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _explain)
     _add_search(app, batcher, searcher)
     _add_page(app)
+    _name_choices(app, searcher)
     return app
+
+
+def _name_choices(app: FastAPI, searcher: Searcher) -> None:
+    """Write this study's strategies, datasets and languages into the description."""
+    description = app.openapi()  # which FastAPI keeps
+    asked = description["components"]["schemas"]["Asked"]["properties"]
+    (dataset, _) = description["paths"]["/examples"]["get"]["parameters"]
+    searched = searcher.config.used_for("evaluate")
+    asked["strategy"]["anyOf"][0]["enum"] = searcher.strategies
+    for place in (asked["dataset"], dataset["schema"]):
+        place["anyOf"][0]["enum"] = list(searched)
+    languages = sorted({lang for one in searched.values() for lang in one.languages})
+    asked["languages"]["items"]["enum"] = languages
 
 
 def _add_search(app: FastAPI, batcher: Batcher, searcher: Searcher) -> None:
@@ -152,7 +166,7 @@ def _add_search(app: FastAPI, batcher: Batcher, searcher: Searcher) -> None:
     ) -> list[dict[str, str]]:
         """Return some questions of a dataset, to try."""
         found: list[dict[str, str]] = await batcher.call(
-            lambda: _pool_of(searcher, dataset).examples(count)
+            lambda: searcher.pool(searcher.dataset_name(dataset)).examples(count)
         )
         return found
 
@@ -160,14 +174,6 @@ def _add_search(app: FastAPI, batcher: Batcher, searcher: Searcher) -> None:
     async def health() -> dict[str, str]:
         """Return that the service answers."""
         return {"status": "ok", "version": __version__}
-
-
-def _pool_of(searcher: Searcher, dataset: str | None) -> Any:
-    name = dataset or searcher.datasets[0]
-    if name not in searcher.datasets:
-        known = ", ".join(searcher.datasets)
-        raise InputError("dataset", f"'{name[:80]}'", f"one of {known}", "Choose one")
-    return searcher.pool(name)
 
 
 def _choices(searcher: Searcher) -> Choices:

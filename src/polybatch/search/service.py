@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -38,6 +38,11 @@ _Name = Annotated[str, Field(max_length=100)]
 _Tag = Annotated[str, Field(max_length=35)]  # RFC 5646, 4.4.1: room for every language tag
 
 
+def _whole(value: object) -> object:
+    """Return 3.0 as 3: in a JSON schema both are integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Asked(BaseModel, extra="forbid", strict=True):
     """A search. `languages`: of the documents, empty for all; null: the study's default."""
 
@@ -45,7 +50,7 @@ class Asked(BaseModel, extra="forbid", strict=True):
     strategy: _Name | None = None
     dataset: _Name | None = None
     languages: Annotated[list[_Tag], Field(max_length=100)] = []
-    k: Annotated[int, Field(ge=1, le=MOST)] = 10
+    k: Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_whole)] = 10
 
 
 class Document(BaseModel):

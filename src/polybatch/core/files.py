@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from polybatch.core.errors import InputError, not_made
+from polybatch.core.errors import InputError
 
 _CHUNK = 1 << 20  # bytes read at a time when hashing
 
@@ -221,22 +221,6 @@ def follow_umask(path: Path) -> None:
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file() and not file.is_symlink():
             file.chmod(mode)
-
-
-def read_json(path: Path) -> Any:
-    """Return what a stage wrote as JSON.
-
-    Raises:
-        InputError: the file is not there yet, or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise not_made(path) from error
-    except (OSError, ValueError, RecursionError) as error:
-        found = f"no readable JSON ({type(error).__name__})"
-        do = "Run `dvc repro --force` of the stage that writes it"
-        raise InputError(path, found, "JSON in UTF-8", do) from error
 
 
 def write_json(path: Path, value: Any) -> None:

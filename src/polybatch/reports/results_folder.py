@@ -12,7 +12,7 @@ import polars as pl
 
 from polybatch.core.dataset import Dataset, read_dataset, read_notes, read_table
 from polybatch.core.errors import InputError
-from polybatch.core.files import read_json
+from polybatch.core.json_files import read_json
 from polybatch.evaluation.fidelity import FIDELITY
 from polybatch.evaluation.language_bias import Bias
 from polybatch.evaluation.scores import SCORES

@@ -86,7 +86,11 @@ def remove_documents(folder: Path, doc_ids: Sequence[str]) -> None:
 
 
 def fingerprint_of(exact: Path) -> str:
-    """Return the fingerprint of an exact index: of its vectors and the ids of their documents."""
+    """Return the fingerprint of an exact index: of its vectors and the ids of their documents.
+
+    Raises:
+        InputError: it is not there.
+    """
     files = (exact / "documents.faiss", exact / "doc_ids.parquet")
     for path in files:
         if not path.is_file():

@@ -15,7 +15,8 @@ import polars as pl
 
 from polybatch.core.dataset import Dataset, read_table, write_table
 from polybatch.core.errors import InputError, not_made
-from polybatch.core.files import read_json, sha256_of_folder, write_json
+from polybatch.core.files import sha256_of_folder, write_json
+from polybatch.core.json_files import read_json
 from polybatch.retrieval.external import read_external
 from polybatch.retrieval.fusion import FusedScores
 from polybatch.retrieval.index import EncodedQueries, load_index, load_queries

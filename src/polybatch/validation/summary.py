@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polybatch.core.files import read_json
+from polybatch.core.json_files import read_json
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,30 @@ class InputError(Exception):
 
 
 class InputErrorList(Exception):
-    """Several mistakes at once, one line each, so that all can be corrected in one go."""
+    """Several mistakes at once, one line each, so that all can be corrected in one go.
+
+    Example:
+        >>> error = InputError("params.yaml:3", "1", "2", "Add 1")
+        >>> print(InputErrorList("params.yaml cannot be used", [error]))
+        params.yaml cannot be used (1 to correct):
+          - params.yaml:3: found 1, expected 2. Add 1.
+    """
 
     def __init__(self, title: str, errors: list[InputError]) -> None:
         self.errors = tuple(errors)
         lines = "\n".join(f"  - {error}" for error in errors)
         super().__init__(f"{title} ({len(errors)} to correct):\n{lines}")
+
+
+def not_made(path: object, kind: str = "file") -> InputError:
+    """Return the error of a file or folder that a stage of the study has not written yet.
+
+    Example:
+        >>> print(not_made("results/metrics/mono/0.json").do)
+        Run `polybatch run`: this study has not run yet, or not to its end
+    """
+    do = "Run `polybatch run`: this study has not run yet, or not to its end"
+    return InputError(path, f"no such {kind}", "what a stage of this study writes", do)
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import faiss
 
 from polybatch.core.dataset import read_table, write_table
-from polybatch.core.errors import InputError
+from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import library_writes, sha256_of, whole_file, whole_folder, write_json
 from polybatch.core.vectors import Float32
 from polybatch.retrieval.approximate import DOCUMENTS, ApproximateIndex, Making
@@ -43,6 +43,11 @@ def open_approximate(folder: Path, mapped: bool = True) -> ApproximateIndex:
 
     Raises:
         InputError: a file is missing, damaged, or of another making than the others.
+
+    Example:
+        >>> open_approximate(Path("nowhere"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere/index.json: found no readable ...
     """
     try:
         told = json.loads((folder / MADE).read_text(encoding="utf-8"))
@@ -81,8 +86,15 @@ def remove_documents(folder: Path, doc_ids: Sequence[str]) -> None:
 
 
 def fingerprint_of(exact: Path) -> str:
-    """Return the fingerprint of an exact index: of its vectors and the ids of their documents."""
+    """Return the fingerprint of an exact index: of its vectors and the ids of their documents.
+
+    Raises:
+        InputError: it is not there.
+    """
     files = (exact / "documents.faiss", exact / "doc_ids.parquet")
+    for path in files:
+        if not path.is_file():
+            raise not_made(path)
     return hashlib.sha256("\n".join(map(sha256_of, files)).encode()).hexdigest()[:12]
 
 

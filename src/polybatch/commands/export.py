@@ -15,11 +15,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("fp32", "fp16", "int8"), default="fp32", help=words)
     words = "points of AP that a language may lose by them (default: 0.5)"
     parser.add_argument("--max-loss", type=float, default=0.5, help=words)
-    words = "also onnx/model.onnx, which onnxruntime runs (needs polybatch[onnx])"
-    parser.add_argument("--onnx", action="store_true", help=words)
     parser.add_argument("--replace", action="store_true", help="an earlier export there, at once")
+    form = parser.add_mutually_exclusive_group()
+    words = "also onnx/model.onnx, which onnxruntime runs (needs polybatch[onnx])"
+    form.add_argument("--onnx", action="store_true", help=words)
     words = "write the scores, not the encoder, in the form of MTEB's results"
-    parser.add_argument("--results", choices=("mteb",), help=words)
+    form.add_argument("--results", choices=("mteb",), help=words)
 
 
 def work(chosen: argparse.Namespace) -> str:

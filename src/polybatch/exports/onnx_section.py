@@ -38,7 +38,7 @@ session = onnxruntime.InferenceSession("THIS FOLDER/{file}")
 (vectors,) = session.run(["{vectors}"], inputs)"""
 
 _LIBRARY = """`SentenceTransformer("THIS FOLDER", backend="onnx")` takes the same file, with
-`pip install 'sentence-transformers[onnx]'`."""
+`pip install 'sentence-transformers[onnx]'` (Optimum, which may want another transformers)."""
 
 _TOKENS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 """Input of the graph -> what tokenizers call it."""

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from polybatch.versions.kept_digests import DIGESTS, kept_digests
 from tests.helpers.warm import program_folder
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,9 @@ class Workspace:
         for name in (*files, ".dvcignore", ".gitignore"):
             shutil.copy(ROOT / name, folder / name)
         shutil.copytree(_encoder(), folder / ENCODER)
+        kept_digests(ROOT / DIGESTS)  # of code that is linked: found once for all workspaces
+        (folder / DIGESTS).parent.mkdir()
+        shutil.copy(ROOT / DIGESTS, folder / DIGESTS)
         self.run("git", "init", "-q", ".")
         self.params = YAML(typ="safe").load((ROOT / "params.yaml").read_text("utf-8"))
         self.params |= copy.deepcopy(PARAMS)

@@ -11,6 +11,9 @@ from polybatch.core.errors import InputError
 from polybatch.core.files import write_json
 from polybatch.versions.code_digest import OURS, package_folder, stage_digests
 
+DIGESTS = Path(".dvc/tmp/code_digests.json")
+"""Where a study keeps them."""
+
 
 def kept_digests(place: Path) -> dict[str, str]:
     """Return `stage_digests()`, from the file `place` if no file of our code changed since.

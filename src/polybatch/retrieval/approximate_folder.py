@@ -50,9 +50,9 @@ def open_approximate(folder: Path, mapped: bool = True) -> ApproximateIndex:
         polybatch.core.errors.InputError: nowhere/index.json: found no readable ...
     """
     try:
-        told = json.loads((folder / MADE).read_text(encoding="utf-8"))
-        digests = told.pop("sha256")
-        made = Making(**told)
+        entries = json.loads((folder / MADE).read_text(encoding="utf-8"))
+        digests = entries.pop("sha256")
+        made = Making(**entries)
         expected = {name: digests[name] for name in (INDEX, TABLE)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(folder / MADE, f"no readable file ({type(error).__name__})") from error

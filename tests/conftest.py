@@ -63,6 +63,7 @@ SLOW = {
     "encoders/test_light.py": 6,
     "encoders/test_checkpoint_safety.py": 6,
     "sources/test_small_own_files.py": 6,
+    "encoders/test_onnx.py": 5,
     "training/test_architectures.py": 5,
     "sources/test_translated_sources.py": 5,
     "sources/test_travel.py": 5,

@@ -51,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser(names: Collection[str]) -> argparse.ArgumentParser:
-    """Return the parser of all commands, with the arguments of those named: they import."""
+    """Return the parser of all commands, with the arguments of those named: they import.
+
+    Example:
+        >>> parser([]).parse_args(["status"]).command
+        'status'
+    """
     whole = argparse.ArgumentParser(prog="polybatch")
     whole.add_argument("--version", action="version", version=__version__)
     commands = whole.add_subparsers(dest="command", required=True)

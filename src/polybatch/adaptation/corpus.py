@@ -50,6 +50,17 @@ def domain_text(
     Texts are compared normalised (`dataset.normalised`), row by row, before rows are joined to
     documents. A transductive adaptation keeps evaluation's documents, never its queries.
     InputError where nothing is left.
+
+    Example:
+        >>> import types
+        >>> corpus = pl.DataFrame({"doc_id": ["a", "b", "c"], "lang": "en", "group_id": "g",
+        ...                        "text": ["Yes.", "No.", "yes"]})
+        >>> faq = Dataset("faq", pl.DataFrame({"text": ["No!"]}), corpus, pl.DataFrame())
+        >>> settings = types.SimpleNamespace(
+        ...     transductive=True, rows_per_document=1, heldout_share=0.0)
+        >>> found = domain_text([faq], [faq], settings)
+        >>> found.documents["text"].to_list(), found.removed, found.repeated
+        (['Yes.'], 1, 1)
     """
     rows = pl.concat([_rows(dataset) for dataset in datasets])
     known = rows.join(_texts_of(evaluated, settings.transductive), on="key", how="anti")

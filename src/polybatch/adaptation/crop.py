@@ -69,7 +69,15 @@ def adapt_by_crops(job: Job) -> Outcome:
 
 
 def crops(texts: list[str], plan: Int64, settings: AdaptationSettings, seed: int) -> pl.DataFrame:
-    """Return step, slot and two spans (query_text, doc_text) of every planned text."""
+    """Return step, slot and two spans (query_text, doc_text) of every planned text.
+
+    Example:
+        >>> import numpy as np, types
+        >>> half = types.SimpleNamespace(crop_min_share=0.5, crop_max_share=0.5)
+        >>> step, slot, *spans = crops(["a b c d"], np.array([[0]]), half, seed=0).row(0)
+        >>> step, slot, [len(span.split()) for span in spans]
+        (0, 0, [2, 2])
+    """
     rows = []
     for step, batch in enumerate(plan.tolist()):
         for slot, row in enumerate(batch):
@@ -110,7 +118,12 @@ def _raise_with_texts(error: InputError, plan: Int64, ids: list[str]) -> NoRetur
 
 
 def not_finite(step: int, found: str, batch: list[str]) -> InputError:
-    """Return the error of a loss that is no number."""
+    """Return the error of a loss that is no number.
+
+    Example:
+        >>> print(not_finite(7, "the loss nan", ["faq:1", "faq:2"]))
+        dapt, step 7: found the loss nan on the batch faq:1, faq:2, expected a finite loss. ...
+    """
     return InputError(
         f"dapt, step {step}",
         f"{found} on the batch {', '.join(batch)}",

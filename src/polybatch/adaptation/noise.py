@@ -93,6 +93,12 @@ def mask(
 
     `share` of the tokens that are not `special`, rounded, at least one, are to be predicted: of
     these 80% become the mask id, 10% a random one, 10% stay. `names`: mask id, vocabulary.
+
+    Example:
+        >>> ids = np.array([0, 5, 6, 7, 8, 1])
+        >>> masked, labels = mask(ids, np.array([0, 1]), 0.5, (4, 100), np.random.default_rng(0))
+        >>> int((labels != IGNORED).sum()), masked[[0, -1]].tolist()  # half of four, never an end
+        (2, [0, 1])
     """
     mask_id, vocabulary = names
     free = np.flatnonzero(~np.isin(ids, special))

@@ -18,6 +18,14 @@ def exposure(table: pl.DataFrame, texts: pl.DataFrame) -> dict[str, Any]:
 
     `table`: plans.PLAN; `texts`: of its rows (`plans.plan_texts`). `one_sentence_targets`: share
     of the pairs whose document is a single sentence (`sentences.spans`), null without pairs.
+
+    Example:
+        >>> table = pl.DataFrame({"query_lang": ["en", "sw"], "doc_lang": ["en", "en"]})
+        >>> texts = pl.DataFrame({"query_text": ["Who?", "Nani?"],
+        ...                       "doc_text": ["Poe.", "Poe. He left."]})
+        >>> found = exposure(table, texts)
+        >>> found["documents"], found["characters"], found["one_sentence_targets"]
+        ({'en': 2}, {'query': 9, 'document': 17}, 0.5)
     """
     sides = {"query": "query_text", "document": "doc_text"}
     return {

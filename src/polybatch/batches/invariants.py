@@ -28,6 +28,12 @@ def check_plan(
     """Raise InputError with the law that the plan breaks and the first step where it does.
 
     `budgets`: steps of the study's strategies; the mix is as requested up to each of them.
+
+    Example:
+        >>> settings = BatchSettings(2, 4, 0.5, False, "equal")
+        >>> check_plan(PLAN.to_frame(), [], settings, Strategy("base", "mono"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: batch plan, law 'every batch is full': found 0 rows, ...
     """
     if table.schema != PLAN:
         _broken("its columns", f"{dict(table.schema)}", f"{dict(PLAN)}")

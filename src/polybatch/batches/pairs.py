@@ -68,7 +68,17 @@ class PairTable:
 
 
 def pair_table(datasets: Sequence[Dataset]) -> PairTable:
-    """Return the training pairs of `datasets`, whatever the order of their rows."""
+    """Return the training pairs of `datasets`, whatever the order of their rows.
+
+    Example:
+        >>> queries = pl.DataFrame({"item_id": ["i", "j"], "query_id": ["q", "r"], "lang": "en",
+        ...                         "text": ["Who?", "who"]})
+        >>> corpus = pl.DataFrame({"doc_id": ["a", "b"], "lang": "en", "text": ["Poe", "Eco"]})
+        >>> qrels = pl.DataFrame({"item_id": ["i", "j"], "doc_id": ["a", "b"], "relevance": 1})
+        >>> found = pair_table([Dataset("toy", queries, corpus, qrels)])
+        >>> found.keys_of(0), found.keys_of(1)  # both ask who: they share no batch
+        ([0], [0])
+    """
     items, queries, documents, languages = _sorted_rows(datasets)
     first, count = _grid(documents, items.height, languages)
     keys, bounds = _shared_keys(datasets, items, documents)
@@ -86,7 +96,16 @@ def pair_table(datasets: Sequence[Dataset]) -> PairTable:
 
 
 def pair_counts(datasets: Sequence[Dataset]) -> dict[LanguagePair, int]:
-    """Return {ordered pair of languages: number of training pairs}, for those that have any."""
+    """Return {ordered pair of languages: number of training pairs}, for those that have any.
+
+    Example:
+        >>> queries = pl.DataFrame({"item_id": "i", "query_id": ["q", "r"], "lang": ["en", "sw"]})
+        >>> corpus = pl.DataFrame({"doc_id": ["a", "b"], "lang": "en"})
+        >>> qrels = pl.DataFrame({"item_id": "i", "doc_id": ["a", "b"], "relevance": 1})
+        >>> found = pair_counts([Dataset("toy", queries, corpus, qrels)])
+        >>> {str(pair): count for pair, count in found.items()}
+        {'en>en': 2, 'sw>en': 2}
+    """
     items, queries, documents, languages = _sorted_rows(datasets)
     query_of, _ = _grid(queries, items.height, languages)
     return _counts(languages, query_of, _grid(documents, items.height, languages)[1])

@@ -132,6 +132,13 @@ def shares_of(counts: Counts, strategy: Strategy, settings: BatchSettings) -> Sh
 
     `counts`: pairs there are. But for `exposure: pairs`, the numbers of pairs do not count,
     and within each kind every language has equally many queries.
+
+    Example:
+        >>> counts = {LanguagePair("en", "en"): 9, LanguagePair("sw", "sw"): 4}
+        >>> strategy, settings = Strategy("base", "mono"), BatchSettings(8, 4, 0.5, False, "pairs")
+        >>> found = shares_of(counts, strategy, settings)  # as 9 ** 0.5 to 4 ** 0.5
+        >>> {str(pair): share for pair, share in found.items()}
+        {'en>en': 0.6, 'sw>sw': 0.4}
     """
     kind = KINDS[strategy.batches]
     if settings.exposure == "pairs":
@@ -239,7 +246,16 @@ def _summary(
 
 
 def plan_texts(table: pl.DataFrame, datasets: Sequence[Dataset]) -> pl.DataFrame:
-    """Return step, slot, query_text and doc_text of a plan, in its order."""
+    """Return step, slot, query_text and doc_text of a plan, in its order.
+
+    Example:
+        >>> queries = pl.DataFrame({"query_id": ["q"], "text": ["Who?"]})
+        >>> corpus = pl.DataFrame({"doc_id": ["a"], "text": ["Poe."]})
+        >>> table = pl.DataFrame({"step": [0], "slot": 0, "dataset": "toy", "query_id": "q",
+        ...                       "doc_id": "a"})
+        >>> plan_texts(table, [Dataset("toy", queries, corpus, pl.DataFrame())]).rows()
+        [(0, 0, 'Who?', 'Poe.')]
+    """
     queries, corpus = (
         pl.concat(
             [

@@ -71,6 +71,13 @@ def take_at(
 
     `order`: whose turn it is at each place. `movable`: who has no row that may join changes
     places with the next other one that has, in `order` itself.
+
+    Example:
+        >>> import numpy as np
+        >>> queues = {"en": Queue(np.array([1]), ("en",)), "sw": Queue(np.array([2]), ("sw",))}
+        >>> order = ["en", "sw"]
+        >>> take_at(0, order, queues.__getitem__, lambda row: row == 2, movable=True), order
+        (2, ['sw', 'en'])
     """
     row = queue_of(order[place]).take(may_join)
     if row is not None or not movable:

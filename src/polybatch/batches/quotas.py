@@ -98,6 +98,12 @@ def round_circulation(flow: Mapping[Arc, int], chance: np.random.Generator) -> d
     `flow`: of each arc (from, to), in _ONEs, a circulation. Where an arc at a node is a fraction,
     another one there is too, so fractions form cycles. Along a cycle the flow is moved one way or
     the other until a fraction is gone, with the probabilities that leave expectations as they were.
+
+    Example:
+        >>> there, back = (("all",), ("mono",)), (("mono",), ("all",))
+        >>> flow = {there: 5 * _ONE // 2, back: 5 * _ONE // 2}
+        >>> set(round_circulation(flow, np.random.default_rng(0)).values()) in ({2}, {3})
+        True
     """
     arcs, values = list(flow), list(flow.values())
     fractions: dict[Node, dict[int, None]] = defaultdict(dict)

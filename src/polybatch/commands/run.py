@@ -20,6 +20,12 @@ def inside(folder: Path) -> Iterator[Path]:
 
     Raises:
         InputError: no such folder.
+
+    Example:
+        >>> with inside(Path("nowhere")):
+        ...     pass
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere: found no such folder, expected ...
     """
     if not folder.is_dir():
         raise InputError(folder, "no such folder", "the folder of a study", "Name another")

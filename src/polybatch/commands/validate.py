@@ -19,7 +19,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def work(chosen: argparse.Namespace) -> str:
-    """Read the files as the stage validate will, and return what was kept and what was not."""
+    r"""Read the files as the stage validate will, and return what was kept and what was not.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "faq.csv"
+        >>> _ = path.write_text("item_id,lang,question,answer\n1,sw,Wapi?,Hapa.\n2,sw,Lini?,\n")
+        >>> shown = work(argparse.Namespace(path=path, languages=None, json=False)).splitlines()
+        >>> print(shown[2], shown[-1], sep="\n")
+        | faq.csv | 2 | 1 | 0 | 1 |
+        | faq.csv | 3 | sw | a question whose item has no answer | Lini? |
+    """
     from polybatch.sources.own_folder import contents, read_own
 
     languages, splits = contents(chosen.path)

@@ -182,7 +182,16 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """Read the three tables of a dataset; its name is the folder's."""
+    """Read the three tables of a dataset; its name is the folder's.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp()) / "faq"
+        >>> empty = Dataset("any", *(schema.to_frame() for schema in (QUERIES, CORPUS, QRELS)))
+        >>> write_dataset(empty, folder)
+        >>> read_dataset(folder).name
+        'faq'
+    """
     return Dataset(
         folder.name,
         read_table(folder / "queries.parquet", QUERIES),
@@ -195,6 +204,13 @@ def check_dataset(dataset: Dataset) -> None:
     """Raise InputError unless ids are unique, texts not empty and every reference resolves.
 
     An item has at most one query per language, so that scores can be keyed by (item, language).
+
+    Example:
+        >>> query = {"query_id": "q", "item_id": "i", "lang": "sw", "text": "Wapi?", "split": "all"}
+        >>> queries = table([query], QUERIES)
+        >>> check_dataset(Dataset("faq", queries, CORPUS.to_frame(), QRELS.to_frame()))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: faq/queries: found queries without a relevant ...
     """
     for mistakes in (_repeated(dataset), _missing(dataset), _without_counterpart(dataset)):
         for what, rows, found, expected in mistakes:

@@ -36,7 +36,14 @@ class InputError(Exception):
 
 
 class InputErrorList(Exception):
-    """Several mistakes at once, one line each, so that all can be corrected in one go."""
+    """Several mistakes at once, one line each, so that all can be corrected in one go.
+
+    Example:
+        >>> error = InputError("params.yaml:3", "1", "2", "Add 1")
+        >>> print(InputErrorList("params.yaml cannot be used", [error]))
+        params.yaml cannot be used (1 to correct):
+          - params.yaml:3: found 1, expected 2. Add 1.
+    """
 
     def __init__(self, title: str, errors: list[InputError]) -> None:
         self.errors = tuple(errors)

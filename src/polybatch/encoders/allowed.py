@@ -126,7 +126,13 @@ CLASS_KEYS = frozenset(
 
 @cache
 def class_names() -> dict[str, frozenset[str]]:
-    """Return, by key of CLASS_KEYS, the class names that it may have: those transformers knows."""
+    """Return, by key of CLASS_KEYS, the class names that it may have: those transformers knows.
+
+    Example:
+        >>> known = class_names()["tokenizer_class"]
+        >>> "XLMRobertaTokenizerFast" in known, "os.system" in known
+        (True, False)
+    """
     from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
     from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES

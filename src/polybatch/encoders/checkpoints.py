@@ -28,6 +28,11 @@ def open_checkpoint(folder: Path) -> Encoder:
 
     A packaged encoder comes as a LightEncoder, which needs no other library to encode; any other
     as a SentenceTransformer. Outside polybatch: `SentenceTransformer(path)` for the latter.
+
+    Example:
+        >>> open_checkpoint(Path("nowhere"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere: found no modules.json, expected ...
     """
     if not (folder / "modules.json").is_file():
         raise InputError(

@@ -37,6 +37,12 @@ def check_values(path: Path, value: Any, key: str = "") -> None:
 
     Raises:
         InputError: a name that is not listed, code of the model's own, a size beyond reason.
+
+    Example:
+        >>> config = {"text_config": {"auto_map": {"AutoModel": "mine.Model"}}}
+        >>> check_values(Path("config.json"), config)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: config.json: found 'auto_map': a model whose code ...
     """
     if key in NEVER and (value or key == "auto_map"):
         raise InputError(
@@ -76,6 +82,14 @@ def check_transformer_settings(path: Path) -> None:
 
     Raises:
         InputError: a setting that is not listed, or no object.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "sentence_bert_config.json"
+        >>> _ = path.write_text('{"max_seq_length": 512, "cache_dir": "elsewhere"}')
+        >>> check_transformer_settings(path)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: ...: found settings that ... (cache_dir), expected ...
     """
     settings = read_json(path)
     if not isinstance(settings, dict):
@@ -110,6 +124,14 @@ def check_dense(place: Path) -> None:
 
     Raises:
         InputError: its sizes are none, or not those of the weights beside it.
+
+    Example:
+        >>> import tempfile
+        >>> place = Path(tempfile.mkdtemp())
+        >>> _ = (place / "config.json").write_text('{"in_features": 8, "out_features": 4}')
+        >>> check_dense(place)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: ...: found a layer of 8 x 4 numbers, weights of 0 ...
     """
     config = place / "config.json"
     settings = read_json(config)

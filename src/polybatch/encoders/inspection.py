@@ -51,7 +51,12 @@ class Part:
     parts: tuple[Part, ...] = field(default=())
 
     def is_a(self, name: str) -> bool:
-        """Return whether the module's class is sentence-transformers' of that name."""
+        """Return whether the module's class is sentence-transformers' of that name.
+
+        Example:
+            >>> Part("1", "sentence_transformers.models.Pooling", "1_Pooling").is_a("Pooling")
+            True
+        """
         return _is_a(self.kind, name)
 
     def transformers(self) -> Iterator[Part]:
@@ -66,6 +71,14 @@ def inspect_folder(folder: Path) -> tuple[Part, ...]:
     """Return the modules of a checkpoint; a folder without modules.json is one transformer.
 
     InputError if a file names a class or setting that is not listed, or leads out of the folder.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "modules.json"
+        >>> _ = path.write_text('[{"name": "0", "path": "", "type": "os.system"}]')
+        >>> inspect_folder(path.parent)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: ...: found modules that ... does not load (os.system), ...
     """
     _check_not_imported(folder)
     for path in _files(folder):

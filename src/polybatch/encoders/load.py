@@ -43,6 +43,11 @@ def load_encoder(settings: EncoderSettings) -> Encoder:
     """Return the untrained encoder that `settings.name` names.
 
     InputError if the name is unknown, contradicts another setting, or its files are not there.
+
+    Example:
+        >>> load_encoder(EncoderSettings("use", "", "as-saved", "", "", 64, 160, 256, "fp32"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: encoder.name: found 'use', expected one of ...
     """
     if mistake := next(encoder_mistakes(settings), None):
         raise InputError(*mistake)

@@ -20,6 +20,11 @@ def check_memory(needed: int, where: str) -> None:
 
     Raises:
         InputError: how much is free, how much is needed. What a container may have is not seen.
+
+    Example:
+        >>> check_memory(2**60, "encoder.name")
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: encoder.name: found ... GiB of free memory, ...
     """
     if (free := psutil.virtual_memory().available) < needed:
         raise InputError(
@@ -36,6 +41,12 @@ def enough_memory(where: str, do: str) -> Iterator[None]:
 
     Raises:
         InputError: what torch asked for and did not get.
+
+    Example:
+        >>> with enough_memory("training", "Lower batches.batch_pairs"):
+        ...     raise MemoryError("12 GiB")
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: training: found too little memory (12 GiB), ...
     """
     try:
         yield
@@ -55,6 +66,12 @@ def loading(folder: Path) -> Iterator[None]:
 
     Raises:
         InputError: whatever the libraries raise.
+
+    Example:
+        >>> with loading(Path("mine")):
+        ...     raise ValueError("bad header")
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: mine: found no loadable encoder (ValueError: bad ...
     """
     try:
         with torch.random.fork_rng(devices=[]):

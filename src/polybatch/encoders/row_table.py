@@ -80,6 +80,13 @@ def trained_rows(encoder: nn.Module, ids: Iterable[int]) -> Iterator[list[RowTab
     A transformer's word embedding becomes a RowTable for that time, and is an ordinary embedding
     again afterwards. One whose weights another part shares (an output layer over the vocabulary)
     is left dense: there every row has a gradient in every step.
+
+    Example:
+        >>> encoder = nn.Sequential(RowTable(torch.zeros(3, 2)))
+        >>> with trained_rows(encoder, [1]) as (table,):
+        ...     _ = table.rows.data.fill_(0.5)
+        >>> encoder[0].table.tolist()
+        [[0.0, 0.0], [0.5, 0.5], [0.0, 0.0]]
     """
     ids, swapped = set(ids), _swap(encoder)
     tables = [module for module in encoder.modules() if isinstance(module, RowTable)]

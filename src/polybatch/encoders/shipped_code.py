@@ -48,6 +48,11 @@ def check_code(folder: Path) -> None:
 
     Raises:
         InputError: its code is that of no release.
+
+    Example:
+        >>> check_code(Path("nowhere"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere: found an exported encoder with ...
     """
     own, found = _digest(shipped_files()), "missing or not text"
     with suppress(OSError, UnicodeDecodeError):

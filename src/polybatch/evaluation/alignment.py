@@ -34,7 +34,8 @@ _DIGITS = 6
 def alignment_and_uniformity(dataset: Dataset, query_vectors: Float32) -> dict[str, float]:
     """Return what of `alignment`, `uniformity`, `cross_uniformity` the queries define.
 
-    `query_vectors`: rows of unit length, row i of query i; refuses others, with their ids.
+    `query_vectors`: (Q, D), rows of unit length, row i of query i; InputError with the ids of
+    others.
 
     Example:
         >>> dataset = Dataset(

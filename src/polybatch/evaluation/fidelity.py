@@ -43,7 +43,11 @@ def measures_of(k: Sequence[int]) -> list[str]:
 def fidelity(
     dataset: Dataset, exact: ScoreRows, approximate: ScoreRows, measures: Sequence[str]
 ) -> pl.DataFrame:
-    """Return FIDELITY: a row a list (a language, a pair, a language's pool) and measure."""
+    """Return FIDELITY: a row a list (a language, a pair, a language's pool) and measure.
+
+    `exact`, `approximate`: means over judged queries, in [0, 1]. InputError for a measure that
+    MEASURES lacks.
+    """
     one, other = (
         _means(evaluate_source(dataset, each, measures).per_query) for each in (exact, approximate)
     )
@@ -64,7 +68,14 @@ def _means(per_query: pl.DataFrame) -> pl.DataFrame:
 
 
 def losses(found: pl.DataFrame) -> pl.DataFrame:
-    """Return FIDELITY with `loss`, in points, the largest first."""
+    """Return FIDELITY with `loss`, in points, the largest first.
+
+    Example:
+        >>> found = pl.DataFrame({"query_lang": ["en", "am"], "exact": [0.5, 0.4],
+        ...                       "approximate": [0.5, 0.375]})
+        >>> losses(found).select("query_lang", pl.col("loss").round(1)).rows()
+        [('am', 2.5), ('en', 0.0)]
+    """
     lost = found.with_columns(loss=100 * (pl.col("exact") - pl.col("approximate")))
     return lost.sort("loss", descending=True, maintain_order=True)
 
@@ -74,6 +85,13 @@ def refuse_loss(found: pl.DataFrame, most: float | None) -> None:
 
     Raises:
         InputError: a list loses more.
+
+    Example:
+        >>> row = {"dataset": "d", "setting": "mono", "query_lang": "am", "doc_lang": "am"}
+        >>> row |= {"measure": "R@10", "exact": 0.4, "approximate": 0.375}
+        >>> refuse_loss(pl.DataFrame([row]), most=1)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: index, d mono am>am: found a loss of 2.50 points of ...
     """
     worse = losses(found).filter(pl.col("loss") > (100.0 if most is None else most))
     if worse.height:

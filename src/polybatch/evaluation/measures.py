@@ -96,23 +96,47 @@ class Measure:
 
 
 def average_precision(found: Found, k: float) -> Float64:
-    """Mean (J,) over all relevant documents of the precision at each; 0 for those below k."""
+    """Mean (J,) over all relevant documents of the precision at each; 0 for those below k.
+
+    Example:
+        >>> found = Found.of(np.array([0, 0]), np.array([1, 3]), np.array([1, 1]))
+        >>> average_precision(found, 3), average_precision(found, 2)  # (1/1 + 2/3) / 2, 1/1 / 2
+        (array([0.83333333]), array([0.5]))
+    """
     return found.total(np.where(found.rank <= k, found.number / found.rank, 0)) / found.relevant
 
 
 def ndcg(found: Found, k: float) -> Float64:
-    """Sum (J,) of grade / log2(rank + 1) down to k, over that of the best order."""
+    """Sum (J,) of grade / log2(rank + 1) down to k, over that of the best order.
+
+    Example:
+        >>> found = Found.of(np.array([0, 0]), np.array([1, 3]), np.array([1, 1]))
+        >>> ndcg(found, 10).round(4)  # (1 + 1/2) / (1 + 1/log2(3))
+        array([0.9197])
+    """
     gained = _discounted(found.relevance, found.rank, k)
     return found.total(gained) / found.total(_discounted(found.ideal_relevance, found.number, k))
 
 
 def reciprocal_rank(found: Found, k: float) -> Float64:
-    """1 / rank of the first relevant document (J,); 0 if below k."""
+    """1 / rank of the first relevant document (J,); 0 if below k.
+
+    Example:
+        >>> found = Found.of(np.array([0, 0, 1]), np.array([4, 9, 1]), np.array([1, 1, 1]))
+        >>> reciprocal_rank(found, 10), reciprocal_rank(found, 3)
+        (array([0.25, 1.  ]), array([0., 1.]))
+    """
     return np.where(found.first_rank <= k, 1 / found.first_rank, 0)
 
 
 def recall(found: Found, k: float) -> Float64:
-    """Share (J,) of the relevant documents that are among the first k."""
+    """Share (J,) of the relevant documents that are among the first k.
+
+    Example:
+        >>> found = Found.of(np.array([0, 0, 1]), np.array([1, 3, 7]), np.array([1, 1, 1]))
+        >>> recall(found, 3), recall(found, 1)
+        (array([1., 0.]), array([0.5, 0. ]))
+    """
     return found.total(found.rank <= k) / found.relevant
 
 

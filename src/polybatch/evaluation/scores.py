@@ -78,8 +78,8 @@ def evaluate(
 ) -> Scores:
     """Score vectors (Q, D) of the dataset's queries against vectors (N, D) of its corpus, by row.
 
-    `run_depth`: how many documents a query the runs keep. Refuses vectors that are not finite or
-    not one a row, and measures that MEASURES lacks.
+    `run_depth`: how many documents a query the runs keep. InputError for vectors that are not
+    finite or not one a row, and measures that MEASURES lacks.
 
     Example:
         >>> dataset = Dataset(
@@ -108,7 +108,16 @@ def evaluate_source(
 
 
 def judged_queries(dataset: Dataset) -> pl.DataFrame:
-    """Return every judged query of a dataset: dataset, setting, query_lang, doc_lang, item_id."""
+    """Return every judged query of a dataset: dataset, setting, query_lang, doc_lang, item_id.
+
+    Example:
+        >>> queries = pl.DataFrame({"item_id": ["i"], "lang": ["en"]})
+        >>> corpus = pl.DataFrame({"doc_id": ["a", "b"], "lang": ["en", "sw"]})
+        >>> qrels = pl.DataFrame({"item_id": "i", "doc_id": ["a", "b"], "relevance": 1})
+        >>> found = judged_queries(Dataset("toy", queries, corpus, qrels))
+        >>> found.select("setting", "query_lang", "doc_lang").rows()
+        [('cross', 'en', 'sw'), ('mono', 'en', 'en'), ('multi', 'en', 'mul')]
+    """
     relevant = (
         dataset.qrels.filter(pl.col("relevance") > 0)
         .join(dataset.corpus.select("doc_id", doc_lang="lang"), on="doc_id")
@@ -124,7 +133,16 @@ def judged_queries(dataset: Dataset) -> pl.DataFrame:
 
 
 def refuse_missing(dataset: Dataset, per_query: pl.DataFrame) -> None:
-    """Raise InputError unless `per_query` has a score of every measure for every judged query."""
+    """Raise InputError unless `per_query` has a score of every measure for every judged query.
+
+    Example:
+        >>> queries = pl.DataFrame({"item_id": ["i"], "lang": ["en"]})
+        >>> corpus = pl.DataFrame({"doc_id": ["a"], "lang": ["en"]})
+        >>> qrels = pl.DataFrame({"item_id": ["i"], "doc_id": ["a"], "relevance": [1]})
+        >>> refuse_missing(Dataset("toy", queries, corpus, qrels), SCORES.to_frame())
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: toy, any measure: found 1 judged queries without a ...
+    """
     judged = judged_queries(dataset)
     for scored in per_query.partition_by("measure", maintain_order=True) or [per_query]:
         missing = judged.join(scored, on=_KEY, how="anti")

@@ -22,9 +22,10 @@ _KEY = ["dataset", "setting", "query_lang"]
 def losses(
     encoder: Encoder, settings: EncoderSettings, dataset: Dataset, index: Path
 ) -> pl.DataFrame:
-    """Return (dataset, setting, query_lang, before, after): mean AP of the index and of `encoder`.
+    """Return (dataset, setting, query_lang, before, after): mean AP, in [0, 1], before and after.
 
-    `index`: what the study indexed of the dataset with the checkpoint that was exported.
+    `encoder`: the exported one, whose numbers are rounded. `index`: what the study indexed of the
+    dataset with the checkpoint that was exported.
     """
     before = _scores(dataset, load_queries(index).vectors, load_index(index).vectors)
     queries = encode_with_settings(encoder, settings, dataset.queries["text"].to_list(), "query")
@@ -41,6 +42,13 @@ def refuse_losses(found: pl.DataFrame, most: float) -> None:
 
     Raises:
         InputError: a language loses more.
+
+    Example:
+        >>> row = {"dataset": "d", "setting": "mono", "query_lang": "am"}
+        >>> row |= {"before": 0.5, "after": 0.48}
+        >>> refuse_losses(pl.DataFrame([row]), most=0.5)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: export, d mono am: found a loss of 2.00 points of AP, ...
     """
     lost = found.with_columns(lost=100 * (pl.col("before") - pl.col("after")))
     if (worst := lost.sort("lost").row(-1, named=True))["lost"] > most:
@@ -53,7 +61,16 @@ def refuse_losses(found: pl.DataFrame, most: float) -> None:
 
 
 def loss_table(found: pl.DataFrame) -> str:
-    """Return Markdown: one row per dataset and language, one column per setting, AP in points."""
+    """Return Markdown: one row per dataset and language, one column per setting, AP in points.
+
+    Example:
+        >>> row = {"dataset": "d", "setting": "mono", "query_lang": "am"}
+        >>> row |= {"before": 0.5, "after": 0.48}
+        >>> print(loss_table(pl.DataFrame([row])))
+        | queries in | mono |
+        |:---|---:|
+        | d am | -2.0 |
+    """
     change = found.with_columns(change=pl.col("after") - pl.col("before"))
     wide = change.pivot("setting", index=["dataset", "query_lang"], values="change")
     names = [f"{dataset} {lang}" for dataset, lang in wide.select("dataset", "query_lang").rows()]

@@ -69,6 +69,14 @@ def refuse_different_queries(per_query: Mapping[str, pl.DataFrame], baseline: st
     """Raise InputErrorList unless all strategies were scored on the same queries and measures.
 
     `per_query`: evaluation.SCORES of each strategy.
+
+    Example:
+        >>> row = {"dataset": "d", "measure": "AP", "setting": "mono", "query_lang": "en"}
+        >>> one, two = (pl.DataFrame([row | {"doc_lang": "en", "item_id": item}]) for item in "ij")
+        >>> refuse_different_queries({"mono": one, "hybrid": two}, "mono")
+        Traceback (most recent call last):
+        polybatch.core.errors.InputErrorList: Strategies were scored on different queries (1 to ...
+          - strategies mono and hybrid, dataset d: found 1 judged queries only in the first ...
     """
     errors = []
     reference = per_query[baseline]
@@ -186,6 +194,12 @@ def report(
     numbers were made (tie rule, dataset revisions, seed, version, …). `extra`: {title: Markdown}.
     `sure`: significance.SIGNIFICANCE, whose intervals tables then show. `headlines`: sentences of
     `reports.contrasts`. `bold`: what `contrasts.decided` returns.
+
+    Example:
+        >>> values = {"mono": {"d": {"mono": {"AP": 0.5}}}, "hybrid": {"d": {"mono": {"AP": 0.6}}}}
+        >>> text = report(comparison(values, "mono"), "mono", {}, {"seeds": "0, 1"})
+        >>> print(text.splitlines()[7], text.splitlines()[-1])
+        | hybrid | 60.0 (+10.0) | - **seeds**: 0, 1
     """
     measures = table["measure"].unique(maintain_order=True).to_list()
     first = "AP" if "AP" in measures else measures[0]

@@ -37,6 +37,13 @@ def study_views(
 
     `trained`: languages of the training data; `known`: those that the encoder knows, None where
     that is not known itself; `kind`: what the tables call them.
+
+    Example:
+        >>> lists = pl.DataFrame([("mono", "en", "en"), ("mono", "sw", "sw")], orient="row",
+        ...                      schema=["setting", "query_lang", "doc_lang"])
+        >>> views = study_views("AP", {"en"}, None)
+        >>> [[view.group for view in views(lists, measure)] for measure in ("AP", "R@10")]
+        [['all', 'en', 'sw', 'seen', 'unseen'], ['all']]
     """
 
     def views(lists: pl.DataFrame, measure: str) -> Sequence[View]:
@@ -52,7 +59,15 @@ def study_views(
 
 
 def pool_section(sure: pl.DataFrame, measure: str) -> str:
-    """Return the pool's two means beside each other: over query languages, and over queries."""
+    """Return the pool's two means beside each other: over query languages, and over queries.
+
+    Example:
+        >>> rows = pl.DataFrame({"strategy": "mono", "dataset": "d", "measure": "AP",
+        ...                      "setting": "multi", "kind": ["setting", POOL_MEAN],
+        ...                      "value": [0.5, 0.6], "low": [0.4, 0.5], "high": [0.6, 0.7]})
+        >>> print(pool_section(rows, "AP").splitlines()[-1])
+        | mono | d | 50.0 [40.0, 60.0] | 60.0 [50.0, 70.0] |
+    """
     rows = sure.filter(
         pl.col("measure") == measure,
         pl.col("setting") == "multi",
@@ -106,7 +121,15 @@ def view_sections(
 def difference_table(
     part: pl.DataFrame, baseline: str, flagged: Collection[str] = ()
 ) -> pl.DataFrame:
-    """Return groups down, the baseline's value and the others' differences across, as Markdown."""
+    """Return groups down, the baseline's value and the others' differences across, as Markdown.
+
+    Example:
+        >>> part = pl.DataFrame({"group": "en", "strategy": ["mono", "hybrid"], "value": [0.5, 0.6],
+        ...                      "difference": [None, 0.1], "difference_low": [None, 0.05],
+        ...                      "difference_high": [None, 0.15], "outcome": [None, "better"]})
+        >>> difference_table(part, "mono").rows()
+        [('en', '50.0', '**+10.0** [5.0, 15.0]')]
+    """
     groups = part["group"].unique(maintain_order=True).to_list()
     labels = [mark(escape(group), group in flagged) for group in groups]
     columns: dict[str, list[str]] = {"group": labels}
@@ -123,6 +146,11 @@ def bias_section(bias: Mapping[str, Mapping[str, Bias]]) -> str:
     """Return the bias panel of every dataset: strategies down, the panel across.
 
     `bias`: {strategy: {dataset: its bias}}.
+
+    Example:
+        >>> text = bias_section({"mono": {"d": Bias(panel={"Max@R": 3.0, "Complete@10": 0.75})}})
+        >>> print(text.splitlines()[-1])
+        | mono | 3.000 | 0.750 |
     """
     parts = [
         "In the pool of all languages, averaged over queries; definitions in docs/measures.md. "
@@ -151,6 +179,12 @@ def exposure_section(plans: Mapping[str, Mapping[str, Any]]) -> str:
     """Return how often each strategy meets each language, and how many pairs of languages never.
 
     `plans`: {strategy: what results/plans/<strategy>/<seed>.json holds}.
+
+    Example:
+        >>> plan = {"steps": 2, "pairs": 8, "language_pairs": {"never_drawn": 0},
+        ...         "questions": {"en": 8}, "documents": {"en": 6, "sw": 2}}
+        >>> print(exposure_section({"mono": plan}).splitlines()[-1])  # of documents: en, sw
+        | mono | 75.0 | 25.0 |
     """
     trained = {name: plan for name, plan in plans.items() if plan["steps"]}
     if not trained:

@@ -92,7 +92,15 @@ def _undecidable(rows: pl.DataFrame, names: tuple[str, str]) -> list[str]:
 
 
 def decided(contrasts: pl.DataFrame, baseline: str) -> set[tuple[str, str, str]]:
-    """Return (strategy, dataset, setting) whose declared contrast to the baseline was decided."""
+    """Return (strategy, dataset, setting) whose declared contrast to the baseline was decided.
+
+    Example:
+        >>> rows = pl.DataFrame({"kind": "setting", "dataset": "d", "setting": ["mono", "cross"],
+        ...                      "first": "hybrid", "second": "mono",
+        ...                      "outcome": ["undecided", "better"]})
+        >>> decided(rows, "mono")
+        {('hybrid', 'd', 'cross')}
+    """
     rows = contrasts.filter(pl.col("kind") == "setting", pl.col("outcome").is_in(DECIDED))
     found = set()
     for row in rows.iter_rows(named=True):
@@ -179,6 +187,13 @@ def known_section(contrasts: pl.DataFrame, kind: str, measure: str) -> str:
     """Return the declared contrasts by what the encoder knows: both languages, one, none.
 
     `kind`: of the rows of `contrasts` (breakdowns.View.kind).
+
+    Example:
+        >>> row = {"kind": "known", "dataset": "d", "setting": "cross", "group": "one seen",
+        ...        "first": "hybrid", "second": "mono", "difference": 0.037, "low": 0.033,
+        ...        "high": 0.042, "p_corrected": 0.001, "outcome": "better"}
+        >>> print(known_section(pl.DataFrame([row]), "known", "AP").splitlines()[-1])
+        | hybrid - mono | d | cross | one seen | **+3.7** | [3.3, 4.2] | 0.0010 | better |
     """
     rows = contrasts.filter(kind=kind)
     if not rows.height:
@@ -208,7 +223,15 @@ def known_section(contrasts: pl.DataFrame, kind: str, measure: str) -> str:
 
 
 def pooled_section(pooled: Sequence[Pooled], datasets: int) -> str:
-    """Return the contrasts over all datasets, where there are enough of them for a claim."""
+    """Return the contrasts over all datasets, where there are enough of them for a claim.
+
+    Example:
+        >>> one = Pooled(0.03, 0.01, 0.05, 0.012, 0.004, "hybrid", "mono", "cross", 6)
+        >>> print(pooled_section([one], 6).splitlines()[-1])
+        | hybrid - mono | cross | +3.0 | [1.0, 5.0] | 0.0120 | 0.4 | 6 |
+        >>> pooled_section([], 2)
+        '2 datasets: no pooled claim (that needs 5).'
+    """
     if datasets < FEWEST:
         count = "one dataset" if datasets == 1 else f"{datasets} datasets"
         return f"{count.capitalize()}: no pooled claim (that needs {FEWEST})."

@@ -87,7 +87,15 @@ def _tokens(study: Study, name: str) -> int:
 def cost_section(
     table: pl.DataFrame, measure: str, costs: Mapping[str, Mapping[str, int | None]]
 ) -> str:
-    """Return scores and costs beside each other. `table`: comparison.COMPARISON."""
+    """Return scores and costs beside each other. `table`: comparison.COMPARISON.
+
+    Example:
+        >>> table = pl.DataFrame({"strategy": ["mono"], "dataset": "d", "setting": "mono",
+        ...                       "measure": "AP", "value": 0.5})
+        >>> costs = {"mono": {"training tokens": 12800, "d index": 5738496}}
+        >>> print(cost_section(table, "AP", costs).splitlines()[-1])
+        | mono | 50.0 | 12,800 | 5.7 |
+    """
     names = list(costs)
     columns: dict[str, list[str]] = {"strategy": [escape(name) for name in names]}
     for (dataset, setting), part in table.filter(measure=measure).group_by(
@@ -164,7 +172,13 @@ def _latency(config: Config, name: str, latency: Timing) -> float | None:
 
 
 def cost_page(costs: pl.DataFrame) -> str:
-    """Return results/timing/costs.md. `costs`: COSTS."""
+    """Return results/timing/costs.md. `costs`: COSTS.
+
+    Example:
+        >>> costs = pl.DataFrame([("bm25", 0.0, 2.5, None, 0.31)], COSTS, orient="row")
+        >>> print(cost_page(costs).splitlines()[-1])
+        | bm25 | 0.0 | 2.5 | – | 0.31 |
+    """
     cells = {
         unit: [MISSING if value is None else f"{value:,.{decimals}f}" for value in costs[column]]
         for (unit, decimals), column in zip(_UNITS.items(), costs.columns[1:], strict=True)

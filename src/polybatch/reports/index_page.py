@@ -20,7 +20,16 @@ EXACT = "# Index\n\nDocuments are searched exactly (`index` of params.yaml): not
 def index_page(
     found: pl.DataFrame, settings: IndexSettings, focus: str, sizes: Mapping[str, tuple[str, int]]
 ) -> str:
-    """Return results/index.md. `found`: FIDELITY; `sizes`: of a dataset factory string, bytes."""
+    """Return results/index.md. `found`: FIDELITY; `sizes`: of a dataset factory string, bytes.
+
+    Example:
+        >>> from polybatch.evaluation.fidelity import FIDELITY
+        >>> row = ("d", "mono", "am", "am", 40, "AP@10", 0.4, 0.375)
+        >>> settings = IndexSettings("hnsw", "efSearch=64", 1000, 0, (10,), None)
+        >>> text = index_page(pl.DataFrame([row], FIDELITY, orient="row"), settings, "hybrid", {})
+        >>> print(text.splitlines()[4])
+        Largest loss: 2.5 of AP@10, d mono am>am, of 40 questions (`index.max_loss`: any).
+    """
     worst = losses(found).row(0, named=True)
     made = [f"{name}: `{factory}`, {size / 1e6:.1f} MB" for name, (factory, size) in sizes.items()]
     most = "any" if settings.max_loss is None else f"{settings.max_loss:g} points"
@@ -38,7 +47,15 @@ def index_page(
 
 
 def index_rows(found: pl.DataFrame) -> tuple[list[str], Sequence[tuple[Any, ...]]]:
-    """Return the columns and rows of a table: a row a list, three columns a measure."""
+    """Return the columns and rows of a table: a row a list, three columns a measure.
+
+    Example:
+        >>> from polybatch.evaluation.fidelity import FIDELITY
+        >>> row = ("d", "mono", "am", "am", 40, "AP@10", 0.4, 0.375)
+        >>> columns, rows = index_rows(pl.DataFrame([row], FIDELITY, orient="row"))
+        >>> columns[5:], rows[0][5:]
+        (['AP@10 exact', 'AP@10 approximate', 'AP@10 loss'], (40.0, 37.5, 2.5))
+    """
     names = found["measure"].unique(maintain_order=True).to_list()
     wide = found.with_columns(loss=pl.col("exact") - pl.col("approximate")).pivot(
         "measure", index=_LIST, values=["exact", "approximate", "loss"], maintain_order=True

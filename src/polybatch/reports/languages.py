@@ -84,6 +84,11 @@ def known_by(encoder: str, found: Sequence[Reading]) -> tuple[frozenset[str], st
     """Return the languages that an encoder knows, and how they are called in tables.
 
     Declared by its makers; where that is not known, those that it can read in every dataset.
+
+    Example:
+        >>> found = [Reading("d", "en", 170, 170), Reading("d", "am", 171, 106)]
+        >>> known_by("my-encoder", found)
+        (frozenset({'en'}), 'language that the encoder tells apart')
     """
     declared = known_languages(encoder)
     if declared is not None:
@@ -120,7 +125,13 @@ its scores say little.
 
 
 def encoder_section(encoder: str, found: Sequence[Reading], marked: Collection[str]) -> str:
-    """Return what the encoder knows, language by language."""
+    """Return what the encoder knows, language by language.
+
+    Example:
+        >>> found = [Reading("d", "am", 171, 106, tokens_per_word=9.5, unknown=0.4)]
+        >>> print(encoder_section("my-encoder", found, {"am"}).splitlines()[-1])
+        | d | am † | – | 9.5 | 40.0% | 106 of 171 |
+    """
     if not found:
         return "No row has vectors of its own."
     declared = known_languages(encoder)

@@ -25,7 +25,14 @@ class Part:
 
 
 def arms_of(tuned: TunedStudy) -> dict[str, TunedArm]:
-    """Return everything that was tuned, the adaptation first."""
+    """Return everything that was tuned, the adaptation first.
+
+    Example:
+        >>> arm = TunedArm({}, 0.5, (), (), ())
+        >>> tuned = TunedStudy("AP", {}, 2, 50, 100, 0.5, 0.3, {}, {"mono": arm}, adaptation=arm)
+        >>> list(arms_of(tuned))
+        ['(adaptation)', 'mono']
+    """
     adapted = {"(adaptation)": tuned.adaptation} if tuned.adaptation else {}
     return {**adapted, **tuned.strategies}
 
@@ -44,7 +51,17 @@ def introduction(tuned: TunedStudy) -> str:
 
 
 def parts(tuned: TunedStudy) -> list[Part]:
-    """Return the tables: what was chosen, by how many trials, with how many steps, every trial."""
+    """Return the tables: what was chosen, by how many trials, with how many steps, every trial.
+
+    Example:
+        >>> from polybatch.settings.tuned import CurvePoint, TunedTrial
+        >>> trials = (TunedTrial({"temperature": 0.05}, 0.6), TunedTrial({"temperature": 0.1}, 0.5))
+        >>> curve = (CurvePoint(100, 0.6),)
+        >>> arm = TunedArm({"temperature": 0.05}, 0.6, ("temperature",), trials, curve)
+        >>> tuned = TunedStudy("AP", {}, 2, 50, 100, 0.5, 0.3, {}, {"mono": arm})
+        >>> parts(tuned)[0].table.rows()  # the best, the worst; on the edge of what was tried
+        [('mono', '60.0', '50.0', '0.05†')]
+    """
     arms = arms_of(tuned)
     curves = {name: arm for name, arm in arms.items() if arm.curve}
     return [

@@ -43,6 +43,11 @@ def open_approximate(folder: Path, mapped: bool = True) -> ApproximateIndex:
 
     Raises:
         InputError: a file is missing, damaged, or of another making than the others.
+
+    Example:
+        >>> open_approximate(Path("nowhere"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere/index.json: found no readable ...
     """
     try:
         told = json.loads((folder / MADE).read_text(encoding="utf-8"))

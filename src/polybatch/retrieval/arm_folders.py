@@ -33,6 +33,11 @@ def open_source(folder: Path, dataset: Dataset) -> ScoreRows:
 
     Raises:
         InputError: nothing there of the dataset, or of other queries or documents.
+
+    Example:
+        >>> open_source(Path("index/mono/0"), Dataset("faq", *[pl.DataFrame()] * 3))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: index/mono/0/faq: found no such folder, ...
     """
     if (folder / _FUSION).is_file():
         fusion = json.loads((folder / _FUSION).read_text(encoding="utf-8"))
@@ -63,7 +68,14 @@ def open_external(key: str, folder: Path, dataset: Dataset, form: str) -> ScoreR
 
 
 def index_bytes(source: ScoreRows) -> int | None:
-    """Return the size of what a source searches, all lists together; None for finished runs."""
+    """Return the size of what a source searches, all lists together; None for finished runs.
+
+    Example:
+        >>> import numpy as np
+        >>> rows = np.eye(3, dtype=np.float32)
+        >>> index_bytes(VectorScores(rows, rows, np.array([0, 1, 2, 2])))  # 4 documents, 3 floats
+        48
+    """
     if isinstance(source, VectorScores):
         return len(source.columns) * int(source.documents[:1].nbytes)
     if isinstance(source, Bm25Scores):

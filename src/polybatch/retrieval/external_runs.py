@@ -75,6 +75,16 @@ def run_scores(dataset: Dataset, runs: Mapping[str, Path]) -> RunScores:
 
     Raises:
         InputError: a file that is no run, names what the dataset lacks, or a list that is lacking.
+
+    Example:
+        >>> import tempfile
+        >>> queries = pl.DataFrame({"query_id": ["q"], "lang": ["en"]})
+        >>> corpus = pl.DataFrame({"doc_id": ["a", "b"], "lang": "en"})
+        >>> path = Path(tempfile.mkdtemp()) / "multi.run"
+        >>> _ = path.write_text("q Q0 b 1 0.5 mine")
+        >>> found = run_scores(Dataset("d", queries, corpus, pl.DataFrame()), {"multi": path})
+        >>> next(found.of(np.array([0]))).pool
+        array([-inf,  0.5], dtype=float32)
     """
     reader = _Reader(dataset)
     pool: dict[int, Hits] = {}

@@ -40,7 +40,18 @@ class FusedScores:
     def of_sources(
         cls, dataset: Dataset, one: ScoreRows, other: ScoreRows, constant: int = CONSTANT
     ) -> FusedScores:
-        """Fuse two sources of the dataset's scores, query by query and list by list."""
+        """Fuse two sources of the dataset's scores, query by query and list by list.
+
+        Example:
+            >>> from polybatch.retrieval.score_rows import VectorScores
+            >>> corpus = pl.DataFrame({"doc_id": ["a", "b"], "lang": "en"})
+            >>> dataset = Dataset("toy", pl.DataFrame(), corpus, pl.DataFrame())
+            >>> documents = np.eye(2, dtype=np.float32)
+            >>> one = VectorScores(documents[:1], documents, np.array([0, 1]))  # ranks a, then b
+            >>> row = next(FusedScores.of_sources(dataset, one, one).of(np.array([0])))
+            >>> row.pool.round(4)  # 2/61, 2/62
+            array([0.0328, 0.0323], dtype=float32)
+        """
         columns = np.arange(dataset.corpus.height)
         return cls(columns, (one, other), _Order.of(dataset), constant)
 

@@ -108,7 +108,15 @@ def search(index: Index, queries: EncodedQueries, k: int) -> list[list[ScoredDoc
 
 
 def save_index(index: Index, folder: Path) -> None:
-    """Write `documents.faiss` and `doc_ids.parquet` into `folder`; same rows, same bytes."""
+    """Write `documents.faiss` and `doc_ids.parquet` into `folder`; same rows, same bytes.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_index(build_index(["a", "b"], np.eye(2, dtype=np.float32)), folder)
+        >>> load_index(folder).doc_ids
+        ('a', 'b')
+    """
     path = folder / "documents.faiss"
     with whole_file(path) as temporary, library_writes(path):
         faiss.write_index(index.flat, str(temporary))
@@ -120,6 +128,11 @@ def load_index(folder: Path, mapped: bool = False) -> Index:
 
     `mapped`: the vectors stay in the file, which the system reads where it is asked for them; only
     for a file that is known to be whole, as FAISS maps a torn one and crashes.
+
+    Example:
+        >>> load_index(Path("nowhere"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere/documents.faiss: found no such file, ...
     """
     path = folder / "documents.faiss"
     try:
@@ -134,7 +147,17 @@ def load_index(folder: Path, mapped: bool = False) -> Index:
 
 
 def save_queries(queries: EncodedQueries, folder: Path) -> None:
-    """Write `queries.npy` and `query_ids.parquet` into `folder`; refuses NaN and wrong lengths."""
+    """Write `queries.npy` and `query_ids.parquet` into `folder`.
+
+    InputError for vectors that are not finite or not of unit length.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_queries(EncodedQueries(("q",), np.array([[1, 0]], np.float32)), folder)
+        >>> load_queries(folder).vectors.tolist()
+        [[1.0, 0.0]]
+    """
     check_vectors("queries", queries.query_ids, queries.vectors, unit=True)
     with whole_file(folder / "queries.npy") as temporary, temporary.open("wb") as stream:
         np.save(stream, np.ascontiguousarray(queries.vectors, dtype=np.float32))
@@ -143,7 +166,13 @@ def save_queries(queries: EncodedQueries, folder: Path) -> None:
 
 
 def load_queries(folder: Path) -> EncodedQueries:
-    """Read what `save_queries` wrote; InputError if it is missing, torn or of two makings."""
+    """Read what `save_queries` wrote; InputError if it is missing, torn or of two makings.
+
+    Example:
+        >>> load_queries(Path("nowhere"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere/queries.npy: found no such file, ...
+    """
     path = folder / "queries.npy"
     try:
         vectors = np.load(path, allow_pickle=False)

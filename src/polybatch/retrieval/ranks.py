@@ -69,7 +69,7 @@ def rank_documents(
     """Rank the corpus for every query; row i of the vectors belongs to row i of the table.
 
     `depth`: how many documents of a query the runs keep, 0 for none.
-    Refuses vectors that are not finite or not one a row.
+    InputError for vectors that are not finite or not one a row.
 
     Example:
         >>> dataset = Dataset(

@@ -33,7 +33,7 @@ def write_runs(dataset: Dataset, runs: pl.DataFrame, folder: Path, tag: str) -> 
 
     `runs`: ranks.TOP, as evaluate returns it; `tag`: the run's name, the strategy. A setting the
     dataset lacks (no document in a query's language; documents in one language) has no files.
-    Refuses ids with white space, which separates columns in these formats.
+    InputError for ids with white space, which separates columns in these formats.
     """
     _refuse_spaces(dataset, tag)
     texts = {}
@@ -73,7 +73,15 @@ RUN = pl.Schema(
 
 
 def read_run(path: Path) -> pl.DataFrame:
-    """Return a run file, RUN; no rows where there is no file, as a setting may be lacking."""
+    r"""Return a run file, RUN; no rows where there is no file, as a setting may be lacking.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "multi.run.gz"
+        >>> _ = path.write_bytes(gzip.compress(b"q1 Q0 d7 1 0.5 bm25\n"))
+        >>> read_run(path).rows(), read_run(path.with_name("mono.run.gz")).rows()
+        ([('q1', 'Q0', 'd7', 1, 0.5, 'bm25')], [])
+    """
     if not path.is_file():
         return pl.DataFrame(schema=RUN)
     lines = gzip.decompress(path.read_bytes())

@@ -40,6 +40,12 @@ class Pool:
 
         Raises:
             InputError: a language without documents.
+
+        Example:
+            >>> import polars as pl
+            >>> corpus = pl.DataFrame({"doc_id": ["a", "b", "c"], "lang": ["sw", "en", "sw"]})
+            >>> Pool(Dataset("faq", pl.DataFrame(), corpus, pl.DataFrame())).rows(["sw"])
+            array([0, 2])
         """
         if unknown := sorted(set(languages) - set(self.languages)):
             raise InputError(
@@ -56,7 +62,15 @@ class Pool:
         return {name: found[name] or "" for name in names}
 
     def parallel(self, row: int) -> list[int]:
-        """Return the documents in other languages that answer the same questions, by language."""
+        """Return the documents in other languages that answer the same questions, by language.
+
+        Example:
+            >>> import polars as pl
+            >>> corpus = pl.DataFrame({"doc_id": ["a", "b"], "lang": ["en", "sw"]})
+            >>> qrels = pl.DataFrame({"item_id": ["i", "i"], "doc_id": ["a", "b"]})
+            >>> Pool(Dataset("faq", pl.DataFrame(), corpus, qrels)).parallel(0)
+            [1]
+        """
         lang = self._langs[row]
         same = {
             other
@@ -82,7 +96,15 @@ class Pool:
         return found
 
     def translations(self, text: str) -> dict[str, str]:
-        """Return {language: text} of a question of the dataset; nothing of any other."""
+        """Return {language: text} of a question of the dataset; nothing of any other.
+
+        Example:
+            >>> import polars as pl
+            >>> rows = [("i", "en", "Where?"), ("i", "sw", "Wapi?")]
+            >>> queries = pl.DataFrame(rows, ["item_id", "lang", "text"], orient="row")
+            >>> Pool(Dataset("faq", queries, pl.DataFrame(), pl.DataFrame())).translations(" Wapi?")
+            {'en': 'Where?', 'sw': 'Wapi?'}
+        """
         found = self._questions.get(text.strip())
         return dict(sorted(self._wordings[found].items())) if found is not None else {}
 

@@ -88,7 +88,7 @@ class VectorRanker:
         return found
 
     def encode(self, texts: Sequence[str]) -> Float32:
-        """Return the vectors of queries."""
+        """Return the vectors of queries, (N, D), rows of unit length."""
         return encode_with_settings(self.encoder, self.settings, texts, "query")
 
     def best(self, texts: Sequence[str], languages: tuple[str, ...], k: int) -> list[list[Ranked]]:

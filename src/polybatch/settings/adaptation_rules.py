@@ -18,7 +18,13 @@ def mistakes(
     datasets: Mapping[str, DatasetSettings],
     strategies: Mapping[str, Strategy],
 ) -> _Mistakes:
-    """Yield key, what was found, what was expected and what to do."""
+    """Yield key, what was found, what was expected and what to do.
+
+    Example:
+        >>> rows = {"dapt-mono": Strategy("dapt", "mono")}
+        >>> [(key, found) for key, found, *_ in mistakes(None, {}, rows)]
+        [('dapt', 'nothing, and strategies that start from it (dapt-mono)')]
+    """
     if dapt is None:
         starting = [name for name, row in strategies.items() if row and row.start == "dapt"]
         if starting:

@@ -96,7 +96,14 @@ class ValidationSettings:
     identified_rows: Count
 
     def least_rows(self, use: str) -> int:
-        """Return `min_rows` of a dataset with this `use`."""
+        """Return `min_rows` of a dataset with this `use`.
+
+        Example:
+            >>> rows = MinRows(train=64, evaluate=5)
+            >>> rules = ValidationSettings("fail", 1, 1, 30, 1, rows, 1, 99, 0, 0, 0, 0, 0, 0, 50)
+            >>> rules.least_rows("evaluate"), rules.least_rows("text")
+            (5, 64)
+        """
         if isinstance(self.min_rows, int):
             return self.min_rows
         return self.min_rows.evaluate if use == "evaluate" else self.min_rows.train

@@ -36,7 +36,13 @@ class EncoderSettings:
     folder: str = NO_FOLDER
 
     def of(self, side: Literal["query", "document"]) -> tuple[int, str]:
-        """Return length and prompt of one side, as encoding and counting take them."""
+        """Return length and prompt of one side, as encoding and counting take them.
+
+        Example:
+            >>> e5 = EncoderSettings("e5", "", "as-saved", "query: ", "", 64, 160, 32, "fp32")
+            >>> e5.of("query")
+            (64, 'query: ')
+        """
         if side == "query":
             return self.query_length, self.query_prompt
         return self.document_length, self.document_prompt

@@ -26,7 +26,12 @@ class EvaluationSettings:
 
     @property
     def headline(self) -> str:
-        """The measure that tables begin with: AP, else the first."""
+        """The measure that tables begin with: AP, else the first.
+
+        Example:
+            >>> EvaluationSettings(("nDCG@10", "AP"), run_depth=100).headline
+            'AP'
+        """
         return "AP" if "AP" in self.measures else self.measures[0]
 
 

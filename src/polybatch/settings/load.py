@@ -36,7 +36,16 @@ def load(path: Path) -> Config:
 
 
 def checked(file: ParamsFile) -> Config:
-    """Return the study of a params file; InputErrorList names every mistake with its line."""
+    """Return the study of a params file; InputErrorList names every mistake with its line.
+
+    Example:
+        >>> lines = {("study", "nme"): 3}
+        >>> checked(ParamsFile(Path("params.yaml"), {"study": {"nme": "mine"}}, lines))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputErrorList: params.yaml cannot be used (... to correct):
+        ...
+          - params.yaml:3 study.nme: found an unknown key, ... Did you mean 'name'?
+    """
     found = list(file.refused.items())
     try:
         config = _adapter().validate_json(to_json(file.value), strict=True)
@@ -57,7 +66,12 @@ def checked(file: ParamsFile) -> Config:
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema of params.yaml, with which editors complete and check it."""
+    """Return the JSON Schema of params.yaml, with which editors complete and check it.
+
+    Example:
+        >>> schema()["$defs"]["BatchSettings"]["properties"]["batch_pairs"]
+        {'maximum': 65536, 'minimum': 2, 'title': 'Batch Pairs', 'type': 'integer'}
+    """
     return copy.deepcopy(_schema())
 
 

@@ -45,6 +45,12 @@ def overlap(one: DatasetSettings, other: DatasetSettings) -> str:
 
     They do where they come from one source, or from two that hold the same texts, unless they take
     different splits of it, or the two parts of the same split by group.
+
+    Example:
+        >>> train = DatasetSettings("mlqa", "train", ("sw",), ("test",), "train", 0.2)
+        >>> heldout = dataclasses.replace(train, use="evaluate", part="heldout")
+        >>> overlap(train, heldout), overlap(train, dataclasses.replace(heldout, source="mlqa-r"))
+        ('', "MLQA's questions and paragraphs")
     """
     if one.source == other.source:
         return "" if _apart(one, other) else f"texts of {one.source}"

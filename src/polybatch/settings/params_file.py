@@ -102,7 +102,13 @@ def shown(value: object) -> str:
 
 
 def read_params(path: Path) -> ParamsFile:
-    """Read a YAML 1.2 file, merges (`<<`) and aliases written out; InputError for all others."""
+    """Read a YAML 1.2 file, merges (`<<`) and aliases written out; InputError for all others.
+
+    Example:
+        >>> read_params(Path("nowhere.yaml"))
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: nowhere.yaml: found no such file, expected ...
+    """
     return values_of(_text(path), path)
 
 

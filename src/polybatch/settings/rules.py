@@ -29,7 +29,11 @@ Mistakes = Iterator[tuple[str, str, str, str]]
 
 
 def mistakes(config: Config, incomplete: bool) -> Mistakes:
-    """Yield what all rules find; where values are None as wrong ones, what they can find."""
+    """Yield what all rules find; where values are None as wrong ones, what they can find.
+
+    Raises:
+        AttributeError, TypeError: a rule fails on a whole study; a mistake of ours.
+    """
     for rule in RULES:
         try:
             yield from rule(config)

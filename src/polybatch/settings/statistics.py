@@ -34,7 +34,12 @@ class StatisticsSettings:
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The contrasts as (first, second): first minus second."""
+        """The contrasts as (first, second): first minus second.
+
+        Example:
+            >>> StatisticsSettings(("hybrid - mono",), 0.5, 10_000, 0.95).pairs
+            (('hybrid', 'mono'),)
+        """
         return tuple(_split(text) for text in self.contrasts)
 
 

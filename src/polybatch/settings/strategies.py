@@ -94,7 +94,13 @@ _ONE_SEED = ("lexical", "external")
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """A row of all tables: its section in params.yaml and what stands there."""
+    """A row of all tables: its section in params.yaml and what stands there.
+
+    Example:
+        >>> bm25 = Arm("lexical", Lexical(k1=0.9, b=0.4))
+        >>> bm25.seeded, Arm("merges", Merge("mono", "cross", 0.5)).parts
+        (False, ('mono', 'cross'))
+    """
 
     section: str
     settings: Strategy | Merge | Centred | Lexical | Fusion | External

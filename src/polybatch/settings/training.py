@@ -40,7 +40,13 @@ class TrainingSettings:
     cached_pairs: CachedPairs
 
     def changed(self, changes: TrainingChanges | None) -> TrainingSettings:
-        """Return these settings with those of `changes` that say something."""
+        """Return these settings with those of `changes` that say something.
+
+        Example:
+            >>> shared = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 40, 10, 0)
+            >>> shared.changed(TrainingChanges(temperature=0.03)).temperature
+            0.03
+        """
         found = dataclasses.asdict(changes) if changes else {}
         changed = {key: value for key, value in found.items() if value is not None}
         return dataclasses.replace(self, **changed)

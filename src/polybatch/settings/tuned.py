@@ -86,10 +86,14 @@ def _adapter() -> TypeAdapter[dict[str, TunedStudy]]:
 
 
 def read_tuned(path: Path) -> dict[str, TunedStudy]:
-    """Return the tunings of a tuned.yaml by the name of their study; none where there is no file.
+    """Return the tunings of a tuned.yaml by the name of their study.
 
     Raises:
         InputError: a file that cannot be read, or is of another form.
+
+    Example:
+        >>> read_tuned(Path("nowhere.yaml"))
+        {}
     """
     if not path.exists():
         return {}

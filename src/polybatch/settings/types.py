@@ -17,12 +17,22 @@ EXACT = ConfigDict(extra="forbid")
 
 
 def in_range(low: float, high: float) -> Any:
-    """Return the field of a number in this range, both ends included."""
+    """Return the field of a number in this range, both ends included.
+
+    Example:
+        >>> in_range(0, 1).metadata
+        [Ge(ge=0), Le(le=1)]
+    """
     return Field(ge=low, le=high)
 
 
 def one_of(words: tuple[str, ...]) -> Any:
-    """Let editors propose these words; `rules` refuses others, code may add some."""
+    """Let editors propose these words; `rules` refuses others, code may add some.
+
+    Example:
+        >>> one_of(("mlm", "crop")).json_schema_extra
+        {'enum': ['mlm', 'crop']}
+    """
     return Field(json_schema_extra={"enum": list(words)})
 
 

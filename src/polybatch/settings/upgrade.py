@@ -24,12 +24,21 @@ Parts = tuple[str, ...]
 def upgrade(
     path: Path, moved: Mapping[str, str] = MOVED, added: Mapping[str, Added] = ADDED
 ) -> list[str]:
-    """Rewrite a study or a preset and return what was changed; nothing where nothing had to be.
+    r"""Rewrite a study or a preset and return what was changed; nothing where nothing had to be.
 
     A file that lacks whole sections is a preset: keys are moved in it, and none is added.
 
     Raises:
         InputError, InputErrorList: what a person has to correct; the file is left as it was.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "preset.yaml"
+        >>> _ = path.write_text("evaluation:\n  resamples: 1000  # draws\n")
+        >>> upgrade(path)
+        ['moved evaluation.resamples to statistics.resamples']
+        >>> path.read_text().strip()
+        'statistics:\n  resamples: 1000  # draws'
     """
     file = read_params(path)
     if not isinstance(file.value, dict) or file.refused:
@@ -91,7 +100,14 @@ class _Study:
 
 
 def section(values: dict[str, Any], key: Parts) -> dict[str, Any]:
-    """Return the mapping that a key stands in, made where it is not there."""
+    """Return the mapping that a key stands in, made where it is not there.
+
+    Example:
+        >>> values = {}
+        >>> section(values, ("statistics", "resamples"))["resamples"] = 1000
+        >>> values
+        {'statistics': {'resamples': 1000}}
+    """
     for part in key[:-1]:
         values = values.setdefault(part, {})
     return values

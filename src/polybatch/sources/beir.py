@@ -44,7 +44,11 @@ class Beir(Source):
     def download(
         self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
     ) -> None:
-        """Copy the files of `sources.<name>.folder`; the manifest has their checksums."""
+        """Copy the files of `sources.<name>.folder`; the manifest has their checksums.
+
+        Raises:
+            InputError: `columns`, which BEIR fixes; no file, or a name that is not UTF-8.
+        """
         assert self.settings is not None
         if self.settings.columns:
             raise InputError(

@@ -12,13 +12,18 @@ from polybatch.sources.lines import decoded
 
 
 def cells(path: Path, columns: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield line and cells, white space around them gone, of each record of `columns` cells.
-
-    InputError where a record has another number of cells or its quotes do not close.
+    r"""Yield line and cells, white space around them gone, of each record of `columns` cells.
 
     Raises:
         InputError: a record has another number of cells, or its quotes do not close. (A ValueError
             inside says which.)
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> _ = path.write_text('sw, "Wapi?"\nen,"Where\nis it?"\nde,Wo?\n')
+        >>> [(line, lang) for line, (lang, _) in cells(path, 2)]
+        [(1, 'sw'), (2, 'en'), (4, 'de')]
     """
     reader = csv.reader(io.StringIO(decoded(path), newline=""), strict=True)
     begun = 1

@@ -27,7 +27,12 @@ class Fact:
 
 @cache
 def territories() -> tuple[str, ...]:
-    """Return the ISO 3166 codes of territories with a currency, languages and a time zone."""
+    """Return the ISO 3166 codes of territories with a currency, languages and a time zone.
+
+    Example:
+        >>> [code in territories() for code in ("TZ", "001")]  # Tanzania; the world
+        [True, False]
+    """
     found = set(get_global("territory_currencies"))
     found &= set(get_global("territory_languages")) & set(get_global("territory_zones"))
     return tuple(sorted(code for code in found if len(code) == 2 and code.isalpha()))

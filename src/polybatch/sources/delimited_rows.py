@@ -67,7 +67,15 @@ def body(path: Path, form: Form) -> Iterator[tuple[int, str]]:
 
 
 def plain_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
-    """Yield the rows of a file whose quotation marks are text: a line each."""
+    r"""Yield the rows of a file whose quotation marks are text: a line each.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.tsv"
+        >>> _ = path.write_text('lang\tquestion\nsw\t"Wapi\n')
+        >>> list(plain_rows(path, Form("\t", begin=1, width=2, least=2, quoted=False)))
+        [(1, ['lang', 'question']), (2, ['sw', '"Wapi'])]
+    """
     for number, line in body(path, form):
         if isinstance(line, CutLine):
             yield Broken(number, LONG, line)
@@ -76,9 +84,16 @@ def plain_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
 
 
 def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
-    """Yield the rows of a file with fields in quotes.
+    r"""Yield the rows of a file with fields in quotes.
 
     InputError at a mark that closes in another line than it should: its rows cannot be counted.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.csv"
+        >>> _ = path.write_text('lang,question\nsw,"Wapi,\n""hapa""?"\nen,Here?\n')
+        >>> list(quoted_rows(path, Form(",", begin=1, width=2, least=2)))[1:]
+        [(2, ['sw', 'Wapi,\n"hapa"?']), (4, ['en', 'Here?'])]
     """
     held: list[str] = []  # the lines of a row
     seen: set[str] = set()
@@ -174,7 +189,13 @@ def _looks_like_rows(held: Sequence[str], form: Form, seen: set[str]) -> bool:
 
 
 def misfit(row: Cells, form: Form) -> Broken | None:
-    """Return a row that does not fit its file's columns, and why; None for others."""
+    """Return a row that does not fit its file's columns, and why; None for others.
+
+    Example:
+        >>> row = misfit((7, ["sw", "Wapi", " hapa"]), Form(",", begin=1, width=2, least=2))
+        >>> row.row, row.reason
+        (7, '3 columns, expected 2: put quotes around text that holds a comma')
+    """
     number, given = row
     if len(given) == form.width == form.least:
         return None

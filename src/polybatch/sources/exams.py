@@ -50,7 +50,11 @@ class Exams(Source):
         return (_NOTE,)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
-        """Read questions and right choices; choices that are not there are rejected."""
+        """Read questions and right choices; choices that are not there are rejected.
+
+        Raises:
+            InputError: an archive or a row in it that is not of the publisher's form.
+        """
         self.check(languages, splits)
         rows, items = Rows(), _items(folder / _JOINED)
         codes = {_LANGUAGES[lang]: lang for lang in languages}

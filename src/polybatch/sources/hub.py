@@ -49,7 +49,11 @@ class HubSource(Source):
     def download(
         self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
     ) -> None:
-        """Copy the files from the mirror or the hub; the manifest has commits and checksums."""
+        """Copy the files from the mirror or the hub; the manifest has commits and checksums.
+
+        Raises:
+            InputError: params do not name a commit of each repository, or its files cannot be had.
+        """
         self.check(languages, splits)
         given = commits(self)
         if set(given) != set(self.repositories):
@@ -205,7 +209,15 @@ def _no_files(repository: Repository, paths: Sequence[str], why: str) -> InputEr
 
 
 def tab_rows(path: Path, columns: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield row number and cells of a .tsv without quotes; InputError for another width."""
+    r"""Yield row number and cells of a .tsv without quotes; InputError for another width.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.tsv"
+        >>> _ = path.write_text('q1\t"Wapi\n\nq2\tHapa\n')
+        >>> list(tab_rows(path, 2))
+        [(1, ['q1', '"Wapi']), (3, ['q2', 'Hapa'])]
+    """
     for number, line in lines(path):
         cells = line.rstrip("\r\n").split("\t")
         if cells == [""]:

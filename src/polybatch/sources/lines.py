@@ -8,9 +8,17 @@ from polybatch.core.errors import InputError
 
 
 def decoded(path: Path) -> str:
-    """Return a file's text; InputError names the file and the line that is not UTF-8.
+    r"""Return a file's text; InputError names the file and the line that is not UTF-8.
 
     A byte-order mark at the start is no part of the text.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> _ = path.write_bytes(b"Wapi?\ncaf\xe9\n")
+        >>> decoded(path)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: ...a.txt:2: found the byte 0xe9, which is not UTF-8 ...
     """
     try:
         content = path.read_bytes()
@@ -34,10 +42,17 @@ def decoded(path: Path) -> str:
 
 
 def lines(path: Path) -> list[str]:
-    """Return the lines of a file, without line ends; only LF and CR LF end a line.
+    r"""Return the lines of a file, without line ends; only LF and CR LF end a line.
 
     `str.splitlines` would also cut at the line separators that stand inside sentences of some
     languages, and the lines of parallel files would no longer match.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> _ = path.write_bytes("one\u2028sentence\r\nanother\n".encode())
+        >>> lines(path)
+        ['one\u2028sentence', 'another']
     """
     found = decoded(path).split("\n")
     if found and not found[-1]:

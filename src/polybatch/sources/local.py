@@ -40,7 +40,11 @@ class Local(Source):
     def download(
         self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
     ) -> None:
-        """Copy the files of `sources.<name>.folder`; the manifest has their checksums."""
+        """Copy the files of `sources.<name>.folder`; the manifest has their checksums.
+
+        Raises:
+            InputError: no file of rows, a link or pipe, a mapping of columns or a name of no use.
+        """
         assert self.settings is not None
         assert self.settings.folder is not None
         columns = _mapping(self.name, self.settings.columns or ())
@@ -131,7 +135,13 @@ def copy_files(origin: Path, folder: Path, name: str) -> list[dict[str, Any]]:
 
 
 def check_names(files: Sequence[Mapping[str, Any]], name: str) -> None:
-    """Raise InputError if the name of a file is not UTF-8, as names in old archives are."""
+    r"""Raise InputError if the name of a file is not UTF-8, as names in old archives are.
+
+    Example:
+        >>> check_names([{"path": "caf\udce9.csv"}], "local")
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: ... found the file name caf\udce9.csv, ...
+    """
     for file in files:
         shown = file["path"].encode("utf-8", "backslashreplace").decode()
         if shown != file["path"]:

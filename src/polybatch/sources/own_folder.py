@@ -20,12 +20,18 @@ _WIDE = re.compile(r"(?:question|answer|document|title)_(.+)")
 
 
 def contents(path: Path) -> tuple[list[str], list[str]]:
-    """Return the languages that rows of a file or folder name, and their splits, both sorted.
+    r"""Return the languages that rows of a file or folder name, and their splits, both sorted.
 
     Languages by their usual codes; a code that names none is left for `read_own` to reject.
 
     Raises:
         InputError: there is no such path, a file that cannot be read, or no language in any.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / "faq.csv"
+        >>> _ = path.write_text("item_id,question_sw,question_en,split\n1,Wapi?,Where?,dev\n")
+        >>> contents(path)
+        (['en', 'sw'], ['dev'])
     """
     if not path.exists():
         expected = "questions and answers: a .csv, .tsv or .jsonl file, or a folder of them"
@@ -55,10 +61,17 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
 
 
 def read_own(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
-    """Read a file or folder as `sources.local` reads its folder; nothing is written there.
+    r"""Read a file or folder as `sources.local` reads its folder; nothing is written there.
 
     Raises:
         InputError: what ends the stages download and validate, too.
+
+    Example:
+        >>> path = Path(tempfile.mkdtemp()) / "faq.csv"
+        >>> _ = path.write_text("item_id,lang,question,answer\n1,sw,Wapi?,Hapa.\n2,sw,Lini?,\n")
+        >>> found = read_own(path, ["sw"], [])
+        >>> found.queries["text"].to_list(), found.rejected["text"].to_list()
+        (['Wapi?'], ['Lini?'])
     """
     with tempfile.TemporaryDirectory() as place:
         folder, raw = path, Path(place) / "raw"

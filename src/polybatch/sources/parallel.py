@@ -38,7 +38,16 @@ class Sentence:
 
 
 def add(rows: Rows, sentence: Sentence) -> None:
-    """Add a sentence as query and document, or reject it where it is empty."""
+    """Add a sentence as query and document, or reject it where it is empty.
+
+    Example:
+        >>> rows = Rows()
+        >>> rows.read("a.txt")
+        >>> add(rows, Sentence("ntrex", "a.txt", 1, "sw", "7", "Habari  gani?", "test"))
+        >>> found = rows.parsed()
+        >>> found.queries.row(0)[:4], found.corpus.row(0)[:3]
+        (('ntrex:sw:7?', 'ntrex:7', 'sw', 'Habari gani?'), ('ntrex:sw:7', 'sw', 'Habari gani?'))
+    """
     item_id = f"{sentence.source}:{sentence.item}"
     text = " ".join(sentence.text.split())
     if not text:

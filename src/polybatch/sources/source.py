@@ -27,6 +27,11 @@ class RemoteFile:
 
     `url` may end in `#member`: the file is that member of the zip archive at the address.
     `mirror_only`: why the address does not serve these bytes; empty where it does.
+
+    Example:
+        >>> RemoteFile("mlqa", "../elsewhere", "https://a.org/b", sha256="", bytes=0)
+        Traceback (most recent call last):
+        ValueError: '../elsewhere' is no path inside a folder
     """
 
     upstream: str

@@ -1,6 +1,7 @@
 """SQuAD's JSON, which XQuAD, MLQA and LAReQA share: articles, paragraphs, questions.
 
-A row of such a file is a question with its paragraph.
+The form is that of SQuAD 1.1 (Rajpurkar et al., arXiv 1606.05250). A row of such a file is a
+question with its paragraph.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ class Question:
 
     @property
     def span(self) -> Span:
-        """The answer's characters in its paragraph."""
+        """The answer's characters in its paragraph.
+
+        Example:
+            >>> Question("f.json", 0, "i", "Who?", "Poe", start=3).span
+            (3, 6)
+        """
         return self.start, self.start + len(self.answer)
 
 
@@ -54,7 +60,15 @@ class Paragraph:
 
 
 def paragraphs(path: Path) -> Iterator[Paragraph]:
-    """Yield a file's paragraphs in its order; InputError where it is not of SQuAD's form."""
+    """Yield a file's paragraphs in its order; InputError where it is not of SQuAD's form.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.json"
+        >>> _ = path.write_text('{"data": [{"paragraphs": [{"context": "By Poe.", "qas": []}]}]}')
+        >>> [paragraph.text for paragraph in paragraphs(path)]
+        ['By Poe.']
+    """
     try:
         articles = _value(json.loads(path.read_text(encoding="utf-8")), "data", list)
         rows, numbers = count(), count()
@@ -149,5 +163,10 @@ def place(source: str, question: Question, lang: str) -> Place:
 
 
 def unused(source: str, paragraph: Paragraph, lang: str) -> Place:
-    """Return where a paragraph stands that no question is about."""
+    """Return where a paragraph stands that no question is about.
+
+    Example:
+        >>> unused("mlqa", Paragraph("f.json", 3, 0, None, "It is Poe.", (), (), ()), "en")[1:5]
+        ('f.json', 3, 'en', None)
+    """
     return Place(source, paragraph.file, paragraph.number, lang, None, paragraph.text)

@@ -49,7 +49,11 @@ class TextFolder(Source):
     def download(
         self, folder: Path, languages: Sequence[str], splits: Sequence[str], fetch: Fetch
     ) -> None:
-        """Copy the user's files, each checked to be UTF-8 and not empty, and write a manifest."""
+        """Copy the user's files, each checked to be UTF-8 and not empty, and write a manifest.
+
+        Raises:
+            InputError: no folder, no file of text, an empty one, one that is not UTF-8.
+        """
         assert self.settings is not None
         assert self.settings.folder is not None
         root = Path(self.settings.folder)

@@ -30,6 +30,15 @@ def units(path: Path) -> Iterator[Unit]:
     """Yield each unit's id and its sentences by language (the file's own words) of a zipped TMX.
 
     InputError where the archive, the XML or its form is not as expected.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.zip"
+        >>> text = '<body><tu tuid="7"><tuv xml:lang="sw"><seg>Hapa<ph/>.</seg></tuv></tu></body>'
+        >>> with zipfile.ZipFile(path, "w") as archive:
+        ...     archive.writestr("a.tmx", text)
+        >>> list(units(path))
+        [('7', {'sw': 'Hapa.'})]
     """
     reader = _Reader()
     try:

@@ -85,7 +85,15 @@ def is_table(path: Path) -> bool:
 
 
 def open_rows(path: Path) -> RowFile:
-    """Open a .jsonl, .csv or .tsv file (or one of them with .gz behind) to read its rows."""
+    r"""Open a .jsonl, .csv or .tsv file (or one of them with .gz behind) to read its rows.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "faq.jsonl"
+        >>> _ = path.write_text('{"item_id": 1.0}\nnone\n')
+        >>> list(open_rows(path).rows)
+        [(1, {'item_id': '1.0'}), Broken(row=2, reason='no JSON (Expecting value)', text='none')]
+    """
     assert is_table(path)
     suffix = _suffix(path)
     if suffix == ".jsonl":

@@ -65,11 +65,18 @@ class CutLine(str):
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield number and text of each line of a text file (plain or .gz), its end left on.
+    r"""Yield number and text of each line of a text file (plain or .gz), its end left on.
 
     UTF-8, or UTF-16 with a byte order mark; the mark is dropped. LF ends a line. InputError for
     other encodings, for lines longer than LONGEST, for very many empty lines, and for a .gz that is
     cut, broken or a bomb.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "faq.txt"
+        >>> _ = path.write_bytes("Wapi?\r\nHapa.".encode("utf-16"))
+        >>> list(lines(path))
+        [(1, 'Wapi?\r\n'), (2, 'Hapa.')]
     """
     for number, line in _lines(path, "\n"):
         if isinstance(line, CutLine):
@@ -78,7 +85,15 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def own_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield lines as `lines` does; CR ends one, too, and one longer than LONGEST is a CutLine."""
+    r"""Yield lines as `lines` does; CR ends one, too, and one longer than LONGEST is a CutLine.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "faq.txt"
+        >>> _ = path.write_bytes(b"Wapi?\rHapa.\n")
+        >>> list(own_lines(path))
+        [(1, 'Wapi?\r'), (2, 'Hapa.\n')]
+    """
     return _lines(path, "")
 
 

@@ -92,7 +92,13 @@ def _gather(
 
 
 def membership(lists: pl.DataFrame, views: Sequence[View]) -> Float64:
-    """Return (L, V): 1 where the list belongs to the view."""
+    """Return (L, V): 1 where the list belongs to the view.
+
+    Example:
+        >>> lists = pl.DataFrame([("mono", "en", "en"), ("mono", "sw", "sw")], LISTS, orient="row")
+        >>> membership(lists, setting_views(lists) + language_views(lists)).tolist()  # all, en, sw
+        [[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
+    """
     row = {key: n for n, key in enumerate(lists.select(LISTS.names()).rows())}
     table = np.zeros((lists.height, len(views)))
     for column, view in enumerate(views):

@@ -155,12 +155,24 @@ def _holm(p: Float64) -> Float64:
 
 
 def difference_of(row: Mapping[str, object]) -> Difference:
-    """Return what a row of CONTRASTS says, for `decisions`."""
+    """Return what a row of CONTRASTS says, for `decisions`.
+
+    Example:
+        >>> row = {"difference": 0.02, "low": 0.01, "high": 0.03, "p": 0.002, "p_corrected": 0.007}
+        >>> difference_of(row | {"seeds": 3, "clusters": 48}).p
+        0.007
+    """
     return Difference(
         *(row[name] for name in ("difference", "low", "high", "p_corrected", "seeds", "clusters"))  # type: ignore[arg-type]
     )
 
 
 def outcome(row: Mapping[str, object], rule: Rule) -> Outcome:
-    """Return the decision on a row of CONTRASTS."""
+    """Return the decision on a row of CONTRASTS.
+
+    Example:
+        >>> row = {"difference": 0.02, "low": 0.01, "high": 0.03, "seeds": 3, "clusters": 48}
+        >>> [outcome(row | {"p_corrected": p}, Rule(0.005, 0.95)) for p in (0.007, 0.07)]
+        ['better', 'no worse']
+    """
     return decide(difference_of(row), rule)

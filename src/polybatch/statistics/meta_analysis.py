@@ -67,6 +67,14 @@ def pool(contrasts: pl.DataFrame, confidence: float) -> list[Pooled]:
     """Return each contrast and setting over its datasets, where FEWEST or more have an interval.
 
     `contrasts`: contrasts.CONTRASTS.
+
+    Example:
+        >>> table = pl.DataFrame({"kind": "setting", "setting": "mono", "first": "a", "second": "b",
+        ...                       "difference": [0.1, 0.2, 0.3, 0.2, 0.2], "error": 0.1})
+        >>> [(one.setting, round(one.value, 3), one.datasets) for one in pool(table, 0.95)]
+        [('mono', 0.2, 5)]
+        >>> pool(table.head(4), 0.95)
+        []
     """
     found = []
     rows = contrasts.filter(pl.col("kind") == "setting", pl.col("error") > 0)

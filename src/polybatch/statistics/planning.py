@@ -85,7 +85,13 @@ def clusters_needed(found: Variances, seeds: int, difference: float, level: floa
 
 
 def plan_text(earlier: Sequence[Earlier], difference: float, confidence: float) -> str:
-    """Return the plan as Markdown: what the study finds now, and what finds `difference`."""
+    """Return the plan as Markdown: what the study finds now, and what finds `difference`.
+
+    Example:
+        >>> one = Earlier("bm25 - zero-shot", Variances(0.0, 1.0, 1), 2.0, None, 400)
+        >>> print(plan_text([one], 0.2, 0.95).splitlines()[-1])  # finds 2.8 / sqrt(400)
+        | bm25 - zero-shot | – | 400 | 14.0 | 199 (398) | 199 (398) | 199 (398) |
+    """
     level = (1 - confidence) / len(earlier)
     rows = []
     for one in dict.fromkeys(earlier):  # assumed claims are all alike

@@ -113,7 +113,13 @@ def _values(summaries: Sequence[Summary]) -> dict[tuple[str, str, str], list[flo
 
 
 def seeds_section(table: pl.DataFrame, measure: str) -> str:
-    """Return means and spreads over seeds in percent. `table`: SEEDS."""
+    """Return means and spreads over seeds in percent. `table`: SEEDS.
+
+    Example:
+        >>> scores = [{"d": {"mono": {"AP": value}}} for value in (0.6, 0.7)]
+        >>> print(seeds_section(spread_over_seeds({"hybrid": scores}), "AP").splitlines()[-1])
+        | hybrid | d | mono | 2 | 65.0 ± 7.1 | 60.0 to 70.0 |
+    """
     rows = table.filter(pl.col("measure") == measure, pl.col("seeds") > 1)
     if not rows.height:
         return (

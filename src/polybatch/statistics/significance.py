@@ -85,7 +85,13 @@ def assess(scored: Sequence[Scored], baseline: str, rule: Rule) -> pl.DataFrame:
 
 
 def difference_in(row: Mapping[str, Any]) -> Difference:
-    """Return what a row of SIGNIFICANCE says of a difference, for `decisions`."""
+    """Return what a row of SIGNIFICANCE says of a difference, for `decisions`.
+
+    Example:
+        >>> row = {"difference": 0.02, "difference_low": 0.01, "difference_high": 0.03, "p": 0.002}
+        >>> difference_in(row | {"p_holm": 0.007, "seeds": 3, "clusters": 48}).p
+        0.007
+    """
     names = ("difference", "difference_low", "difference_high", "p_holm", "seeds", "clusters")
     return Difference(*(row[name] for name in names))
 

@@ -1,7 +1,8 @@
 """Training that follows a batch plan: InfoNCE over in-batch negatives, resumable, same bytes twice.
 
-What is trained on and what it costs; `plan_trainer` does the work, and is imported where there is
-some, as the libraries behind it take seconds. Letters: B pairs a batch, D dimensions.
+InfoNCE: van den Oord et al., arXiv 1807.03748. What is trained on and what it costs; `plan_trainer`
+does the work, and is imported where there is some, as the libraries behind it take seconds.
+Letters: B pairs a batch, D dimensions.
 """
 
 from __future__ import annotations
@@ -32,7 +33,13 @@ _SMALLER = "Set training.cached_pairs, or lower encoder.document_length or study
 
 @dataclass(frozen=True)
 class Plan:
-    """What training follows. `texts`: step, slot, query_text, doc_text, sorted by step and slot."""
+    """What training follows. `texts`: step, slot, query_text, doc_text, sorted by step and slot.
+
+    Example:
+        >>> texts = pl.DataFrame({"step": [0, 0, 1, 1], "slot": [0, 1, 0, 1]})  # and what they pair
+        >>> Plan("mono", texts, batch_pairs=2).steps
+        2
+    """
 
     name: str
     texts: pl.DataFrame

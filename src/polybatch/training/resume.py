@@ -52,7 +52,14 @@ class Course(Protocol):
 
 
 def arguments_of(course: Course, steps: int, seed: int, work: Path) -> dict[str, Any]:
-    """Return what `TrainingArguments` is given in every training; `work` keeps checkpoints."""
+    """Return what `TrainingArguments` is given in every training; `work` keeps checkpoints.
+
+    Example:
+        >>> from polybatch.settings.training import TrainingSettings
+        >>> course = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 40, 10, 0)
+        >>> arguments_of(course, 85, 0, Path("work"))["warmup_steps"]  # a tenth, rounded up
+        9
+    """
     return {
         "output_dir": str(work),
         "max_steps": steps,
@@ -136,7 +143,16 @@ class Resumable:
 
 
 def last_checkpoint(work: Path, fingerprint: str) -> str | None:
-    """Return the newest whole checkpoint of this very training; remove all others."""
+    """Return the newest whole checkpoint of this very training; remove all others.
+
+    Example:
+        >>> import tempfile
+        >>> work = Path(tempfile.mkdtemp())
+        >>> write_json(work / "checkpoint-40" / "complete.json", {"fingerprint": "mine"})
+        >>> (work / "checkpoint-80").mkdir()
+        >>> last_checkpoint(work, "mine") == str(work / "checkpoint-40"), len(list(work.iterdir()))
+        (True, 1)
+    """
     whole = []
     for folder in work.glob("checkpoint-*"):
         marker = folder / _COMPLETE
@@ -151,7 +167,13 @@ def last_checkpoint(work: Path, fingerprint: str) -> str | None:
 
 
 def fingerprint_of(settings: object, texts: Iterable[str], module: nn.Module) -> str:
-    """Return the digest of all that decides a training: settings, texts in order, weights."""
+    """Return the digest of all that decides a training: settings, texts in order, weights.
+
+    Example:
+        >>> orders = ["a", "b"], ["b", "a"]
+        >>> len({fingerprint_of("settings", texts, nn.Identity()) for texts in orders})
+        2
+    """
     digest = hashlib.sha256(repr(settings).encode())
     for text in texts:
         digest.update(text.encode() + b"\0")
@@ -162,7 +184,14 @@ def fingerprint_of(settings: object, texts: Iterable[str], module: nn.Module) ->
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return the state of a model, what several names share under the first of them."""
+    """Return the state of a model, what several names share under the first of them.
+
+    Example:
+        >>> one, other = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+        >>> other.weight = one.weight
+        >>> list(state_of(nn.Sequential(one, other)))
+        ['0.weight']
+    """
     state: dict[str, Tensor] = {}
     seen: set[tuple[int, torch.Size]] = set()
     for name, value in model.state_dict().items():

@@ -1,4 +1,4 @@
-"""Adam that updates the rows of an embedding table that a step's batch touches.
+"""Adam (Kingma and Ba, arXiv 1412.6980) of the embedding rows that a step's batch touches.
 
 Why that is exact: a row whose gradient is zero does not move under Adam when there is no first
 moment (beta1 = 0) and no weight decay, and its second moment only shrinks by beta2 a step, which
@@ -48,6 +48,13 @@ class RowAdam(torch.optim.Adam):
 
     Dense gradients: torch.optim.Adam as it is. Sparse gradients: equal to dense Adam with betas
     (0, 0.999) on the whole parameter, at the cost of the rows in the gradient.
+
+    Example:
+        >>> rows = torch.zeros(3, 1, requires_grad=True)
+        >>> rows.grad = torch.sparse_coo_tensor([[1]], [[2.0]], (3, 1), check_invariants=True)
+        >>> RowAdam([rows], lr=0.1).step()
+        >>> rows.detach().squeeze()
+        tensor([ 0.0000, -0.1000,  0.0000])
     """
 
     def __init__(self, params: Any, **named: Any) -> None:
@@ -96,6 +103,12 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> Tensor:
 
     Returns the norm before. Same rule as torch.nn.utils.clip_grad_norm_, which refuses sparse
     gradients: factor = max_norm / (norm + 1e-6), never above 1.
+
+    Example:
+        >>> weight = torch.zeros(2, requires_grad=True)
+        >>> weight.grad = torch.tensor([3.0, 4.0])
+        >>> clip_gradients([weight], max_norm=1.0), weight.grad
+        (tensor(5.), tensor([0.6000, 0.8000]))
     """
     gradients = []
     for parameter in parameters:

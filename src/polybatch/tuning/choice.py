@@ -43,7 +43,14 @@ def chosen(
     space: Mapping[str, Sequence[float]],
     curve: Sequence[CurvePoint] = (),
 ) -> TunedArm:
-    """Return a strategy's trials with the best of them chosen, the first of equal ones."""
+    """Return a strategy's trials with the best of them chosen, the first of equal ones.
+
+    Example:
+        >>> trials = [TunedTrial({"temperature": each}, 0.4) for each in (0.03, 0.05)]
+        >>> arm = chosen(trials, {"temperature": (0.03, 0.05)})
+        >>> arm.values, arm.edges
+        ({'temperature': 0.03}, ('temperature',))
+    """
     best = max(trials, key=lambda trial: trial.score)
     found = edges(best.values, space)
     return TunedArm(best.values, best.score, found, tuple(trials), tuple(curve))

@@ -140,7 +140,16 @@ def _changed(settings: Any, values: Values) -> Any:
 
 
 def write_tuned(path: Path, name: str, tuned: TunedStudy) -> None:
-    """Put a tuning into tuned.yaml, in the place of an earlier one of that name."""
+    """Put a tuning into tuned.yaml, in the place of an earlier one of that name.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "tuned.yaml"
+        >>> tuned = TunedStudy("AP", {"training": 0}, 8, 40, 80, 0.5, 0.3, {}, {})
+        >>> write_tuned(path, "tune-mlqa", tuned)
+        >>> read_tuned(path) == {"tune-mlqa": tuned}
+        True
+    """
     whole = {**read_tuned(path), name: tuned}
     values = {key: _plain(each) for key, each in sorted(whole.items())}
     yaml = YAML()

@@ -31,7 +31,15 @@ class CommonArticles:
 def common_articles(
     datasets: Mapping[str, Dataset], uses: Mapping[str, str]
 ) -> list[CommonArticles]:
-    """Return what each evaluation dataset has in common with others, where it is anything."""
+    """Return what each evaluation dataset has in common with others, where it is anything.
+
+    Example:
+        >>> texts = {"doc_id": ["d"], "title": ["Super Bowl 50"], "document_id": [None]}
+        >>> qrels = pl.DataFrame({"item_id": ["i"], "doc_id": ["d"], "relevance": [1]})
+        >>> one = Dataset("one", pl.DataFrame(), pl.DataFrame(texts), qrels)
+        >>> common_articles({"a": one, "b": one}, {"a": "evaluate", "b": "train"})[0].articles
+        ('super bowl 50',)
+    """
     names = {name: _articles(dataset.corpus) for name, dataset in datasets.items()}
     found = []
     for evaluation in (name for name in datasets if uses[name] == "evaluate"):

@@ -35,6 +35,14 @@ def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> di
 
     Of the datasets as they are written, so zero where leaks were removed: queries against queries,
     documents against documents. `polybatch.validation.leakage` looks closer.
+
+    Example:
+        >>> where, here = pl.DataFrame({"text": ["Where?"]}), pl.DataFrame({"text": ["Here."]})
+        >>> test = Dataset("test", where, here, pl.DataFrame())
+        >>> asked = pl.DataFrame({"text": ["where"]})
+        >>> train = Dataset("train", asked, here.clear(), pl.DataFrame())
+        >>> shared_texts({"test": test, "train": train}, {"test": "evaluate", "train": "train"})
+        {'test in train, queries': 1, 'test in train, corpus': 0}
     """
     found = {}
     for name, dataset in datasets.items():
@@ -51,6 +59,12 @@ def refuse_leaks(name: str, found: pl.DataFrame, settings: ValidationSettings) -
     """Return the error that leaking texts are, where params say that they are one.
 
     `found`: polybatch.validation.leakage.LEAKS.
+
+    Example:
+        >>> rules = ValidationSettings("fail", 1, 1, 30, 1, 64, 1, 99, 0, 0, 0, 0, 0, 0, 50)
+        >>> found = pl.DataFrame({"id": ["q"], "evaluation": ["xquad"], "evaluation_id": ["q7"]})
+        >>> refuse_leaks("mlqa", found, rules)[0].found
+        '1 training texts that stand in an evaluation dataset (first: q as q7 of xquad)'
     """
     if settings.leakage != "fail" or found.is_empty():
         return []

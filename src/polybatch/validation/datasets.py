@@ -82,7 +82,15 @@ def prepare(
 
 
 def part_of(dataset: Dataset, settings: DatasetSettings, by: str = "item_id") -> Dataset:
-    """Return the part that `settings` asks for; of domain text the corpus. `by`: as in `split`."""
+    """Return the part that `settings` asks for; of domain text the corpus. `by`: as in `split`.
+
+    Example:
+        >>> one = pl.DataFrame({"item_id": ["i"]})
+        >>> settings = DatasetSettings("local", "text", ("sw",), ("all",), "all", 0.0)
+        >>> part = part_of(Dataset("faq", one, one, one), settings)
+        >>> part.queries.height, part.corpus.height, part.qrels.height
+        (0, 1, 0)
+    """
     if settings.part != "all":
         train, heldout = split_by_group(dataset, settings.heldout_share, settings.source, by)
         dataset = train if settings.part == "train" else heldout
@@ -172,7 +180,15 @@ def few_items(items: int) -> str:
 
 
 def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
-    """Raise InputError when a requested language has neither a query nor a document."""
+    """Raise InputError when a requested language has neither a query nor a document.
+
+    Example:
+        >>> settings = DatasetSettings("local", "train", ("sw", "yo"), ("all",), "all", 0.0)
+        >>> texts = pl.DataFrame({"lang": ["sw"]})
+        >>> check_languages(Dataset("faq", texts, texts, pl.DataFrame()), settings)
+        Traceback (most recent call last):
+        polybatch.core.errors.InputError: dataset faq: found no row in yo, expected ...
+    """
     there = set(dataset.queries["lang"]) | set(dataset.corpus["lang"])
     if missing := [lang for lang in settings.languages if lang not in there]:
         raise InputError(
@@ -184,7 +200,14 @@ def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
 
 
 def is_own(source: Source) -> bool:
-    """Return whether a source reads the user's own files, and not a benchmark's published pool."""
+    """Return whether a source reads the user's own files, and not a benchmark's published pool.
+
+    Example:
+        >>> from polybatch.sources.cldr import Cldr
+        >>> from polybatch.sources.local import Local
+        >>> is_own(Local()), is_own(Cldr())
+        (True, False)
+    """
     settings = source.settings
     return source.own and (settings is None or not settings.revisions)
 

@@ -53,6 +53,14 @@ def merge_equal(dataset: Dataset) -> Merged:
 
     The document that stays is the smallest doc_id that is relevant to an item, if any is. Groups of
     relevant copies become one, named by the smallest.
+
+    Example:
+        >>> texts = {"doc_id": ["d1", "d2"], "lang": ["en", "en"], "text": ["Here", "here!"]}
+        >>> corpus = pl.DataFrame(texts | {"group_id": ["g", "g"]})
+        >>> qrels = pl.DataFrame({"item_id": ["i"], "doc_id": ["d2"], "relevance": [1]})
+        >>> merged = merge_equal(Dataset("faq", pl.DataFrame(), corpus, qrels))
+        >>> merged.places.rows(), merged.dataset.corpus["text"].to_list()
+        ([('d1', 'd2')], ['here!'])
     """
     relevant = dataset.qrels.filter(pl.col("relevance") > 0).select("doc_id").unique()
     corpus = dataset.corpus.join(

@@ -107,7 +107,15 @@ def hold(
 
 
 def broken(results: Mapping[str, tuple[Result, str]]) -> list[tuple[str, str, str]]:
-    """Return (suite and column, what was found, what was expected) of each broken expectation."""
+    """Return (suite and column, what was found, what was expected) of each broken expectation.
+
+    Example:
+        >>> config = {"kwargs": {"column": "rows", "min_value": 64}}
+        >>> row = {"success": False, "expectation_config": config}
+        >>> row["result"] = {"unexpected_list": [5]}
+        >>> broken({"queries": ({"results": [row]}, "the page")})
+        [('queries.rows', '5', 'at least 64')]
+    """
     failures = []
     for name, (result, _) in results.items():
         for each in result["results"]:
@@ -123,6 +131,10 @@ def offline(page: str) -> str:
     """Return a Data Docs page without scripts, times, and anything fetched from elsewhere.
 
     What needs a script or another page of Data Docs goes, too; a link to the index comes.
+
+    Example:
+        >>> offline('<body><script src="x.js"></script><a href="https://a.org">a</a></body>')
+        '<body><p><a href="index.html">All expectations</a></p>a</body>'
     """
     page = re.sub(r"(?s)<script\b.*?</script>", "", page)
     page = re.sub(r"<link\b[^>]*>|<img\b[^>]*\bsrc=\"http[^>]*>", "", page)
@@ -137,7 +149,12 @@ def offline(page: str) -> str:
 
 
 def index(pages: Sequence[tuple[str, str, bool]]) -> str:
-    """Return the page that leads to the others: (dataset, suite, whether it holds) each."""
+    """Return the page that leads to the others: (dataset, suite, whether it holds) each.
+
+    Example:
+        >>> "faq: qrels</a>: <b>broken</b></li>" in index([("faq", "qrels", False)])
+        True
+    """
     lines = [
         f'<li><a href="{html.escape(name)}.{suite}.html">{html.escape(name)}: {suite}</a>: '
         f"{'holds' if good else '<b>broken</b>'}</li>"

@@ -90,6 +90,13 @@ def misidentified(frame: pl.DataFrame, lang: str, limit: int) -> tuple[int, pl.D
 
     `frame` has columns `lang` and `text`; at most `limit` rows of the language are tried, evenly
     spread. Rows come with a column `identified`. Of a language never measured well, none is.
+
+    Example:
+        >>> texts = ["Wo wurde Edgar Allan Poe geboren?", "Where was Edgar Allan Poe born?"]
+        >>> frame = pl.DataFrame({"lang": ["de", "de"], "text": texts})
+        >>> checked, wrong = misidentified(frame, "de", limit=100)
+        >>> checked, wrong.rows()
+        (2, [('de', 'Where was Edgar Allan Poe born?', 'en')])
     """
     rows = frame.filter(pl.col("lang") == lang)
     if not is_reliable(lang) or rows.is_empty():
@@ -105,7 +112,14 @@ def _compared(rows: pl.DataFrame, lang: str, limit: int) -> tuple[int, pl.DataFr
 
 
 def measure(queries: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, list[float]]]:
-    """Return what `measured` returns, of the short texts in each source's queries."""
+    """Return what `measured` returns, of the short texts in each source's queries.
+
+    Example:
+        >>> texts = ["Wo wurde Edgar Allan Poe geboren?", "Where was Edgar Allan Poe born?"]
+        >>> frame = pl.DataFrame({"query_id": ["a", "b"], "lang": ["de", "de"], "text": texts})
+        >>> measure({"xquad": frame})
+        {'de': {'xquad': [2, 0.5]}}
+    """
     table: dict[str, dict[str, list[float]]] = {}
     for source, frame in sorted(queries.items()):
         short = frame.filter(pl.col("text").str.len_chars() <= _SHORT).sort("lang", "query_id")

@@ -45,6 +45,14 @@ def leaks(
     Queries and documents of one are held against both of the other. `threshold`: Jaccard of the
     sets of character trigrams of normalised texts; 1 finds equal texts only. `contained`: when
     a text stands inside another.
+
+    Example:
+        >>> queries = pl.DataFrame({"query_id": ["q"], "lang": ["en"], "text": ["Where is it?"]})
+        >>> corpus = pl.DataFrame({"doc_id": ["d"], "lang": ["en"], "text": ["where is it"]})
+        >>> train = Dataset("train", queries, corpus.clear(), pl.DataFrame())
+        >>> test = Dataset("test", queries.clear(), corpus, pl.DataFrame())
+        >>> leaks(train, test, threshold=1).select("id", "evaluation_id", "match").rows()
+        [('q', 'd', 'equal')]
     """
     theirs, parts = _texts(evaluation).sort("table", "id"), []
     theirs = theirs.unique("plain", keep="first", maintain_order=True)

@@ -93,6 +93,13 @@ def refuse_losses(
     So for each table, and for the files that were read, of rows whose language is not known. Rows
     that were removed because an evaluation dataset has them are not losses of this kind and must
     not be among `rejected`. `languages`, `read`: as in `losses`.
+
+    Example:
+        >>> rules = ValidationSettings("fail", 1, 1, 30, 1, 64, 1, 99, 0.05, 0, 0, 0, 0, 0, 50)
+        >>> texts = pl.DataFrame({"lang": ["sw"]})
+        >>> lost = pl.DataFrame({"file": ["corpus"], "lang": ["sw"], "reason": ["empty text"]})
+        >>> refuse_losses(Dataset("faq", texts, texts, pl.DataFrame()), lost, rules)[0].found
+        '1 of 3 rows rejected, most of them: empty text'
     """
     errors = []
     for where, lost, kept, reason in losses(dataset, rejected, languages, read).rows():
@@ -120,6 +127,12 @@ def losses(
     A place is a language; for rows without a language, or with one that is none of `languages`
     (None: the dataset's), the table they are from, or `the files` that the source read, of which
     `read` rows were kept or rejected (None: as many as the tables have).
+
+    Example:
+        >>> texts = pl.DataFrame({"lang": ["sw"]})
+        >>> rejected = pl.DataFrame({"file": ["corpus"], "lang": ["sw"], "reason": ["empty text"]})
+        >>> losses(Dataset("faq", texts, texts, pl.DataFrame()), rejected).rows()
+        [('language sw', 1, 2, 'empty text')]
     """
     known = pl.Series(languages or rows_by_language(dataset)["lang"], dtype=pl.String)
     named = pl.col("lang").is_in(known.implode()).fill_null(value=False)
@@ -146,7 +159,13 @@ def losses(
 
 
 def real_losses(rejected: pl.DataFrame) -> pl.DataFrame:
-    """Return the rejected rows that are losses: not merged, and of what the dataset requests."""
+    """Return the rejected rows that are losses: not merged, and of what the dataset requests.
+
+    Example:
+        >>> reasons = ["empty text", "merged with d1", "not requested: the split dev"]
+        >>> real_losses(pl.DataFrame({"reason": reasons})).rows()
+        [('empty text',)]
+    """
     return rejected.filter(
         ~pl.any_horizontal(pl.col("reason").str.starts_with(each) for each in _NO_LOSS)
     )

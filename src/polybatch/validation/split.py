@@ -34,7 +34,15 @@ def split_by_group(
 
 
 def joined_groups(dataset: Dataset) -> list[list[str]]:
-    """Return the `group_id`s of each group that holds several of them, sorted."""
+    """Return the `group_id`s of each group that holds several of them, sorted.
+
+    Example:
+        >>> corpus = {"doc_id": ["d", "e"], "group_id": ["g", "h"], "document_id": [None, None]}
+        >>> queries = pl.DataFrame({"item_id": ["i"]})
+        >>> qrels = pl.DataFrame({"item_id": ["i", "i"], "doc_id": ["d", "e"]})
+        >>> joined_groups(Dataset("faq", queries, pl.DataFrame(corpus), qrels))
+        [['g', 'h']]
+    """
     parent = components(_links(dataset, "I"))
     groups: dict[str, list[str]] = {}
     for key in sorted(parent):
@@ -44,7 +52,15 @@ def joined_groups(dataset: Dataset) -> list[list[str]]:
 
 
 def item_groups(dataset: Dataset) -> pl.DataFrame:
-    """Return (item_id, group) of each item with a query; group: the smallest item_id in it."""
+    """Return (item_id, group) of each item with a query; group: the smallest item_id in it.
+
+    Example:
+        >>> corpus = {"doc_id": ["d"], "group_id": [None], "document_id": [None]}
+        >>> queries = pl.DataFrame({"item_id": ["i", "j"]})
+        >>> qrels = pl.DataFrame({"item_id": ["i", "j"], "doc_id": ["d", "d"]})
+        >>> item_groups(Dataset("faq", queries, pl.DataFrame(corpus), qrels)).rows()
+        [('i', 'i'), ('j', 'i')]
+    """
     parent = components(_links(dataset, "I"))
     rows = sorted((key[1:], root[1:]) for key, root in parent.items() if key[0] == "I")
     return pl.DataFrame(rows, {"item_id": pl.String, "group": pl.String}, orient="row")

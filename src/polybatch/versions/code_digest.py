@@ -37,7 +37,12 @@ def package_folder(name: str) -> Path:
 
 
 def stage_names() -> list[str]:
-    """Return the names of all stages, sorted: one a file that is a program."""
+    """Return the names of all stages, sorted: one a file that is a program.
+
+    Example:
+        >>> [name for name in stage_names() if name.startswith("v")]
+        ['validate']
+    """
     paths = package_folder(STAGES).glob("[a-z]*.py")
     return sorted(path.stem for path in paths if "__main__" in path.read_text(encoding="utf-8"))
 

@@ -33,6 +33,10 @@ class Versions:
 
         Raises:
             InputError: versions.yaml has no such source.
+
+        Example:
+            >>> Versions({"download.local": 3}, {}, {}).of_source("local-faq")
+            3
         """
         found = self.numbers.get(f"download.{name}", self.numbers.get(f"download.{kind_of(name)}"))
         if found is None:
@@ -56,7 +60,15 @@ def kind_of(source: str) -> str:
 
 
 def read_versions(path: Path) -> Versions:
-    """Read versions.yaml; InputError where it is missing or has another form."""
+    r"""Read versions.yaml; InputError where it is missing or has another form.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "versions.yaml"
+        >>> _ = path.write_text("fuse: 1\ndownload: {cldr: 2}\ncode: {}\ncommands: {}\n")
+        >>> read_versions(path).numbers
+        {'fuse': 1, 'download.cldr': 2}
+    """
     try:
         raw = _yaml().load(path.read_text(encoding="utf-8"))
         code, commands = raw["code"], raw["commands"]
@@ -112,7 +124,16 @@ def raised(recorded: Versions, current: Versions) -> dict[str, tuple[int | None,
 
 
 def write_versions(path: Path, code: Mapping[str, str], bumped: Iterable[str] = ()) -> None:
-    """Record digests and add 1 to the numbers of `bumped`; comments of the file are kept."""
+    r"""Record digests and add 1 to the numbers of `bumped`; comments of the file are kept.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "versions.yaml"
+        >>> _ = path.write_text("fuse: 1  # joins ranks\ncode: {fuse: a1}\ncommands: {}\n")
+        >>> write_versions(path, {"fuse": "b2"}, bumped=["fuse"])
+        >>> path.read_text()
+        'fuse: 2  # joins ranks\ncode: {fuse: b2}\ncommands: {}\n'
+    """
     yaml = _yaml()
     raw = yaml.load(path.read_text(encoding="utf-8"))
     for name, digest in code.items():

@@ -161,7 +161,13 @@ _AXES = {"mono": "monolingual", "cross": "cross-lingual", "multi": "multilingual
 
 
 def curves(losses: Mapping[str, pl.DataFrame], names: Sequence[str]) -> Spec | None:
-    """Return training losses by step; `losses`: a frame (step, loss) a strategy."""
+    """Return training losses by step; `losses`: a frame (step, loss) a strategy.
+
+    Example:
+        >>> losses = {"mono": pl.DataFrame({"step": [0, 50], "loss": [4.158883, None]})}
+        >>> curves(losses, ["mono"])["data"]["values"]
+        [{'strategy': 'mono', 'step': 0, 'loss': 4.1589}]
+    """
     values = [
         {"strategy": name, "step": step, "loss": round(loss, 4)}
         for name, frame in losses.items()

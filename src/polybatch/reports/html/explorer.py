@@ -55,6 +55,15 @@ def questions(
 
     `scores`: (item_id, query_lang, score), `runs`: (query_id, doc_id, rank), of one setting and
     measure, by strategy.
+
+    Example:
+        >>> row = {"query_id": "q", "item_id": "i", "lang": "sw", "text": "Nani?"}
+        >>> dataset = Dataset("d", pl.DataFrame([row]), pl.DataFrame(), pl.DataFrame())
+        >>> scores = pl.DataFrame({"item_id": ["i"], "query_lang": "sw", "score": 0.5})
+        >>> runs = pl.DataFrame({"query_id": "q", "doc_id": ["a", "b"], "rank": [2, 1]})
+        >>> (found,) = questions(dataset, {"mono": scores}, {"mono": runs})
+        >>> found.scores, found.tops
+        ((0.5,), (('b', 'a'),))
     """
     found = {name: _tops(frame) for name, frame in runs.items()}
     scored = {

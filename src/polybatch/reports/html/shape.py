@@ -31,6 +31,15 @@ def score_rows(
 
     `comparison`: comparison.COMPARISON, `sure`: significance.SIGNIFICANCE, `names`: of the focus
     and the baseline, `bold`: what `contrasts.decided` returns. Texts are those of compare.md.
+
+    Example:
+        >>> from polybatch.reports.comparison import COMPARISON
+        >>> from polybatch.statistics.significance import SIGNIFICANCE
+        >>> row = ("hybrid", "d", "mono", "AP", 0.6, 0.1, None)
+        >>> table = pl.DataFrame([row], COMPARISON, orient="row")
+        >>> found = score_rows(table, SIGNIFICANCE.to_frame(), "AP", ("hybrid", "mono"))
+        >>> [(one["shown"], one["gain"], one["decided"]) for one in found["rows"]]
+        [('60.0', ' +10.0', False)]
     """
     ends = ("low", "high", "difference_low", "difference_high")
     rows = comparison.join(
@@ -70,6 +79,13 @@ def contrast_tables(contrasts: pl.DataFrame) -> list[Table]:
     """Return the declared contrasts: of settings, and by what the encoder knows.
 
     `contrasts`: contrasts.CONTRASTS. Numbers are written as in compare.md.
+
+    Example:
+        >>> row = {"kind": "setting", "dataset": "d", "setting": "cross", "measure": "AP",
+        ...        "first": "hybrid", "second": "mono", "difference": 0.037, "low": 0.033,
+        ...        "high": 0.042, "p_corrected": 0.001, "detectable": 0.01, "outcome": "better"}
+        >>> contrast_tables(pl.DataFrame([row]))[0].rows
+        [['hybrid - mono', 'd', 'cross', '+3.7', '[3.3, 4.2]', '0.0010', '1.0', 'better']]
     """
     tables = []
     for (kind,), part in contrasts.group_by("kind", maintain_order=True):
@@ -103,6 +119,12 @@ def heat_cells(
 
     `languages`: of each strategy (dataset, query_lang, doc_lang, and the measure's column).
     `flagged`: languages that are marked (languages.MEANING).
+
+    Example:
+        >>> table = pl.DataFrame([("d", "am", "en", 0.25)], orient="row",
+        ...                      schema=["dataset", "query_lang", "doc_lang", "AP"])
+        >>> heat_cells({"mono": table}, "AP", flagged={"am"})
+        {'d': {'mono': [['am †', 'en', 25.0]]}}
     """
     found: dict[str, Any] = {}
     for name, frame in languages.items():
@@ -121,6 +143,11 @@ def retrieved_cells(
     """Return {dataset: {strategy: [[query language, language found, percent of the ten best]]}}.
 
     `bias`: {strategy: {dataset: its bias}}; `flagged`: as in `heat_cells`.
+
+    Example:
+        >>> bias = Bias(matrix={"sw": {"en": 0.75, "sw": 0.25}})
+        >>> retrieved_cells({"mono": {"d": bias}})
+        {'d': {'mono': [['sw', 'en', 75.0], ['sw', 'sw', 25.0]]}}
     """
     found: dict[str, Any] = {}
     for name, datasets in bias.items():
@@ -138,7 +165,13 @@ def _marked(langs: tuple[str, str], flagged: Collection[str]) -> list[str]:
 
 
 def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
-    """Return the bias panel of each dataset, strategies down."""
+    """Return the bias panel of each dataset, strategies down.
+
+    Example:
+        >>> table = bias_tables({"mono": {"d": Bias(panel={"Max@R": 3.0})}})[0]
+        >>> table.columns, table.rows
+        (['strategy', 'Max@R'], [['mono', 3.0]])
+    """
     datasets = list(dict.fromkeys(name for one in bias.values() for name in one))
     tables = []
     for dataset in datasets:
@@ -151,7 +184,17 @@ def bias_tables(bias: Mapping[str, Mapping[str, Bias]]) -> list[Table]:
 
 
 def index_tables(found: pl.DataFrame) -> list[Table]:
-    """Return what the approximate index loses (fidelity.FIDELITY); none where search is exact."""
+    """Return what the approximate index loses (fidelity.FIDELITY); none where search is exact.
+
+    Example:
+        >>> from polybatch.evaluation.fidelity import FIDELITY
+        >>> row = ("d", "mono", "am", "am", 40, "AP@10", 0.4, 0.375)
+        >>> (table,) = index_tables(pl.DataFrame([row], FIDELITY, orient="row"))
+        >>> table.columns[-1], table.rows[0][-1]
+        ('AP@10 loss', 2.5)
+        >>> index_tables(FIDELITY.to_frame())
+        []
+    """
     if not found.height:
         return []
     columns, rows = index_rows(found)

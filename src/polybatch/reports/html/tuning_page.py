@@ -82,7 +82,15 @@ def _vega() -> str:
 
 
 def plots(tuned: TunedStudy) -> dict[str, Spec]:
-    """Return the plots by the title of the table that they draw."""
+    """Return the plots by the title of the table that they draw.
+
+    Example:
+        >>> from polybatch.settings.tuned import CurvePoint, TunedArm, TunedTrial
+        >>> arm = TunedArm({}, 0.6, (), (TunedTrial({}, 0.6),), (CurvePoint(100, 0.612),))
+        >>> tuned = TunedStudy("AP", {}, 1, 50, 100, 0.5, 0.3, {}, {"mono": arm})
+        >>> plots(tuned)["Steps"]["data"]["values"]
+        [{'strategy': 'mono', 'steps': 100, 'score': 61.2}]
+    """
     best = {
         name: enumerate(expected_best([trial.score for trial in arm.trials]), 1)
         for name, arm in arms_of(tuned).items()

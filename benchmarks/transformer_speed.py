@@ -44,9 +44,10 @@ from polybatch.encoders.load import load_encoder
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.settings.training import TrainingSettings
 from polybatch.training.contrastive import Plan, train
-from polybatch.training.machine import make_deterministic
+from polybatch.training.machine import keep_freed_memory, make_deterministic
 
 THREADS, VOCABULARY = 2, 250_002
+BATCH_TEXTS = 16  # as in presets/*-e5.yaml
 Lengths = dict[str, tuple[int, float, int]]  # of a side's texts: median, spread of the log, most
 LENGTHS: Lengths = {"query": (16, 0.35, 48), "doc": (36, 0.55, 128)}
 SETTINGS = TrainingSettings("fp32", 2e-5, 2e-5, 0.05, 0.1, 1.0, 10_000, 10, 0)
@@ -134,8 +135,9 @@ def encode_ours(
     folder: Path, documents: list[str], precision: Literal["fp32", "bf16"] = "fp32"
 ) -> None:
     encoder = load_encoder(settings_for(folder))
-    encode_texts(encoder, documents[:8], 128, 64, precision=precision)
-    _timed(lambda: encode_texts(encoder, documents, 128, 64, precision=precision))
+    keep_freed_memory()  # as the stage index does
+    encode_texts(encoder, documents[:8], 128, BATCH_TEXTS, precision=precision)
+    _timed(lambda: encode_texts(encoder, documents, 128, BATCH_TEXTS, precision=precision))
 
 
 def encode_ours_in_bf16(folder: Path, documents: list[str]) -> None:

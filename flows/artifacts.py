@@ -65,7 +65,7 @@ def show_results(root: Path, stages: Mapping[str, str]) -> None:
     _budgets(root / "results" / "training")
     alerts = root / "results" / "alerts.md"
     if alerts.is_file():
-        _markdown("alerts", [alerts.read_text(encoding="utf-8")], "What fell, and who was told")
+        _markdown("alerts", [alerts.read_text(encoding="utf-8")], "Alerts, and who was notified")
     _pages(root)
 
 

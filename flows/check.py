@@ -17,10 +17,13 @@ from polybatch.settings.config import Config
 from polybatch.settings.data import NO_FOLDER
 from polybatch.settings.load import load
 from polybatch.settings.moved import upgrade_hint
+from polybatch.versions.kept_digests import kept_digests
 from polybatch.versions.record import VERSIONS, older_code, older_code_message
 
 from .repository import check
 from .scores import contrast_rows
+
+_DIGESTS = Path(".dvc/tmp/code_digests.json")
 
 
 def check_params(root: Path) -> Config:
@@ -63,7 +66,7 @@ def remarks(root: Path, config: Config) -> list[str]:
         )
     found += _reach(root, config)
     if (root / VERSIONS).is_file():
-        stages = older_code(root / VERSIONS, config.sources)
+        stages = older_code(root / VERSIONS, kept_digests(root / _DIGESTS), config.sources)
         found += [older_code_message(stages)] if stages else []
     return found
 

@@ -36,8 +36,8 @@ def centre(config: Config, name: str) -> str:
             for dataset in datasets:
                 before, after = INDEX / part.path, folder / str(trial.seed) / dataset.name
                 by = config.centred[name].means
-                told = centre_folder(before / dataset.name, after, dataset, means, by)
-                write_json(after / "centred.json", told)
+                means_used = centre_folder(before / dataset.name, after, dataset, means, by)
+                write_json(after / "centred.json", means_used)
     return f"means of {sum(len(found) for found, _ in texts.values())} training texts"
 
 

@@ -81,7 +81,7 @@ def run_trial(
 
 
 def _work(title: str, work: Callable[[Config], str]) -> None:
-    """Read the params, do the work, and end as `run` says; `title` is told before everything."""
+    """Read the params, do the work, and end as `run` says; `title` is printed before everything."""
     os.environ.update({key: os.environ.get(key, value) for key, value in _QUIET.items()})
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     for noisy in (
@@ -114,15 +114,15 @@ def _write_timing(title: str, seconds: float, before: float | None) -> None:
         return
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes there, KiB elsewhere
-    told = {
+    timing = {
         "seconds": round(seconds, 1),
         "cpu_seconds": round(sum(one.ru_utime + one.ru_stime for one in used), 1),
         "peak_gib": round(max(one.ru_maxrss for one in used) * unit / 2**30, 2),
     }
     after = _joules()
     if before is not None and after is not None and after >= before:  # the counter wraps around
-        told["joules"] = round(after - before, 1)
-    write_json(TIMING / f"{title}.json", told)
+        timing["joules"] = round(after - before, 1)
+    write_json(TIMING / f"{title}.json", timing)
 
 
 def write_latency(trial: Trial, ask: Callable[[Asked], object], questions: Sequence[Asked]) -> None:

@@ -18,21 +18,18 @@ from dataclasses import asdict
 from typing import Any
 
 from polybatch.core.files import whole_folder, write_json
-from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
-from polybatch.settings.training import TrainingSettings
+from polybatch.settings.deciding import deciding
 from polybatch.versions.record import VERSIONS, read_versions
 
 from .common import SETTINGS, run
-
-_NO_RESULT = ("checkpoint_every", "log_every")  # other values, same weights
 
 
 def settings(config: Config, _: str) -> str:
     """Write the files and return how many there are."""
     versions = read_versions(VERSIONS)
     found: dict[str, Any] = {
-        "adaptation": _deciding(config.adaptation) if config.adaptation else None,
+        "adaptation": deciding(config.adaptation) if config.adaptation else None,
         "index": asdict(config.approximate) if config.approximate else None,
         "transductive": bool(config.dapt and config.dapt.transductive),
         "train": list(config.used_for("train")),
@@ -41,7 +38,7 @@ def settings(config: Config, _: str) -> str:
     found |= {f"sources/{name}": versions.of_source(name) for name in config.sources}
     for name in config.strategies:
         found[f"batches/{name}"] = _batches(config, name)
-        found[f"training/{name}"] = _deciding(config.training_of(name))
+        found[f"training/{name}"] = deciding(config.training_of(name))
     with whole_folder(SETTINGS) as folder:
         for name, value in found.items():
             write_json(folder / f"{name}.json", value)
@@ -53,10 +50,6 @@ def _batches(config: Config, name: str) -> dict[str, Any]:
     del settings["match_budget"]  # `steps` and `budgets` are what it decides
     own = {"kind": strategy.batches, "cross_ratio": strategy.cross_ratio}
     return settings | own | {"budgets": list(config.budgets)}
-
-
-def _deciding(settings: AdaptationSettings | TrainingSettings) -> dict[str, Any]:
-    return {key: value for key, value in asdict(settings).items() if key not in _NO_RESULT}
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ def train_strategy(config: Config, trial: Trial) -> str:
 
 
 def _start(trial: Trial) -> Path:
-    told = json.loads((STARTS / f"{trial.path}.json").read_text(encoding="utf-8"))
-    return Path(told["checkpoint"])
+    start = json.loads((STARTS / f"{trial.path}.json").read_text(encoding="utf-8"))
+    return Path(start["checkpoint"])
 
 
 if __name__ == "__main__":

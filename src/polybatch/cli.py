@@ -94,7 +94,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "export": Command(
         "A strategy as a folder that sentence-transformers loads, with its card",
-        "export hybrid exported --dtype fp16",
+        "export hybrid exported --dtype fp16 --onnx",
     ),
     "init": Command("A study of your own in a new folder", "init my-study --from faq.csv"),
     "plan-study": Command(

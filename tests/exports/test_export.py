@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import shutil
 import subprocess
@@ -19,12 +20,17 @@ from flows.current import export_current
 from polybatch.cli import main
 from polybatch.core.errors import InputError
 from polybatch.core.files import sha256_of_folder
-from polybatch.encoders.checkpoints import open_checkpoint
+from polybatch.encoders import hub
+from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.light import LightEncoder
+from polybatch.encoders.onnx_graph import FILE
 from polybatch.encoders.shipped_code import shipped_files
 from polybatch.settings.load import load
-from tests.helpers.small_study import NAME, dataset, write_study
+from tests.helpers.onnx_code import run_onnx_code
+from tests.helpers.small_encoders import labse, settings_for
+from tests.helpers.small_study import NAME, dataset, write_index, write_study
+from tests.helpers.small_study import TEXTS as WORDS
 
 TEXTS = ["how are you", "wie geht es dir", "", "東京都 \U0001f9ff\U0001f9ff", "a " * 300]
 CUT = [" ".join(text.split()[:40]) for text in TEXTS]
@@ -48,7 +54,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "encoder"
-    given = ["zero-shot", str(folder), "--dtype", "int8", "--folder", str(study)]
+    given = ["zero-shot", str(folder), "--dtype", "int8", "--onnx", "--folder", str(study)]
     assert main(["export", *given]) == 0
     return folder
 
@@ -71,6 +77,37 @@ def test_it_loads_with_sentence_transformers_alone_and_gives_the_same_vectors(
     assert isinstance(after, LightEncoder)
 
 
+def test_the_cards_code_gives_the_same_vectors_by_onnxruntime(exported: Path) -> None:
+    card = (exported / "README.md").read_text(encoding="utf-8")
+    found = run_onnx_code(card, exported, TEXTS)
+    ours = encode_texts(open_checkpoint(exported), TEXTS, 160, 2)
+    assert np.allclose(found, ours, atol=1e-5)
+    assert (exported / FILE).stat().st_size < 1.05 * (exported / "model.safetensors").stat().st_size
+    _, measures = card.split("## Measures")
+    int8, graph = (measures.index(f"by {each}") for each in ("the numbers saved", FILE))
+    assert int8 < measures.index("cldr-test de") < graph < measures.rindex("cldr-test tr")
+
+
+def test_a_transformers_graph_is_measured_and_written_beside_it(
+    study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [text for each in WORDS.values() for pair in each.values() for text in pair]
+    encoder = hub.load(settings_for(labse(tmp_path / "tiny", texts)))
+    shutil.copytree(study, tmp_path / "study")
+    (tmp_path / "study/models/hybrid/0").mkdir(parents=True)
+    save_checkpoint(encoder, tmp_path / "study/models/hybrid/0")
+    write_index(tmp_path / "study", "hybrid", encoder)
+    given = ["hybrid", "out", "--dtype", "fp16", "--onnx", "--max-loss", "5"]
+    with contextlib.chdir(tmp_path):
+        assert main(["export", *given, "--folder", str(tmp_path / "study")]) == 0
+    out = tmp_path / "out"
+    assert f"AP against the checkpoint's, {FILE}" in capsys.readouterr().out
+    found = run_onnx_code((out / "README.md").read_text(encoding="utf-8"), out, texts)
+    assert np.allclose(found, encode_texts(open_checkpoint(out), texts, 160, 8), atol=1e-5)
+    assert [each.name for each in out.iterdir() if each.is_dir()].count("onnx") == 1
+    assert not [each for each in out.iterdir() if each.name.startswith("tmp")]
+
+
 def test_without_trust_nothing_runs(exported: Path) -> None:
     with pytest.raises(ValueError, match="trust_remote_code"):
         SentenceTransformer(str(exported), device="cpu")
@@ -88,7 +125,7 @@ def test_shipped_code_imports_nothing_of_ours() -> None:
 def test_changed_code_is_refused_and_not_run(exported: Path, tmp_path: Path) -> None:
     folder = tmp_path / "changed"
     folder.mkdir()
-    for file in exported.iterdir():
+    for file in (each for each in exported.iterdir() if each.is_file()):
         (folder / file.name).symlink_to(file) if file.suffix != ".py" else None
         if file.suffix == ".py":
             (folder / file.name).write_text(file.read_text() + "\nraise SystemExit('ran')\n")

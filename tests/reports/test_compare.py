@@ -141,7 +141,7 @@ def test_the_report_holds_all_its_parts_in_order() -> None:
         "| mono | 61.2 |",
         "## Significance",
         "## R@1",
-        "## What each strategy was trained on",
+        "## Training data of each strategy",
         "## How the numbers are made",
         "- **seed**: 0",
         "- **xquad-r revision**: abc\\_1",

@@ -185,6 +185,16 @@ def test_a_torn_index_is_refused_wherever_it_ends(tmp_path: Path) -> None:
             load_index(tmp_path)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, 2.0])
+def test_an_index_whose_numbers_were_changed_is_refused(tmp_path: Path, number: float) -> None:
+    save_index(build_index(["a", "b"], _random(2)), tmp_path)
+    path = tmp_path / "documents.faiss"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-4] + np.float32(number).tobytes())  # the last number of the last row
+    with pytest.raises(InputError, match=r"documents\.faiss: found 1 vectors .*\(b\).*dvc repro"):
+        load_index(tmp_path)
+
+
 def test_distinct_rows_do_not_depend_on_the_order_given() -> None:
     vectors = np.repeat(_random(4), 3, axis=0)
     vectors[0] = vectors[1] = 0

@@ -26,6 +26,8 @@ ONLY_IN = {
     "faiss": {"retrieval"},
     "fastapi": {"search"},
     "great_expectations": {"validation"},
+    "onnx": {"encoders"},
+    "onnxruntime": {"encoders"},
     "torch": {"encoders", "training", "adaptation"},
     "sentence_transformers": {"encoders", "training", "adaptation"},
 }

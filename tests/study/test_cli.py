@@ -191,7 +191,7 @@ def test_missing_queries_are_refused(study: Path, capsys: pytest.CaptureFixture[
     [
         (("mono", "mono"), "two strategies"),
         (("mono", "hybird"), "one of zero-shot, en-en"),
-        (("mono", "cross"), "no readable Parquet"),
+        (("mono", "cross"), "cross/0.parquet: found no such file"),
         (("mono", "hybrid", "--measure", "AP@3"), "one of AP, R@1"),
         (("mono", "hybrid", "--dataset", "xquad-r"), "one of cldr-test"),
         (("mono", "hybrid", "--questions", "-1"), "0 or more"),

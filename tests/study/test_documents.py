@@ -129,7 +129,10 @@ NOT_RUN = {
     "python -m polybatch.reports.kept_study docs/results/mine": "tests/study/test_pipeline.py keeps"
     " the study that it runs",
     "python benchmarks/leak_pairs.py": "minutes, on a mirror of real data",
-    "pip install 'polybatch[e5]'": "installs a package; requirements.lock has it",
+    **dict.fromkeys(
+        ("pip install 'polybatch[e5]'", "pip install 'polybatch[onnx]'"),
+        "installs packages; requirements.lock has them",
+    ),
     "make .venv/.installed": "minutes; every other target begins with it",
     "make docs": "it installs packages; tests/study/test_pages.py builds the site where they are",
     "make repro PYTHON=python3.12": "of a machine that has it",

@@ -63,6 +63,27 @@ def test_what_cannot_become_a_study_leaves_nothing(
     assert "a new or empty folder" in capsys.readouterr().err
 
 
+def test_a_study_that_has_not_run_says_so_whatever_is_wanted_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, new = tmp_path / "mine", str(tmp_path / "new")
+    assert main(["init", str(folder)]) == 0
+    for command in (
+        *(["recommend"], ["search", "Why?"], ["search", "Why?", "--strategy", "bm25"]),
+        *(["compare", "mono", "hybrid"], ["compare", "mono", "hybrid", "--latex"]),
+        *(["export", "hybrid", new], ["export", "hybrid", new, "--results", "mteb"]),
+        ["runs", "hybrid", "--out", new],
+    ):
+        assert main([*command, "--folder", str(folder)]) == 1
+        told = capsys.readouterr().err
+        assert re.fullmatch(
+            rf"polybatch {command[0]}: {folder}/(results|data)/\S+: found no such file, .*"
+            r"Run `polybatch run`: this study has not run yet, or not to its end\.\n",
+            told,
+        ), told
+    assert not Path(new).exists()
+
+
 def test_an_upgrade_says_whose_results_changed_and_what_reruns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

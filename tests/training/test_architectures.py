@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Pooling
 from torch import Tensor
@@ -34,6 +39,22 @@ STEPS = 4
 TRAINING = dataclasses.replace(SETTINGS, checkpoint_every=9, log_every=9, learning_rate=1e-3)
 TEXTS = ["word1 word2 word3", "word250", "word7 word8 word9 word10 word11 word12"]
 State = dict[str, Tensor]
+ROOT = Path(__file__).parents[2]
+TWO_PROCESSES = """
+import pickle, sys
+from pathlib import Path
+from safetensors.torch import save_file
+from polybatch.training.machine import is_first_process, join_processes, leave_processes
+from tests.training.test_architectures import trained
+
+join_processes()
+folder = Path(sys.argv[1])
+for kind, lengths in pickle.loads((folder / "lengths").read_bytes()).items():
+    state = trained(lengths, folder / kind)
+    if is_first_process():
+        save_file(state, folder / f"{kind}.safetensors")
+leave_processes()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +80,15 @@ def whole(
     """The weights of an architecture after a training without interruption."""
     made: dict[str, State] = {}
 
-    def trained(kind: str) -> State:
+    def of(kind: str) -> State:
         if kind not in made:
-            made[kind] = _trained(lengths(kind), tmp_path_factory.mktemp(f"whole-{kind}"))
+            made[kind] = trained(lengths(kind), tmp_path_factory.mktemp(f"whole-{kind}"))
         return made[kind]
 
-    return trained
+    return of
 
 
-def _trained(
+def trained(
     lengths: EncoderSettings, folder: Path, stop_at: int | None = None, **changes: Any
 ) -> State:
     make_deterministic(0, 1)
@@ -105,22 +126,29 @@ def _train(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> N
 
 def _resume(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        _trained(lengths, folder, stop_at=3, checkpoint_every=2)
+        trained(lengths, folder, stop_at=3, checkpoint_every=2)
     assert list((folder / "work").glob("checkpoint-2*"))
-    _assert_close(_trained(lengths, folder, checkpoint_every=2), whole, 0)
+    _assert_close(trained(lengths, folder, checkpoint_every=2), whole, 0)
 
 
 def _bf16(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
-    found = _trained(lengths, folder, precision="bf16")
+    found = trained(lengths, folder, precision="bf16")
     assert {value.dtype for value in found.values()} == {value.dtype for value in whole.values()}
     _assert_close(found, whole, 2 * STEPS * TRAINING.rows_learning_rate)  # Adam's longest way
 
 
-def _gradcache(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
-    # Sums in another order; Adam makes steps of the same length of gradients that are nearly zero.
-    found = _trained(lengths, folder, cached_pairs=2)
+def _assert_same_training(found: State, whole: State) -> None:
+    """Sums in another order; Adam makes steps of the same length of gradients of nearly zero."""
     far = [float((found[name] - value).abs().mean()) for name, value in whole.items()]
     assert max(far) < TRAINING.learning_rate / 10
+
+
+def _gradcache(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
+    _assert_same_training(trained(lengths, folder, cached_pairs=2), whole)
+
+
+def _like_lengths(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
+    _assert_same_training(trained(lengths, folder, grouped_texts=2), whole)
 
 
 def _elsewhere(kind: str, lengths: EncoderSettings, whole: State, folder: Path) -> None:
@@ -139,6 +167,7 @@ CELLS = {
     "resume": _resume,
     "bf16": _bf16,
     "GradCache": _gradcache,
+    "like lengths": _like_lengths,
     "load elsewhere": _elsewhere,
 }
 
@@ -153,6 +182,22 @@ def test_every_architecture_trains_and_is_saved(
     tmp_path: Path,
 ) -> None:
     CELLS[cell](kind, lengths(kind), whole(kind), tmp_path)
+
+
+def test_two_processes_train_every_architecture_as_one_does(
+    lengths: Callable[[str], EncoderSettings], whole: Callable[[str], State], tmp_path: Path
+) -> None:
+    (tmp_path / "lengths").write_bytes(pickle.dumps({kind: lengths(kind) for kind in SHAPES}))
+    (tmp_path / "two.py").write_text(TWO_PROCESSES, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+         tmp_path / "two.py", tmp_path],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT)))},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout
+    for kind in SHAPES:
+        _assert_same_training(load_file(tmp_path / f"{kind}.safetensors"), whole(kind))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

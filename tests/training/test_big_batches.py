@@ -77,6 +77,36 @@ def test_gradcache_has_the_loss_and_the_gradients_of_the_plain_loss(
     _assert_same(_cached(encoder, pairs), _cached(encoder, 0))
 
 
+WORDS_OF = {"query": [3, 1, 5, 2, 1, 4, 2, 3], "doc": [12, 2, 7, 20, 3, 9, 1, 5]}
+
+
+@pytest.mark.parametrize(("cached", "grouped"), [(0, 1), (0, 3), (0, 8), (3, 1)])
+def test_texts_of_like_length_together_have_the_loss_and_the_gradients_of_the_batch(
+    tmp_path: Path, cached: int, grouped: int
+) -> None:
+    encoder, shapes = _encoder(tmp_path, dropout=0.0), []
+    sides = [
+        [" ".join(f"word{20 * i + j}" for j in range(n)) for i, n in enumerate(counts)]
+        for counts in WORDS_OF.values()
+    ]
+    found = []
+    for changes in ({}, {"cached_pairs": cached, "grouped_texts": grouped}):
+        loss_of = _loss(encoder, dataclasses.replace(SETTINGS, **changes))
+        hook = encoder[0].register_forward_pre_hook(
+            lambda _, given: shapes.append(tuple(given[0]["input_ids"].shape))
+        )
+        loss = loss_of([features_of(encoder, side, 32, "") for side in sides], None)
+        loss.backward()
+        hook.remove()
+        found.append((float(loss.detach()), _gradients(encoder)))
+    _assert_same(*found)
+    documents = [(3, 5), (3, 11), (2, 22)]  # 1 2 3 | 5 7 9 | 12 20 words, begin and end
+    if grouped == 3:
+        assert shapes == [(8, 7), (8, 22), (3, 4), (3, 5), (2, 7), *documents]
+    if cached:
+        assert shapes[5:8] == shapes[-3:] == documents  # without gradients, then with
+
+
 def test_gradcache_drops_the_same_numbers_in_both_of_its_passes(tmp_path: Path) -> None:
     """Against the mini-batches run once each, in its order, with all activations kept."""
     encoder = _encoder(tmp_path, dropout=0.3)

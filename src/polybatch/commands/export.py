@@ -16,8 +16,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     words = "points of AP that a language may lose by them (default: 0.5)"
     parser.add_argument("--max-loss", type=float, default=0.5, help=words)
     parser.add_argument("--replace", action="store_true", help="an earlier export there, at once")
+    form = parser.add_mutually_exclusive_group()
+    words = "also onnx/model.onnx, which onnxruntime runs (needs polybatch[onnx])"
+    form.add_argument("--onnx", action="store_true", help=words)
     words = "write the scores, not the encoder, in the form of MTEB's results"
-    parser.add_argument("--results", choices=("mteb",), help=words)
+    form.add_argument("--results", choices=("mteb",), help=words)
 
 
 def work(chosen: argparse.Namespace) -> str:
@@ -32,5 +35,5 @@ def work(chosen: argparse.Namespace) -> str:
         return "\n".join(str(chosen.out / name) for name in names)
     from polybatch.exports.export import Choice, export
 
-    choice = Choice(chosen.seed, chosen.dtype, chosen.max_loss, chosen.replace)
+    choice = Choice(chosen.seed, chosen.dtype, chosen.max_loss, chosen.replace, chosen.onnx)
     return export(study, chosen.strategy, chosen.out, choice)

@@ -45,8 +45,11 @@ def _listen(host: str, port: int) -> socket.socket:
     if not 0 <= port < 1 << 16:  # the system would take the rest of a division
         raise InputError("--port", str(port), "0 to 65535", "Choose another")
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        found = socket.socket(family, socket.SOCK_STREAM)
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = places[0]
+        # Named, since asyncio sends at once (TCP_NODELAY) only what it sees to be TCP: else every
+        # answer waits 40 ms for the client's acknowledgement.
+        found = socket.socket(family, kind, protocol)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
         found.listen(512)
@@ -63,7 +66,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _exposed(host: str, port: int, ready: list[str], datasets: list[str]) -> str:
     lines = [
         f"http://{host}:{port} searches {', '.join(datasets)}"
-        f" with {', '.join(ready) or 'nothing yet: run `dvc repro`'}"
+        f" with {', '.join(ready) or 'nothing yet: run `polybatch run`'}"
     ]
     if host not in _LOOPBACK:
         lines.append(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.core.errors import InputError
+from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import library_writes, whole_file
 
 QUERIES = pl.Schema(
@@ -262,11 +262,13 @@ def _without_counterpart(dataset: Dataset) -> _Mistakes:
 
 
 def _unreadable(path: Path, error: BaseException) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return not_made(path)
     return InputError(
         path,
         f"no readable Parquet ({type(error).__name__})",
         "a table of this pipeline",
-        "Run `dvc repro` again: it rebuilds what is missing",
+        "Run `dvc repro --force` of the stage that writes it",
     )
 
 

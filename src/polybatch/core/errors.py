@@ -51,6 +51,17 @@ class InputErrorList(Exception):
         super().__init__(f"{title} ({len(errors)} to correct):\n{lines}")
 
 
+def not_made(path: object, kind: str = "file") -> InputError:
+    """Return the error of a file or folder that a stage of the study has not written yet.
+
+    Example:
+        >>> print(not_made("results/metrics/mono/0.json").do)
+        Run `polybatch run`: this study has not run yet, or not to its end
+    """
+    do = "Run `polybatch run`: this study has not run yet, or not to its end"
+    return InputError(path, f"no such {kind}", "what a stage of this study writes", do)
+
+
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """Return a question with the nearest word that is known, else what to do `otherwise`.
 

@@ -112,5 +112,6 @@ def _digest(path: Path) -> str:
     """Return a file's sha256; of a tokenizer, without how it cut and padded its last batch."""
     if path.name != "tokenizer.json":
         return sha256_of(path)
-    told = json.loads(path.read_text(encoding="utf-8")) | dict.fromkeys(("truncation", "padding"))
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings |= dict.fromkeys(("truncation", "padding"))
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()

@@ -7,7 +7,7 @@ with one training says so, as its intervals do not include chance of training.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 from huggingface_hub import EvalResult, ModelCardData
@@ -28,15 +28,20 @@ from polybatch.statistics.significance import assess
 _HUB_LICENCE = re.compile(r"(cc0|cc-by(-nc)?(-sa)?(-nd)?)-\d\.\d|apache-2\.0|mit")
 
 
-def model_card(study: Study, trial: Trial, dtype: str, losses: str) -> str:
-    """Return the README.md of an export. `losses`: what its numbers lose, a Markdown table."""
+def model_card(
+    study: Study, trial: Trial, dtype: str, losses: Mapping[str, str], sections: Iterable[str]
+) -> str:
+    """Return the README.md of an export.
+
+    `losses`: what each of its forms loses, Markdown tables; `sections`: of how to load it.
+    """
     return f"---\n{_metadata(study, trial).to_yaml()}\n---\n\n" + "\n\n".join(
         [
             f"# {trial.strategy}",
             _about(study, trial, dtype),
-            *("## How to load", _loading(study)),
+            *("## How to load", _loading(study), *sections),
             *("## Measures", _measures(study, trial)),
-            f"Change of AP by the numbers saved here ({dtype}), in points:\n\n{losses}",
+            *(f"Change of AP by {each}, in points:\n\n{losses[each]}" for each in losses),
             *("## Bias and limits", _limits(study, trial)),
             *("## Data", _data(study)),
         ]

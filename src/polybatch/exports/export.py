@@ -12,9 +12,13 @@ from polybatch.core.errors import InputError
 from polybatch.core.files import sha256_of_folder, whole_folder, write_json, write_text
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.export import DType, write_export
+from polybatch.encoders.light import Encoder
+from polybatch.encoders.onnx_encoder import OnnxEncoder
+from polybatch.encoders.onnx_graph import FILE, check_packages, write_graph
 from polybatch.exports.card import model_card
 from polybatch.exports.headline import headline
 from polybatch.exports.loss import loss_table, losses, refuse_losses
+from polybatch.exports.onnx_section import onnx_section
 from polybatch.reports.results_folder import Study
 from polybatch.settings.study import Trial
 
@@ -27,21 +31,25 @@ class Choice:
     """What to export: None is the seed with the best scores. `max_loss`: in points of AP.
 
     `replace`: put it in the place of an earlier export, which stays until the new one is whole.
+    `onnx`: also write the encoder as a graph that onnxruntime runs.
     """
 
     seed: int | None = None
     dtype: DType = "fp32"
     max_loss: float = 0.5
     replace: bool = False
+    onnx: bool = False
 
 
 def export(study: Study, strategy: str, folder: Path, choice: Choice) -> str:
     """Write a strategy's checkpoint with its card into a new folder; return the losses.
 
     Raises:
-        InputError: the folder exists, the strategy has no checkpoint, or its numbers lose more
-            than `choice.max_loss` in a language.
+        InputError: the folder exists, the strategy has no checkpoint, its numbers lose more than
+            `choice.max_loss` in a language, or ONNX is wanted and its packages are missing.
     """
+    if choice.onnx:
+        check_packages()
     ours = choice.replace and (folder / _MARK).is_file() and not folder.is_symlink()
     if not ours and (folder.exists() or folder.is_symlink()):
         expected = "a new folder" + ", or an earlier export" * choice.replace
@@ -53,12 +61,19 @@ def export(study: Study, strategy: str, folder: Path, choice: Choice) -> str:
     encoder = open_checkpoint(study.folder / "models" / trial.path)
     with whole_folder(folder) as temporary:
         write_export(encoder, temporary, choice.dtype, prompts, max(lengths))
-        found = _losses(study, trial, temporary)
-        refuse_losses(found, choice.max_loss)
-        table = loss_table(found)
-        write_text(temporary / "README.md", model_card(study, trial, choice.dtype, table))
+        exported = open_checkpoint(temporary)
+        saved = f"the numbers saved here ({choice.dtype})"
+        tables, sections = {saved: _checked(study, trial, exported, choice)}, list[str]()
+        if choice.onnx:
+            write_graph(exported, temporary, half=choice.dtype != "fp32")
+            graph = OnnxEncoder(exported, temporary)
+            tables[FILE] = _checked(study, trial, graph, choice)
+            sections.append(onnx_section(exported, graph.inputs, max(lengths)))
+        card = model_card(study, trial, choice.dtype, tables, sections)
+        write_text(temporary / "README.md", card)
         write_json(temporary / _MARK, _origin(study, trial, choice))
-    return f"{trial.path} as {choice.dtype} in {folder}\n\nAP against the checkpoint's:\n\n{table}"
+    changes = (f"AP against the checkpoint's, {name}:\n\n{tables[name]}" for name in tables)
+    return "\n\n".join([f"{trial.path} as {choice.dtype} in {folder}", *changes])
 
 
 def _origin(study: Study, trial: Trial, choice: Choice) -> dict[str, str]:
@@ -102,9 +117,9 @@ def _mean(study: Study, trial: Trial) -> float:
     return sum(values) / len(values)
 
 
-def _losses(study: Study, trial: Trial, folder: Path) -> pl.DataFrame:
-    exported = open_checkpoint(folder)
-    return pl.concat(
+def _checked(study: Study, trial: Trial, exported: Encoder | OnnxEncoder, choice: Choice) -> str:
+    """Return what an exported encoder loses, as Markdown; InputError if that is too much."""
+    found = pl.concat(
         losses(
             exported,
             study.config.encoder,
@@ -113,3 +128,5 @@ def _losses(study: Study, trial: Trial, folder: Path) -> pl.DataFrame:
         )
         for name in study.config.used_for("evaluate")
     )
+    refuse_losses(found, choice.max_loss)
+    return loss_table(found)

@@ -12,6 +12,7 @@ from polybatch.core.markdown import markdown, number
 from polybatch.core.vectors import Float32
 from polybatch.encoders.encode import encode_with_settings
 from polybatch.encoders.light import Encoder
+from polybatch.encoders.onnx_encoder import OnnxEncoder
 from polybatch.evaluation.scores import evaluate
 from polybatch.retrieval.index import load_index, load_queries
 from polybatch.settings.encoder import EncoderSettings
@@ -20,7 +21,7 @@ _KEY = ["dataset", "setting", "query_lang"]
 
 
 def losses(
-    encoder: Encoder, settings: EncoderSettings, dataset: Dataset, index: Path
+    encoder: Encoder | OnnxEncoder, settings: EncoderSettings, dataset: Dataset, index: Path
 ) -> pl.DataFrame:
     """Return (dataset, setting, query_lang, before, after): mean AP, in [0, 1], before and after.
 

@@ -172,7 +172,8 @@ def budget_table(budgets: Mapping[str, Mapping[str, int | float | str]]) -> pl.D
         {
             "strategy": [escape(strategy) for strategy in budgets],
             **{
-                escape(name): [_number(row.get(name)) for row in budgets.values()] for name in names
+                name.replace("_", " "): [_number(row.get(name)) for row in budgets.values()]
+                for name in names
             },
         }
     )
@@ -218,7 +219,7 @@ def report(
         if measure != first:
             parts += [f"## {escape(measure)}", markdown(measure_table(table, measure, sure))]
     if budgets:
-        parts += ["## What each strategy was trained on", markdown(budget_table(budgets))]
+        parts += ["## Training data of each strategy", markdown(budget_table(budgets))]
     notes = [f"- **{escape(key)}**: {escape(str(value))}" for key, value in signature.items()]
     parts += ["## How the numbers are made", "\n".join([*_READING, *notes])]
     return "\n\n".join(parts) + "\n"

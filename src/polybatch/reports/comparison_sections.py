@@ -24,8 +24,6 @@ from polybatch.statistics.decisions import DECIDED
 TRAINED = "language of the training data"
 
 _TITLES = {
-    "query language": "asked in",
-    "document language": "answered in",
     "script": "scripts of the two languages",
 }
 
@@ -190,7 +188,7 @@ def exposure_section(plans: Mapping[str, Mapping[str, Any]]) -> str:
     if not trained:
         return "No strategy was trained."
     parts = [
-        "Of the pairs that training meets, with the first seed. Strategies are comparable where "
+        "Pairs of the training with the first seed. Strategies are comparable where "
         "their rows agree, or differ by what they are named after (`batches.exposure`)."
     ]
     for name, plan in trained.items():
@@ -207,7 +205,7 @@ def exposure_section(plans: Mapping[str, Mapping[str, Any]]) -> str:
                              for lang in languages)]
             for name, plan in trained.items()
         ]  # fmt: skip
-        parts.append(f"Percent of {side} a language:")
+        parts.append(f"Percent of {side} by language:")
         parts.append(markdown(pl.DataFrame(rows, ["strategy", *languages], orient="row")))
     return "\n\n".join(parts)
 

@@ -184,4 +184,4 @@ def cost_page(costs: pl.DataFrame) -> str:
         for (unit, decimals), column in zip(_UNITS.items(), costs.columns[1:], strict=True)
     }
     table = pl.DataFrame({"strategy": [escape(name) for name in costs["strategy"]]} | cells)
-    return "\n\n".join(["# What each row costs on this machine", HOW, markdown(table)]) + "\n"
+    return "\n\n".join(["# Cost of each row on this machine", HOW, markdown(table)]) + "\n"

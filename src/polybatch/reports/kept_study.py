@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from polybatch.core.errors import InputError
+from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import whole_folder, write_json
 from polybatch.reports.environment import environment
 from polybatch.reports.results_folder import Study
@@ -35,7 +35,7 @@ def keep(study: Study, folder: Path) -> None:
     files = [root / "params.yaml", root / "versions.yaml", *(results / name for name in _TABLES)]
     for path in files:
         if not path.is_file():
-            raise InputError(path, "no such file", "a study that has run", "Run `make repro`")
+            raise not_made(path)
     with whole_folder(folder) as new:
         for path in files:
             shutil.copyfile(path, new / path.name)

@@ -55,13 +55,13 @@ class Recommendation:
         value = f"{number(self.score)} {self.measure}"
         head = f"{self.dataset} {self.setting}: "
         if len(self.left) == 1:
-            told = f"take {self.chosen} ({value}): every other row is shown to be worse."
+            sentence = f"take {self.chosen} ({value}): every other row is shown to be worse."
         else:
             names = f"{', '.join(self.left[:-1])} and {self.left[-1]}"
-            told = f"undecided between {names}. Take {self.chosen} ({value}), the cheapest that is"
-            told += " not shown to be worse."
+            sentence = f"undecided between {names}. Take {self.chosen} ({value}), the cheapest that"
+            sentence += " is not shown to be worse."
         once = " Of these trainings: with fewer than three, another seed may turn it." * self.once
-        return f"{head}{told}{once}"
+        return f"{head}{sentence}{once}"
 
 
 def recommend(

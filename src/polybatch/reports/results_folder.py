@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ import polars as pl
 
 from polybatch.core.dataset import Dataset, read_dataset, read_notes, read_table
 from polybatch.core.errors import InputError
+from polybatch.core.json_files import read_json
 from polybatch.evaluation.fidelity import FIDELITY
 from polybatch.evaluation.language_bias import Bias
 from polybatch.evaluation.scores import SCORES
@@ -95,7 +95,7 @@ class Study:
 
     def json(self, *parts: str) -> Any:
         """Return a JSON file below results."""
-        return json.loads((self.folder / "results").joinpath(*parts).read_text(encoding="utf-8"))
+        return read_json((self.folder / "results").joinpath(*parts))
 
     def by_seed(self, folder: str, name: str) -> list[Any]:
         """Return a row's JSON files below results/<folder>, one per training."""

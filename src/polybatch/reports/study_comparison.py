@@ -102,14 +102,14 @@ def _sections(
     seed, baseline, marked = f"{_seed(study)}.json", config.study.baseline, set(found.flagged)
     plans = {name: study.json("plans", name, seed) for name in config.strategies}
     return {
-        "What was declared": contrast_section(found.contrasts, rule),
-        "What the encoder knows": encoder_section(config.encoder.name, read, marked),
-        "By what the encoder knows": known_section(found.contrasts, kind, headline),
-        "What each row costs": cost_section(found.table, headline, found.costs),
-        "Over datasets": pooled_section(pool(found.contrasts, rule.confidence), datasets),
-        "How far trainings are apart": seeds_section(found.seeds, headline),
+        "Declared contrasts": contrast_section(found.contrasts, rule),
+        "Languages of the encoder": encoder_section(config.encoder.name, read, marked),
+        "Contrasts by language of the encoder": known_section(found.contrasts, kind, headline),
+        "Cost of each row": cost_section(found.table, headline, found.costs),
+        "All datasets together": pooled_section(pool(found.contrasts, rule.confidence), datasets),
+        "Spread between trainings": seeds_section(found.seeds, headline),
         "The pool's two means": pool_section(found.sure, headline),
-        "What each strategy was asked": exposure_section(plans),
+        "Languages in training": exposure_section(plans),
         "Language bias": bias_section(study.bias),
         "Which languages gain or lose": view_sections(found.sure, headline, baseline, marked),
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 import faiss
 
 from polybatch.core.dataset import read_table, write_table
-from polybatch.core.errors import InputError
+from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import library_writes, sha256_of, whole_file, whole_folder, write_json
 from polybatch.core.vectors import Float32
 from polybatch.retrieval.approximate import DOCUMENTS, ApproximateIndex, Making
@@ -50,9 +50,9 @@ def open_approximate(folder: Path, mapped: bool = True) -> ApproximateIndex:
         polybatch.core.errors.InputError: nowhere/index.json: found no readable ...
     """
     try:
-        told = json.loads((folder / MADE).read_text(encoding="utf-8"))
-        digests = told.pop("sha256")
-        made = Making(**told)
+        entries = json.loads((folder / MADE).read_text(encoding="utf-8"))
+        digests = entries.pop("sha256")
+        made = Making(**entries)
         expected = {name: digests[name] for name in (INDEX, TABLE)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(folder / MADE, f"no readable file ({type(error).__name__})") from error
@@ -86,8 +86,15 @@ def remove_documents(folder: Path, doc_ids: Sequence[str]) -> None:
 
 
 def fingerprint_of(exact: Path) -> str:
-    """Return the fingerprint of an exact index: of its vectors and the ids of their documents."""
+    """Return the fingerprint of an exact index: of its vectors and the ids of their documents.
+
+    Raises:
+        InputError: it is not there.
+    """
     files = (exact / "documents.faiss", exact / "doc_ids.parquet")
+    for path in files:
+        if not path.is_file():
+            raise not_made(path)
     return hashlib.sha256("\n".join(map(sha256_of, files)).encode()).hexdigest()[:12]
 
 

@@ -7,15 +7,16 @@ joins, and what they held.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from polybatch.core.dataset import Dataset, read_table, write_table
-from polybatch.core.errors import InputError
+from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import sha256_of_folder, write_json
+from polybatch.core.json_files import read_json
 from polybatch.retrieval.external import read_external
 from polybatch.retrieval.fusion import FusedScores
 from polybatch.retrieval.index import EncodedQueries, load_index, load_queries
@@ -40,7 +41,7 @@ def open_source(folder: Path, dataset: Dataset) -> ScoreRows:
         polybatch.core.errors.InputError: index/mono/0/faq: found no such folder, ...
     """
     if (folder / _FUSION).is_file():
-        fusion = json.loads((folder / _FUSION).read_text(encoding="utf-8"))
+        fusion = _read(folder / _FUSION, "first", "second", "constant")
         parts = [folder.parents[1] / fusion[key]["folder"] for key in ("first", "second")]
         one, other = (open_source(part, dataset) for part in parts)
         return FusedScores.of_sources(dataset, one, other, fusion["constant"])
@@ -52,7 +53,7 @@ def open_source(folder: Path, dataset: Dataset) -> ScoreRows:
         _refuse_other(place, index.doc_ids, dataset.corpus["doc_id"])
         return VectorScores.between(dataset, queries.vectors, index.vectors)
     if not place.is_dir():
-        raise InputError(place, "no such folder", "what is scored of this dataset", _AGAIN)
+        raise not_made(place, "folder")
     return read_external(folder, dataset)
 
 
@@ -115,7 +116,7 @@ def save_tokens(folder: Path, dataset: Dataset, k1: float, b: float) -> dict[str
 
 
 def _open_tokens(place: Path, dataset: Dataset) -> ScoreRows:
-    settings = json.loads((place / _BM25).read_text(encoding="utf-8"))
+    settings = _read(place / _BM25, "k1", "b")
     documents, queries = (
         read_table(place / f"{side}.parquet", _TOKENS) for side in ("documents", "queries")
     )
@@ -123,6 +124,14 @@ def _open_tokens(place: Path, dataset: Dataset) -> ScoreRows:
     _refuse_other(place, queries["id"].to_list(), dataset.queries["query_id"])
     tokens = queries["tokens"].to_list(), documents["tokens"].to_list()
     return Bm25Scores.of_tokens(dataset, *tokens, settings["k1"], settings["b"])
+
+
+def _read(path: Path, *names: str) -> dict[str, Any]:
+    """Return an object of JSON that has these keys; InputError if it is none."""
+    found = read_json(path)
+    if not isinstance(found, dict) or not found.keys() >= set(names):
+        raise InputError(path, "something else", f"an object with {', '.join(names)}", _AGAIN)
+    return found
 
 
 def save_fusion(folder: Path, first: Path, second: Path, constant: int) -> None:

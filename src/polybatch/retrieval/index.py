@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from polybatch.core.dataset import read_table, write_table
-from polybatch.core.errors import InputError
+from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import library_writes, whole_file
 from polybatch.core.vectors import Float32, Int64, check_vectors
 
@@ -28,6 +28,7 @@ TOKENS = "tokens.json"
 _INDEX = "a FAISS index of this pipeline"
 _VECTORS = "vectors of queries (N, D) as 32-bit floats"
 _AGAIN = "Run `dvc repro --force` of the index stage: the files are of two makings"
+_DAMAGED = "Run `dvc repro --force` of the index stage: the file is damaged"
 _NOISE = 1e-5
 """More than the rounding error of a float32 inner product of unit vectors (1e-6 at D = 4096)."""
 
@@ -143,6 +144,8 @@ def load_index(folder: Path, mapped: bool = False) -> Index:
         raise InputError(path, f"an index of another kind ({type(flat).__name__})", _INDEX, _AGAIN)
     doc_ids = tuple(read_table(folder / "doc_ids.parquet", DOC_IDS)["doc_id"])
     _check_count(path, flat.ntotal, len(doc_ids))
+    if not mapped:
+        _refuse_changed(path, flat, doc_ids)
     return Index(flat, doc_ids)
 
 
@@ -241,6 +244,17 @@ def _check_count(path: Path, rows: int, ids: int) -> None:
         )
 
 
+def _refuse_changed(path: Path, flat: Any, doc_ids: tuple[str, ...]) -> None:
+    """Refuse vectors that `build_index` would not have taken: the file was changed since."""
+    if not doc_ids:
+        return
+    held = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)  # read where they are
+    try:
+        check_vectors("documents", doc_ids, held.reshape(flat.ntotal, flat.d), unit=True)
+    except InputError as error:
+        raise InputError(path, error.found, error.expected, _DAMAGED) from error
+
+
 def _check_array(path: Path, vectors: object) -> None:
     """Refuse what numpy reads and we did not write: an archive of arrays, 0-d, other numbers."""
     found = type(vectors).__name__
@@ -252,9 +266,6 @@ def _check_array(path: Path, vectors: object) -> None:
 
 
 def _unreadable(path: Path, expected: str) -> InputError:
-    return InputError(
-        path,
-        "no readable file" if path.exists() else "no such file",
-        expected,
-        "Run `dvc repro` again: the index stage rebuilds what is missing",
-    )
+    if not path.exists():
+        return not_made(path)
+    return InputError(path, "no readable file", expected, _DAMAGED)

@@ -111,14 +111,19 @@ class Searcher:
             )
         if not 0 < k <= MOST:
             raise InputError("k", str(k), f"1 to {MOST:,}", "Change the number")
-        strategy = request.strategy or self.default_strategy
+        strategy = self.default_strategy if request.strategy is None else request.strategy
         _choose("strategy", strategy, self.strategies)
-        dataset = request.dataset or self.datasets[0]
-        _choose("dataset", dataset, self.datasets)
+        dataset = self.dataset_name(request.dataset)
         pool = self.pool(dataset)
         pool.rows(request.languages)
         languages = tuple(sorted(set(request.languages)))
         return Request(query, strategy, dataset, languages, min(k, len(pool.doc_ids)))
+
+    def dataset_name(self, name: str | None) -> str:
+        """Return the name of a dataset that can be searched, the first if None is given."""
+        chosen = self.datasets[0] if name is None else name
+        _choose("dataset", chosen, self.datasets)
+        return chosen
 
     @property
     def default_strategy(self) -> str:

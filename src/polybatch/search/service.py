@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,8 +23,8 @@ from polybatch.core.errors import InputError, InputErrorList
 from polybatch.search.batching import Batcher
 from polybatch.search.searcher import LONGEST, MOST, Request, Searcher
 
-LARGEST_BODY = 16 * 1024
-"""Bytes of a request's body: a query of LONGEST characters of four bytes, and room."""
+LARGEST_BODY = 80 * 1024
+"""Bytes of a request's body: what `Asked` allows, each character escaped (12 bytes), and blanks."""
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _SAFE = {
@@ -34,14 +34,23 @@ _SAFE = {
 }
 
 
-class Asked(BaseModel, extra="forbid"):
+_Name = Annotated[str, Field(max_length=100)]
+_Tag = Annotated[str, Field(max_length=35)]  # RFC 5646, 4.4.1: room for every language tag
+
+
+def _whole(value: object) -> object:
+    """Return 3.0 as 3: in a JSON schema both are integers."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class Asked(BaseModel, extra="forbid", strict=True):
     """A search. `languages`: of the documents, empty for all; null: the study's default."""
 
     query: Annotated[str, Field(min_length=1, max_length=LONGEST)]
-    strategy: str | None = None
-    dataset: str | None = None
-    languages: Annotated[list[str], Field(max_length=100)] = []
-    k: Annotated[int, Field(ge=1, le=MOST)] = 10
+    strategy: _Name | None = None
+    dataset: _Name | None = None
+    languages: Annotated[list[_Tag], Field(max_length=100)] = []
+    k: Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_whole)] = 10
 
 
 class Document(BaseModel):
@@ -115,6 +124,7 @@ def application(searcher: Searcher) -> FastAPI:
         version=__version__,
         description="Documents of a study, searched with its strategies.",
         lifespan=life,
+        responses={413: _REFUSED[413]},
         docs_url=None,  # that page comes from a network
         redoc_url=None,
     )
@@ -124,7 +134,21 @@ def application(searcher: Searcher) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _explain)
     _add_search(app, batcher, searcher)
     _add_page(app)
+    _name_choices(app, searcher)
     return app
+
+
+def _name_choices(app: FastAPI, searcher: Searcher) -> None:
+    """Write this study's strategies, datasets and languages into the description."""
+    description = app.openapi()  # which FastAPI keeps
+    asked = description["components"]["schemas"]["Asked"]["properties"]
+    (dataset, _) = description["paths"]["/examples"]["get"]["parameters"]
+    searched = searcher.config.used_for("evaluate")
+    asked["strategy"]["anyOf"][0]["enum"] = searcher.strategies
+    for place in (asked["dataset"], dataset["schema"]):
+        place["anyOf"][0]["enum"] = list(searched)
+    languages = sorted({lang for one in searched.values() for lang in one.languages})
+    asked["languages"]["items"]["enum"] = languages
 
 
 def _add_search(app: FastAPI, batcher: Batcher, searcher: Searcher) -> None:
@@ -147,7 +171,7 @@ def _add_search(app: FastAPI, batcher: Batcher, searcher: Searcher) -> None:
     ) -> list[dict[str, str]]:
         """Return some questions of a dataset, to try."""
         found: list[dict[str, str]] = await batcher.call(
-            lambda: _pool_of(searcher, dataset).examples(count)
+            lambda: searcher.pool(searcher.dataset_name(dataset)).examples(count)
         )
         return found
 
@@ -155,14 +179,6 @@ def _add_search(app: FastAPI, batcher: Batcher, searcher: Searcher) -> None:
     async def health() -> dict[str, str]:
         """Return that the service answers."""
         return {"status": "ok", "version": __version__}
-
-
-def _pool_of(searcher: Searcher, dataset: str | None) -> Any:
-    name = dataset or searcher.datasets[0]
-    if name not in searcher.datasets:
-        known = ", ".join(searcher.datasets)
-        raise InputError("dataset", f"'{name[:80]}'", f"one of {known}", "Choose one")
-    return searcher.pool(name)
 
 
 def _choices(searcher: Searcher) -> Choices:

@@ -19,6 +19,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Temperature = Annotated[float, in_range(1e-4, 10.0)]
 Norm = Annotated[float, in_range(1e-6, 1e6)]
 CachedPairs = Annotated[int, in_range(0, 65536)]
+GroupedTexts = Annotated[int, in_range(0, 65536)]
 
 
 @dataclass(frozen=True, config=EXACT)
@@ -26,7 +27,9 @@ class TrainingSettings:
     """InfoNCE over in-batch negatives; `temperature` divides the cosine.
 
     `cached_pairs`: 0, or the pairs that GradCache holds in memory at a time, for batches that
-    would not fit; the gradient is the same. `fp16` needs a GPU.
+    would not fit; the gradient is the same. `grouped_texts`: 0, or how many texts of like length a
+    transformer encodes at a time, so that it computes little padding; with `cached_pairs`, that
+    many. `fp16` needs a GPU.
     """
 
     precision: Precision
@@ -38,6 +41,7 @@ class TrainingSettings:
     checkpoint_every: Count
     log_every: Count
     cached_pairs: CachedPairs
+    grouped_texts: GroupedTexts = 0
 
     def changed(self, changes: TrainingChanges | None) -> TrainingSettings:
         """Return these settings with those of `changes` that say something.
@@ -65,3 +69,4 @@ class TrainingChanges:
     checkpoint_every: Count | None = None
     log_every: Count | None = None
     cached_pairs: CachedPairs | None = None
+    grouped_texts: GroupedTexts | None = None

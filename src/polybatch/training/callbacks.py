@@ -22,6 +22,18 @@ class _Live(Live):  # type: ignore[misc]
         self._dvc_file = self._init_dvc_file()
 
 
+class LastPoint(TrainerCallback):  # type: ignore[misc]
+    """Asks for a point at the last step, where the trainer by itself has none.
+
+    Every process needs it: the loss of a point is gathered from all of them.
+    """
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Ask for it."""
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+
+
 class Curves(TrainerCallback):  # type: ignore[misc]
     """DVCLive's log; begun anew from the trainer's history when a training is resumed."""
 
@@ -38,11 +50,6 @@ class Curves(TrainerCallback):  # type: ignore[misc]
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Write one more point of each curve."""
         self._write({**logs, "step": state.global_step})
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Ask for a point at the last step, where the trainer by itself has none."""
-        if state.global_step >= state.max_steps:
-            control.should_log = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Close the log."""

@@ -31,6 +31,7 @@ from polybatch.encoders.library import as_sentence_transformer
 from polybatch.encoders.light import Encoder
 from polybatch.encoders.row_table import RowTable
 from polybatch.settings.training import TrainingSettings
+from polybatch.training.like_length import GroupedLoss, SortedCachedLoss
 from polybatch.training.machine import processes
 from polybatch.training.resume import Resumable, arguments_of
 from polybatch.training.row_adam import RowAdam, average_rows, clip_gradients
@@ -127,11 +128,13 @@ def plan_trainer(
 
 def _loss(encoder: SentenceTransformer, training: TrainingSettings) -> torch.nn.Module:
     named = {"scale": 1 / training.temperature, "gather_across_devices": processes() > 1}
-    if not training.cached_pairs:
-        return MultipleNegativesRankingLoss(encoder, **named)  # type: ignore[no-any-return]
-    return CachedMultipleNegativesRankingLoss(  # type: ignore[no-any-return]
-        encoder, mini_batch_size=training.cached_pairs, **named
-    )
+    grouped, cached = training.grouped_texts, training.cached_pairs
+    if cached:
+        kind = SortedCachedLoss if grouped else CachedMultipleNegativesRankingLoss
+        return kind(encoder, mini_batch_size=cached, **named)  # type: ignore[no-any-return]
+    if grouped:
+        return GroupedLoss(encoder, grouped, **named)
+    return MultipleNegativesRankingLoss(encoder, **named)  # type: ignore[no-any-return]
 
 
 def _keep_rows_from_ddp(encoder: SentenceTransformer) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from transformers import PrinterCallback, TrainerCallback
 
 from polybatch.core.files import library_writes, write_json
-from polybatch.training.callbacks import Curves
+from polybatch.training.callbacks import Curves, LastPoint
 from polybatch.training.machine import (
     from_first_process,
     is_first_process,
@@ -103,6 +103,7 @@ class Resumable:
         trainer: Any = self
         work = Path(self.args.output_dir)
         trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(LastPoint())
         newest = None
         if is_first_process():
             trainer.add_callback(progress)

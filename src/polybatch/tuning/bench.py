@@ -31,6 +31,7 @@ from polybatch.encoders.light import Encoder
 from polybatch.evaluation.scores import evaluate
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
+from polybatch.settings.deciding import deciding
 from polybatch.settings.strategies import Strategy
 from polybatch.settings.training import TrainingSettings
 from polybatch.training.contrastive import Plan, train
@@ -40,7 +41,6 @@ from polybatch.versions.record import VERSIONS, read_versions
 log = logging.getLogger("polybatch")
 
 _STAGES = ("batches", "dapt", "train", "index", "evaluate")  # whose results trials hold
-_NO_RESULT = ("checkpoint_every", "log_every")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class Bench:
 
     def adapted(self, settings: AdaptationSettings) -> float:
         """Return the score of the encoder adapted with these settings."""
-        key = {"adaptation": _deciding(settings)}
+        key = {"adaptation": deciding(settings)}
         return self._recorded("dapt", key, lambda work: self._adapt(settings, work))
 
     def trained_with(
@@ -136,8 +136,8 @@ class Bench:
             "batches": dataclasses.asdict(batches),
             "budgets": list(steps[1]),
             "kind": [strategy.batches, strategy.cross_ratio],
-            "training": _deciding(training),
-            "adaptation": _deciding(adaptation) if adaptation else None,
+            "training": deciding(training),
+            "adaptation": deciding(adaptation) if adaptation else None,
         }
 
         def work(place: Path) -> Encoder:
@@ -200,14 +200,9 @@ class Bench:
 
     def _adapted_checkpoint(self, settings: AdaptationSettings) -> Path:
         """Return the adapted encoder's folder, made where it is not there yet."""
-        folder = self.work / f"adapted-{self._digest({'adaptation': _deciding(settings)})}"
+        folder = self.work / f"adapted-{self._digest({'adaptation': deciding(settings)})}"
         if not folder.is_dir():
             encoder = self._adapt(settings, self.work / f"{folder.name}-work")
             with whole_folder(folder) as place:
                 save_checkpoint(encoder, place)
         return folder
-
-
-def _deciding(settings: AdaptationSettings | TrainingSettings) -> dict[str, Any]:
-    found = dataclasses.asdict(settings)
-    return {key: value for key, value in found.items() if key not in _NO_RESULT}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from polybatch.core.json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,5 @@ class DatasetSummary:
 
 def read_summaries(path: Path) -> dict[str, DatasetSummary]:
     """Return what results/validation.json holds of each dataset, by name."""
-    found = json.loads(path.read_text(encoding="utf-8"))["datasets"]
+    found = read_json(path)["datasets"]
     return {name: DatasetSummary(**values) for name, values in found.items()}

@@ -17,7 +17,7 @@ from pathlib import Path
 STAGES = "polybatch_stages"
 """The package of stages; in the repository a link to the folder `stages`."""
 
-_OURS = ("polybatch", STAGES)
+OURS = ("polybatch", STAGES)
 _SOURCES = "polybatch.sources.table"
 _LENGTH = 12  # hexadecimal digits: enough to distinguish two versions of a stage's code
 
@@ -109,7 +109,7 @@ def _parents(module: str) -> list[str]:
 
 def _place(path: Path) -> str:
     """Return a file's name below its package, the same wherever the package is."""
-    for name in _OURS:
+    for name in OURS:
         if path.is_relative_to(package_folder(name)):
             return f"{name}/{path.relative_to(package_folder(name)).as_posix()}"
     raise AssertionError(path)
@@ -123,7 +123,7 @@ def _tree(path: Path) -> ast.Module:
 @cache
 def _imports(path: Path, module: str) -> tuple[str, ...]:
     """Return which of our modules one of them imports, `from a import b` as both `a` and `a.b`."""
-    return tuple(each for each in _names(path, module) if each.split(".")[0] in _OURS)
+    return tuple(each for each in _names(path, module) if each.split(".")[0] in OURS)
 
 
 def _names(path: Path, module: str) -> Iterator[str]:

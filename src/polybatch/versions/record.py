@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 
 from polybatch.core.errors import InputError
 from polybatch.core.files import whole_file
-from polybatch.versions.code_digest import stage_digests
 
 VERSIONS = Path("versions.yaml")
 
@@ -80,15 +79,16 @@ def read_versions(path: Path) -> Versions:
         ) from error
 
 
-def older_code(path: Path, sources: Iterable[str] = ()) -> list[str]:
+def older_code(path: Path, digests: Mapping[str, str], sources: Iterable[str] = ()) -> list[str]:
     """Return the stages whose code is not the one recorded: their results may be of older code.
 
-    Of `download`, only these sources; all where none is named.
+    `digests`: of the code that is here (`stage_digests`). Of `download`, only these sources; all
+    where none is named.
     """
     recorded, kinds = read_versions(path).code, {*map(kind_of, sources), *sources}
     return [
         name
-        for name, digest in stage_digests().items()
+        for name, digest in digests.items()
         if recorded.get(name) != digest
         and (not kinds or "." not in name or name.partition(".")[2] in kinds)
     ]

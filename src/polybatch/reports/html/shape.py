@@ -212,7 +212,7 @@ def budget_table(budgets: Mapping[str, Mapping[str, Any]]) -> Table:
     columns = list(dict.fromkeys(key for row in budgets.values() for key in row))
     rows = [[name, *(row.get(key) for key in columns)] for name, row in budgets.items()]
     names = ["strategy", *(column.replace("_", " ") for column in columns)]
-    return Table("What each strategy was trained on", names, rows, decimals=0)
+    return Table("Training data of each strategy", names, rows, decimals=0)
 
 
 def cost_table(costs: Mapping[str, Mapping[str, int | None]], names: Sequence[str]) -> Table:
@@ -231,7 +231,7 @@ def cost_table(costs: Mapping[str, Mapping[str, int | None]], names: Sequence[st
     ]
     columns = ["strategy", TOKENS, *(f"{key} (MB)" for key in sizes)]
     note = "tokens with those of adaptation, of all strategies that a row is made of"
-    return Table("What each row costs", columns, rows, note)
+    return Table("Cost of each row", columns, rows, note)
 
 
 def _megabytes(size: int | None) -> float | None:

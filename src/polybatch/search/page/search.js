@@ -127,7 +127,7 @@ async function start() {
     $("first").value = choices.default;
     showLanguages();
     await showExamples();
-    if (!choices.ready.length) say("Nothing is indexed yet: run `dvc repro`.", true);
+    if (!choices.ready.length) say("Nothing is indexed yet: run `polybatch run`.", true);
   } catch (error) {
     say(error.message, true);
   }

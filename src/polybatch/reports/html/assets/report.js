@@ -127,9 +127,9 @@ function heat(plots) {
   spec.data = { values: rows.map(([row, column, value]) =>
     ({ row, column, value, share: (value - low) / (high - low || 1) })) };
   spec.layer[0].encoding.color.scale.domain = [low, high];
-  const across = kind === "retrieved" ? "language of the ten best documents" : "answered in";
+  const across = kind === "retrieved" ? "language of the ten best documents" : "document language";
   for (const layer of spec.layer) {
-    layer.encoding.y.title = "asked in";
+    layer.encoding.y.title = "query language";
     layer.encoding.x.title = across;
   }
   spec.width = { step: 30 };

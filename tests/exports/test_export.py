@@ -202,6 +202,7 @@ def test_results_in_mtebs_form(study: Path, tmp_path: Path) -> None:
     [
         (("bm25", "new"), "which have a checkpoint"),
         (("zero-shot", "."), "a new folder"),
+        (("zero-shot", ".", "--results", "mteb"), "a new folder"),
         (("zero-shot", "new", "--seed", "7"), "one of 0"),
         (("zero-shot", "new", "--dtype", "int8", "--max-loss", "-1"), "points of AP"),
     ],

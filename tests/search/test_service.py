@@ -161,13 +161,13 @@ _INDEX = f"data/index/zero-shot/0/{NAME}"
 @pytest.mark.parametrize(
     ("strategy", "name"),
     [
-        ("zero-shot", f"{_INDEX}/documents.faiss"),
-        ("zero-shot", f"{_INDEX}/doc_ids.parquet"),
+        *(("zero-shot", f"{_INDEX}/{x}") for x in ("documents.faiss", "doc_ids.parquet")),
         *(("zero-shot", f"models/zero-shot/0/{name}.json") for name in ("config", "modules")),
         ("zero-shot", "models/zero-shot/0/model.safetensors"),
         *(("bm25", f"data/index/bm25/0/{NAME}/{x}") for x in ("bm25.json", "documents.parquet")),
         ("bm25", f"data/valid/{NAME}/corpus.parquet"),
     ],
+    ids=lambda value: value.rpartition("/")[2],
 )
 def test_a_damaged_file_is_named_and_fails_no_server(
     study: Path, tmp_path: Path, strategy: str, name: str

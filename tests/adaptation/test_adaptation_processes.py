@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from polybatch.core.errors import InputError
-from tests.adaptation.test_adaptation import changed, run, transformer
+from tests.helpers.adaptation import changed, run, transformer
 
 ROOT = Path(__file__).parents[2]
 OBJECTIVES = ("mlm", "crop", "tsdae")
@@ -22,7 +22,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from polybatch.training.machine import is_first_process, join_processes, leave_processes
-from tests.adaptation.test_adaptation import changed, job
+from tests.helpers.adaptation import changed, job
 from polybatch.adaptation.adapt import adapt
 from polybatch.encoders.checkpoints import save_checkpoint
 

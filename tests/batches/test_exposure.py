@@ -19,7 +19,7 @@ from polybatch.reports.comparison_sections import exposure_section
 from polybatch.reports.costs import budget
 from polybatch.settings.batches import BatchSettings
 from polybatch.settings.strategies import Strategy
-from tests.batches.test_plans import TRAINED, make, parallel
+from tests.helpers.plans import TRAINED, make, parallel
 
 Exposure = Literal["pairs", "equal", "item"]
 LANGS = ("am", "de", "en", "sw", "yo")

@@ -28,7 +28,8 @@ import polars as pl
 
 from polybatch.core.errors import InputError, InputErrorList
 from polybatch.sources.source import Parsed
-from tests.helpers.fuzz_readers import READERS, tmx, zipped
+from tests.helpers.fuzz_readers import READERS
+from tests.helpers.good_files import tmx, zipped
 from tests.helpers.mutations import mutated_bytes, mutated_json, mutated_text
 
 SECONDS = 5

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import gzip
-import io
-import json
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from polybatch.core.dataset import CORPUS, QRELS, QUERIES, check_dataset, read_dataset, table
+from polybatch.core.dataset import check_dataset, read_dataset
 from polybatch.settings.data import SourceSettings
 from polybatch.settings.load import load
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Parsed
 from polybatch.sources.table import SOURCES, source_of
+from tests.helpers.good_files import (
+    HEAD,
+    ROWS,
+    Files,
+    delimited,
+    jsonl,
+    parquet,
+    squad,
+    tmx,
+    zipped,
+)
 
 ROOT = Path(__file__).parents[2]
-Files = Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -31,73 +38,6 @@ class Reader:
     files: Callable[[], Files]
     read: Callable[[Path], Parsed | None]
     weight: int = 10
-
-
-HEAD = ("item_id", "lang", "question", "answer", "split", "title")
-ROWS = [
-    (str(i // 2), ("en", "sw")[i % 2], f"Wapi {i}? \u00e9\u0639", f'"Hapa", {i}\nna\tkule', "all",
-     "")
-    for i in range(12)
-]  # fmt: skip
-
-
-def _delimited(mark: str) -> bytes:
-    def cell(text: str) -> str:
-        return '"' + text.replace('"', '""') + '"' if set(text) & {mark, '"', "\n"} else text
-
-    return "".join(mark.join(map(cell, row)) + "\n" for row in (HEAD, *ROWS)).encode()
-
-
-def _jsonl(rows: list[dict[str, object]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-def _squad() -> bytes:
-    text = "Poe wrote it. It is old."
-    asked = [
-        {"id": f"q{i}", "question": f"Who {i}?", "answers": [{"answer_start": 0, "text": "Poe"}]}
-             for i in range(3)]  # fmt: skip
-    paragraph = {"context": text, "sentences": ["Poe wrote it.", "It is old."],
-                 "sentence_breaks": [[0, 13], [14, 24]], "qas": asked}  # fmt: skip
-    return json.dumps(
-        {"data": [{"title": "T", "paragraphs": [paragraph]}], "version": "1"}
-    ).encode()
-
-
-def tmx() -> bytes:
-    """Return a translation memory of six units."""
-    body = "".join(
-        f'<tu tuid="wiki_1:{i}"><tuv xml:lang="en"><seg>One {i}.</seg></tuv>'
-        f'<tuv xml:lang="sw"><seg>Moja <ph>x</ph>{i}.</seg></tuv></tu>\n'
-        for i in range(6)
-    )
-    return f'<?xml version="1.0"?>\n<tmx version="1.4"><body>\n{body}</body></tmx>'.encode()
-
-
-def zipped(content: bytes) -> bytes:
-    """Return a zip archive of one translation memory, the same bytes each time."""
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("all.tmx"), content)
-    return held.getvalue()
-
-
-def _parquet() -> Files:
-    """Return the tables of a small dataset, as the pipeline writes them."""
-    frames = {
-        "queries": table([dict(zip(QUERIES, (f"q{i}", f"i{i}", "en", "Q?", "all"), strict=True))
-                          for i in range(5)], QUERIES),
-        "corpus": table([dict(zip(CORPUS, (f"d{i}", "en", "D.", None, "g", "h", None), strict=True))
-                         for i in range(5)], CORPUS),
-        "qrels": table([dict(zip(QRELS, (f"i{i}", f"d{i}", 1), strict=True))
-                        for i in range(5)], QRELS),
-    }  # fmt: skip
-    found = {}
-    for name, frame in frames.items():
-        held = io.BytesIO()
-        frame.write_parquet(held, compression="zstd", statistics=False)
-        found[f"{name}.parquet"] = held.getvalue()
-    return found
 
 
 def _own(name: str, languages: tuple[str, ...], split: str) -> Callable[[Path], Parsed]:
@@ -121,7 +61,7 @@ def _places(name: str, languages: list[str], split: str, content: bytes, end: st
 
 def _squad_reader(name: str, languages: list[str], split: str) -> Reader:
     return Reader(
-        lambda: _places(name, languages, split, _squad(), ".json"),
+        lambda: _places(name, languages, split, squad(), ".json"),
         _published(name, languages, split),
     )
 
@@ -131,7 +71,7 @@ def _miracl() -> Files:
     passages: list[dict[str, object]] = [
         {"docid": f"1#{i}", "title": "T", "text": f"Text {i}."} for i in range(4)
     ]
-    shard = gzip.compress(_jsonl(passages), mtime=0)
+    shard = gzip.compress(jsonl(passages), mtime=0)
     return {
         topic.format("topics"): b"0\tWapi?\n1\tNani?\n",
         topic.format("qrels"): b"0\tQ0\t1#0\t1\n0\tQ0\t1#1\t0\n1\tQ0\t1#2\t1\n",
@@ -144,7 +84,7 @@ def _belebele() -> Files:
         {"link": f"l{i // 2}", "question_number": i % 2, "flores_passage": f"Passage {i // 2}.",
          "question": f"What {i}?"} for i in range(6)
     ]  # fmt: skip
-    return {f"belebele/data/{word}.jsonl": _jsonl(rows) for word in ("eng_Latn", "swh_Latn")}
+    return {f"belebele/data/{word}.jsonl": jsonl(rows) for word in ("eng_Latn", "swh_Latn")}
 
 
 def _sib() -> Files:
@@ -166,7 +106,7 @@ def _afriqa() -> Files:
         {"id": i, "question_lang": f"Wapi {i}?", "context": f"Passage {i // 2}. Here.",
          "title": "T", "answer_pivot": {"answer_start": [0], "text": ["Here"]}} for i in range(6)
     ]  # fmt: skip
-    return _places("afriqa", ["en", "ha"], "dev", _jsonl(rows), ".json")
+    return _places("afriqa", ["en", "ha"], "dev", jsonl(rows), ".json")
 
 
 def _xnli() -> Files:
@@ -215,8 +155,8 @@ def _beir() -> Files:
     queries: list[dict[str, object]] = [{"_id": f"q{i}", "text": f"Who {i}?"} for i in range(4)]
     judged = b"query-id\tcorpus-id\tscore\n" + b"".join(b"q%d\td%d\t1\n" % (i, i) for i in range(4))
     return {
-        "corpus.jsonl": _jsonl(corpus),
-        "queries.jsonl": _jsonl(queries),
+        "corpus.jsonl": jsonl(corpus),
+        "queries.jsonl": jsonl(queries),
         "qrels/test.tsv": judged,
     }
 
@@ -225,7 +165,7 @@ def _texts() -> Files:
     rows: list[dict[str, object]] = [
         {"lang": ("en", "sw", "de")[i % 3], "text": f"Text {i}.", "title": "T"} for i in range(6)
     ]
-    return {"notes.sw.txt": b"Moja.\n\nMbili.\nTatu.\n\n\nNne.\n", "x.jsonl": _jsonl(rows)}
+    return {"notes.sw.txt": b"Moja.\n\nMbili.\nTatu.\n\n\nNne.\n", "x.jsonl": jsonl(rows)}
 
 
 @cache
@@ -236,7 +176,7 @@ def _checkpoint() -> Path:
 
 
 def _checkpoint_files() -> Files:
-    from tests.encoders.test_checkpoint_safety import FILES
+    from tests.helpers.harmful_checkpoints import FILES
 
     folder = _checkpoint()
     return {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}
@@ -259,9 +199,9 @@ def _params(folder: Path) -> None:
 
 
 _LOCAL = {
-    "csv": _delimited(","),
-    "tsv": _delimited("\t"),
-    "jsonl": _jsonl([dict(zip(HEAD, row, strict=True)) for row in ROWS]),
+    "csv": delimited(","),
+    "tsv": delimited("\t"),
+    "jsonl": jsonl([dict(zip(HEAD, row, strict=True)) for row in ROWS]),
 }
 READERS: dict[str, Reader] = {
     f"local {end}{gz}": Reader(
@@ -300,7 +240,7 @@ READERS: dict[str, Reader] = {
     ),
     "sib200": Reader(_sib, _published("sib200", ["en", "sw"], "dev"), 4),
     "ntrex": Reader(_ntrex, _published("ntrex", ["en", "de"], "test"), 4),
-    "parquet": Reader(_parquet, _dataset, 12),
+    "parquet": Reader(parquet, _dataset, 12),
     "params.yaml": Reader(lambda: {"params.yaml": (ROOT / "params.yaml").read_bytes()}, _params, 8),
     "checkpoint": Reader(_checkpoint_files, _open_encoder, 4),
 }  # fmt: skip

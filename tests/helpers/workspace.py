@@ -117,6 +117,14 @@ class Workspace:
         self.write()
         self.commit()
 
+    @classmethod
+    def at(cls, folder: Path) -> Workspace:
+        """Return the workspace that a folder, a copy of one, is."""
+        found = cls.__new__(cls)
+        found.folder = folder
+        found.params = YAML(typ="safe").load((folder / "params.yaml").read_text("utf-8"))
+        return found
+
     def commit(self) -> None:
         self.run("git", "add", ".")
         self.run("git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "as it is")

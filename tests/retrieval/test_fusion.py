@@ -14,7 +14,7 @@ from polybatch.core.vectors import Float32, Int64
 from polybatch.evaluation.scores import evaluate_source
 from polybatch.retrieval.fusion import FusedScores
 from polybatch.retrieval.score_rows import UNSCORED, ScoreRow, VectorScores
-from tests.retrieval.test_ranks import LANGUAGES, make_world
+from tests.helpers.worlds import LANGUAGES, make_world
 
 
 class Given:

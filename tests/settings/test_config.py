@@ -1,55 +1,14 @@
-"""params.yaml: what is accepted, and every mistake told at once with its line."""
+"""Every mistake in params.yaml is told, at once, with its line."""
 
 from __future__ import annotations
 
-import dataclasses
-import re
 from pathlib import Path
 
 import pytest
 
-from polybatch.core.errors import InputError, InputErrorList
-from polybatch.settings import (
-    batches,
-    data,
-    encoder,
-    evaluation,
-    statistics,
-    study,
-    training,
-)
+from polybatch.core.errors import InputError
 from polybatch.settings.load import load
-from polybatch.settings.load import schema as load_schema
-
-ROOT = Path(__file__).parents[2]
-DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
-
-
-def _mistakes(tmp_path: Path, text: str) -> list[str]:
-    path = tmp_path / "params.yaml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputErrorList) as caught:
-        load(path)
-    return [str(error) for error in caught.value.errors]
-
-
-def _edit(*edits: tuple[str, str]) -> str:
-    text = DEFAULT
-    for old, new in edits:
-        assert text.count(old) >= 1, old
-        text = text.replace(old, new, 1)
-    return text
-
-
-@pytest.mark.parametrize(
-    "path",
-    [ROOT / "params.yaml", *sorted((ROOT / "tests/golden/presets").glob("*.yaml"))],
-    ids=lambda path: path.name,
-)
-def test_every_study_of_the_repository_is_valid(path: Path) -> None:
-    config = load(path)
-    assert config.study.baseline in config.arms
-    assert all(dataclasses.is_dataclass(strategy) for strategy in config.strategies.values())
+from tests.helpers.params import edit, mistakes, written
 
 
 @pytest.mark.parametrize(
@@ -249,17 +208,17 @@ def test_every_study_of_the_repository_is_valid(path: Path) -> None:
 def test_a_mistake_is_told_with_its_place(
     tmp_path: Path, old: str, new: str, where: str, says: str
 ) -> None:
-    told = [line for line in _mistakes(tmp_path, _edit((old, new))) if f" {where}:" in line]
+    told = [line for line in mistakes(tmp_path, edit((old, new))) if f" {where}:" in line]
     assert told
     assert says in told[0]
     assert "params.yaml:" in told[0]
 
 
 def test_a_webhook_is_checked_and_its_address_is_not_shown(tmp_path: Path) -> None:
-    good = _edit(("webhook: null", "webhook: https://hooks.example.org/T0/B0?key=secret"))
-    assert load(_at(tmp_path, good)).notify.webhook
+    good = edit(("webhook: null", "webhook: https://hooks.example.org/T0/B0?key=secret"))
+    assert load(written(tmp_path, good)).notify.webhook
     text = good.replace("https://", "ftp://")
-    assert "secret" not in "".join(_mistakes(tmp_path, text))
+    assert "secret" not in "".join(mistakes(tmp_path, text))
 
 
 @pytest.mark.parametrize(
@@ -267,44 +226,20 @@ def test_a_webhook_is_checked_and_its_address_is_not_shown(tmp_path: Path) -> No
     [".", "..", "", "/", "/tmp", "data", "models/x", "inputs/../data", "results", "~", "./data"],
 )
 def test_a_folder_that_dvc_does_not_watch_is_refused(tmp_path: Path, folder: str) -> None:
-    text = _edit(("    folder: inputs/none    # none of mine\n", f"    folder: '{folder}'\n"))
-    assert "below inputs/" in _mistakes(tmp_path, text)[0]
-
-
-def _without_adaptation(section: str) -> str:
-    begin, end = DEFAULT.index("\ndapt:") + 1, DEFAULT.index("\nevaluation:") + 1
-    rows, after = DEFAULT.index("  dapt:\n"), DEFAULT.index("\n# Rows without a training")
-    text = DEFAULT[:begin] + section + DEFAULT[end:rows] + DEFAULT[after:]
-    return re.sub(r"    - dapt.* - .*\n", "", text)
-
-
-def test_no_section_dapt_is_the_same_as_null(tmp_path: Path) -> None:
-    absent = load(_at(tmp_path, _without_adaptation("")))
-    assert absent.dapt is None
-    assert absent == load(_at(tmp_path, _without_adaptation("dapt: null\n")))
-    without = DEFAULT[: DEFAULT.index("\ndapt:")] + DEFAULT[DEFAULT.index("\nevaluation:") :]
-    assert "strategies that start from it" in _mistakes(tmp_path, without)[0]
-
-
-def test_a_section_that_no_strategy_starts_from_adapts_nothing(tmp_path: Path) -> None:
-    section = DEFAULT[DEFAULT.index("\ndapt:") + 1 : DEFAULT.index("\nevaluation:") + 1]
-    unused = load(_at(tmp_path, _without_adaptation(section)))
-    assert unused.dapt == load(_at(tmp_path, DEFAULT)).dapt
-    assert unused.adaptation is None
-    matched = _without_adaptation(section).replace("match_budget: false", "match_budget: true")
-    assert "no strategy starts from dapt" in _mistakes(tmp_path, matched)[0]
+    text = edit(("    folder: inputs/none    # none of mine\n", f"    folder: '{folder}'\n"))
+    assert "below inputs/" in mistakes(tmp_path, text)[0]
 
 
 def test_mistakes_stand_in_the_order_of_the_file(tmp_path: Path) -> None:
-    text = _edit(("seeds: [0]", "seeds: 0"), ("drop: null", "drop: x"), ("[AP,", "[MAP,"))
-    lines = [int(line.split(":")[1].split()[0]) for line in _mistakes(tmp_path, text)]
+    text = edit(("seeds: [0]", "seeds: 0"), ("drop: null", "drop: x"), ("[AP,", "[MAP,"))
+    lines = [int(line.split(":")[1].split()[0]) for line in mistakes(tmp_path, text)]
     assert lines == sorted(lines)
     assert len(lines) >= 3
 
 
 def test_the_case_of_names_with_dots_names_them_all(tmp_path: Path) -> None:
-    text = _edit(("  hybrid:\n", "  hybrid-0.5:\n"), ("  cldr-test:\n", "  cldr.test:\n"))
-    found = [line for line in _mistakes(tmp_path, text) if "the name" in line]
+    text = edit(("  hybrid:\n", "  hybrid-0.5:\n"), ("  cldr-test:\n", "  cldr.test:\n"))
+    found = [line for line in mistakes(tmp_path, text) if "the name" in line]
     assert [line.split(": ")[0].split()[-1] for line in found] == [
         "datasets.cldr.test",
         "strategies.hybrid-0.5",
@@ -312,14 +247,14 @@ def test_the_case_of_names_with_dots_names_them_all(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_are_told_together_whatever_their_kind(tmp_path: Path) -> None:
-    text = _edit(
+    text = edit(
         ("seeds: [0]", "sed: 0"),
         ("batch_pairs: 32", "batch_pairs: 1"),
         ("batches: cross", "batches: crss"),
         ("splits: [test]", "splits: [train]"),
         ("learning_rate: 2e-4", "learning_rate: fast"),
     )
-    told = "\n".join(_mistakes(tmp_path, text))
+    told = "\n".join(mistakes(tmp_path, text))
     for place in (
         "study.sed",
         "study.seeds",
@@ -332,9 +267,9 @@ def test_all_mistakes_are_told_together_whatever_their_kind(tmp_path: Path) -> N
 
 
 def test_the_line_is_the_line_of_the_file(tmp_path: Path) -> None:
-    text = _edit(("temperature: 0.05", "temperature: hot"))
+    text = edit(("temperature: 0.05", "temperature: hot"))
     line = 1 + text[: text.index("temperature: hot")].count("\n")
-    assert f"params.yaml:{line} training.temperature" in _mistakes(tmp_path, text)[0]
+    assert f"params.yaml:{line} training.temperature" in mistakes(tmp_path, text)[0]
 
 
 @pytest.mark.parametrize("text", ["a: [1", "a: 1\na: 2\n", "\t- x: :"])
@@ -347,113 +282,4 @@ def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str) -> Non
 
 @pytest.mark.parametrize("text", ["", "just words", "[]"])
 def test_yaml_that_is_no_study_is_told(tmp_path: Path, text: str) -> None:
-    assert "keys and values" in _mistakes(tmp_path, text)[0]
-
-
-def test_held_out_parts_of_one_source_may_stand_on_both_sides(tmp_path: Path) -> None:
-    text = _edit(
-        ("part: all\n    heldout_share: 0.0", "part: train\n    heldout_share: 0.2"),
-        (
-            "splits: [test]\n    part: all\n    heldout_share: 0.0",
-            "splits: [train]\n    part: heldout\n    heldout_share: 0.2",
-        ),
-    )
-    path = tmp_path / "params.yaml"
-    path.write_text(text, encoding="utf-8")
-    assert load(path).datasets["cldr-test"].part == "heldout"
-    path.write_text(text.replace("heldout_share: 0.2", "heldout_share: 0.3", 1), encoding="utf-8")
-    with pytest.raises(InputErrorList, match="trains on"):
-        load(path)
-
-
-def test_every_number_that_decides_a_result_has_to_stand_in_the_file() -> None:
-    for kind in (
-        study.StudySettings,
-        batches.BatchSettings,
-        training.TrainingSettings,
-        evaluation.EvaluationSettings,
-        statistics.StatisticsSettings,
-        encoder.EncoderSettings,
-        data.DatasetSettings,
-        data.ValidationSettings,
-    ):
-        for field in dataclasses.fields(kind):
-            # what DVC watches; a tuning that a study may name
-            if field.name not in ("folder", "tuned"):
-                assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
-
-
-def _at(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "params.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def test_match_budget_gives_strategies_without_adaptation_its_steps(tmp_path: Path) -> None:
-    config = load(_at(tmp_path, DEFAULT.replace("match_budget: false", "match_budget: true")))
-    assert config.dapt is not None
-    more = config.batches.steps + config.dapt.steps
-    assert {name: config.batches_of(name).steps for name in ("mono", "hybrid", "dapt-mono")} == {
-        "mono": more,
-        "hybrid": more,
-        "dapt-mono": config.batches.steps,
-    }
-    assert load(_at(tmp_path, DEFAULT)).batches_of("mono").steps == config.batches.steps
-
-
-def test_a_budget_of_nothing_is_not_matched(tmp_path: Path) -> None:
-    text = DEFAULT.replace("match_budget: false", "match_budget: true")
-    begin, end = text.index("\ndapt:") + 1, text.index("\nevaluation:") + 1
-    rows, after = text.index("  dapt:\n"), text.index("\n# Rows without a training")
-    text = text[:begin] + "dapt: null\n\n" + text[end:rows] + text[after:]
-    told = _mistakes(tmp_path, text)
-    assert [line for line in told if "batches.match_budget" in line and "dapt: null" in line]
-
-
-def test_a_strategy_changes_what_it_trains_with_and_nothing_of_the_others(tmp_path: Path) -> None:
-    own = "batches: cross\n    training: {temperature: 0.1, learning_rate: 1e-4}\n"
-    config = load(_at(tmp_path, _edit(("batches: cross\n", own))))
-    assert config.training_of("mono") == config.training
-    assert config.training_of("cross") == dataclasses.replace(
-        config.training, temperature=0.1, learning_rate=1e-4
-    )
-
-
-def test_every_training_setting_can_be_changed_within_the_same_range() -> None:
-    known = load_schema()["$defs"]
-    whole, changes = (known[name]["properties"] for name in ("TrainingSettings", "TrainingChanges"))
-    assert list(whole) == list(changes)
-    for name, value in whole.items():
-        own = {k: v for k, v in changes[name].items() if k not in ("anyOf", "default", "title")}
-        assert {k: v for k, v in value.items() if k != "title"} == own | changes[name]["anyOf"][0]
-
-
-def test_arms_are_all_rows_in_the_order_of_the_file(tmp_path: Path) -> None:
-    fusion = "bm25-merge: {first: bm25, second: merge, constant: 1}"
-    text = _edit(
-        ("seeds: [0]", "seeds: [3, 5]"),
-        ("external: {}", "external: {ours: {folder: inputs/ours, form: runs}}"),
-        ("  bm25-hybrid:", f"  {fusion}\n  bm25-hybrid:"),
-    )
-    config = load(_at(tmp_path, text))
-    assert list(config.arms)[-8:] == [
-        *("dapt-hybrid", "merge", "zero-shot-centred", "hybrid-centred", "bm25"),
-        *("bm25-merge", "bm25-hybrid", "ours"),
-    ]
-    seeds = {name: [trial.seed for trial in config.trials_of(name)] for name in config.arms}
-    assert {name for name, found in seeds.items() if found == [3]} == {"bm25", "ours"}
-    assert seeds["bm25-merge"] == [3, 5]
-    fused = config.trials_of("bm25-merge")[1]
-    assert [str(part) for part in config.parts_of(fused)] == ["bm25-3", "merge-5"]
-
-
-@pytest.mark.parametrize("name", ["bm25", "bm25-hybrid", "merge", "hybrid-centred"])
-def test_the_baseline_and_the_focus_may_be_any_row(tmp_path: Path, name: str) -> None:
-    text = _edit(("baseline: mono", f"baseline: {name}"), ("focus: hybrid", f"focus: {name}"))
-    assert load(_at(tmp_path, text)).study.focus == name
-
-
-def test_a_section_of_rows_has_to_stand_in_the_file_as_dvc_reads_it(tmp_path: Path) -> None:
-    for section in ("merges", "centred", "lexical", "fusions", "external"):
-        text = DEFAULT.replace(f"\n{section}:", f"\n# {section}:")
-        assert any(f" {section}: found nothing" in one for one in _mistakes(tmp_path, text))
+    assert "keys and values" in mistakes(tmp_path, text)[0]

@@ -21,12 +21,9 @@ from hypothesis import strategies as st
 
 from polybatch.core.dataset import Dataset, check_dataset
 from polybatch.core.errors import InputError
-from polybatch.settings.data import SourceSettings
-from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Parsed
-from polybatch.sources.table import source_of
+from tests.helpers.own_files import HEAD, read
 
-HEAD = "item_id,lang,question,answer\n"
 LANGUAGES = ("en", "sw")
 Row = dict[str, str]
 Files = Mapping[str, str | bytes]
@@ -35,14 +32,7 @@ MANY_LINES = gzip.compress(b"\n" * 2_000_000, mtime=0)
 
 
 def _read(folder: Path, files: Files, languages: tuple[str, ...]) -> Parsed:
-    own, raw = folder / "own", folder / "raw"
-    own.mkdir()
-    for name, content in files.items():
-        (own / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    source = source_of("local", languages, ("all",))
-    chosen = source.of(SourceSettings(languages, ("all",), str(own)))
-    chosen.download(raw, languages, ("all",), Fetcher(None, raw))
-    found = source.read(raw, languages, ("all",))
+    found = read(folder, files, languages)
     check_dataset(Dataset("local", found.queries, found.corpus, found.qrels))
     return found
 

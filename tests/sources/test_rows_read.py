@@ -9,10 +9,8 @@ import gzip
 import json
 import os
 import re
-import tarfile
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -21,31 +19,25 @@ from typing import Any
 import polars as pl
 import pytest
 
-from polybatch.core.dataset import Dataset, check_dataset
 from polybatch.core.errors import InputError
 from polybatch.sources.fetch import Fetcher
 from polybatch.sources.source import Document, Parsed, Place, Query, Rows, Tally
 from polybatch.sources.table import SOURCES
 from polybatch.validation.markdown_report import rows_read
-from tests.sources.test_domain_sources import entry, memory, ntrex, passages, unit
-from tests.sources.test_hub_sources import belebele, miracl, mmarco, put
-from tests.sources.test_more_sources import _tydi
-from tests.sources.test_sources import _mlqa_dev, _two_languages
-from tests.sources.test_translated_sources import exams, mafand, mmlu, pack, scifact, winogrande
+from tests.helpers.source_files import (
+    FORMS,
+    held,
+    lines_of,
+    read_source,
+    row_files,
+    true_count,
+    unpacked,
+    written,
+)
+from tests.sources.test_hub_sources import miracl, mmarco
+from tests.sources.test_translated_sources import pack
 
 MIRROR = os.environ.get("POLYBATCH_MIRROR")
-
-
-def held(found: Parsed) -> dict[str, int]:
-    """Hold the law, here as well as in Parsed; return rows read by file."""
-    rejected = Counter(found.rejected["file"])
-    for file, read, kept, merged, lost in found.tally.rows():
-        assert read == kept + merged + lost, file
-        assert lost == rejected.pop(file, 0), file
-    assert not rejected, "rejected rows of files that were not counted"
-    assert found.rejected["reason"].str.len_chars().min() != 0
-    check_dataset(Dataset("d", found.queries, found.corpus, found.qrels))
-    return dict(found.tally.select("file", "read").rows())
 
 
 # Rows and Tally ----------------------------------------------------------------------------------
@@ -105,150 +97,6 @@ def test_rows_filled_in_by_hand_are_rejected_rather_than_dropped() -> None:
 # Small files in each publisher's form ------------------------------------------------------------
 
 
-def _tico19(folder: Path) -> None:
-    for lang, words in (("es-LA", "uno dos uno tres"), ("sw", "moja mbili tatu nne")):
-        sentences = enumerate(words.split())
-        body = [unit(f"wiki_1:{n}", lang, f"English {n}", word) for n, word in sentences]
-        memory(folder, lang, "".join(body))
-
-
-def _sib200(folder: Path) -> None:
-    for word in ("eng_Latn", "swh_Latn"):
-        rows = ["index_id\tcategory\ttext", *(f"{n}\tx\t{word} {n}" for n in range(4)), "9"]
-        path = folder / f"data/annotated/{word}/dev.tsv"
-        path.parent.mkdir(parents=True)
-        path.write_text("\n".join(rows) + "\n")
-
-
-def _xnli(folder: Path) -> None:
-    labels = ("entailment", "neutral", "entailment")
-    for lang in ("en", "sw"):
-        rows = [f"{lang} premise {n}\t{lang} claim {n}\t{label}" for n, label in enumerate(labels)]
-        (folder / f"dev-{lang}.tsv").write_text("".join(f"{row}\n" for row in rows))
-
-
-def _afriqa(folder: Path) -> None:
-    rows = (entry(1, "Me?", "x is it."), entry(2, "Wa?", "x is it."), entry(3, "Ina?", " "))
-    passages(folder, "hau", "dev", *rows)
-    passages(folder, "ibo", "dev", entry(1, "Gịnị?", "x is it."))
-
-
-def _belebele(folder: Path) -> None:
-    for lang in ("swh_Latn", "eng_Latn"):
-        rows = [belebele("l1", n, f"{lang} text", f"{lang} {n}?") for n in (1, 2)]
-        put(folder / f"belebele/data/{lang}.jsonl", *rows)
-
-
-def _lines(path: Path) -> list[str]:
-    read = gzip.decompress if path.suffix == ".gz" else bytes
-    return read(path.read_bytes()).decode("utf-8", "replace").removesuffix("\n").split("\n")
-
-
-def _walk(path: Path) -> int:
-    """Count questions, LAReQA's sentences, and paragraphs without a question elsewhere."""
-    count = 0
-    for article in json.loads(path.read_text())["data"]:
-        for paragraph in article["paragraphs"]:
-            count += len(paragraph["qas"]) + len(paragraph.get("sentences", []))
-            count += not paragraph["qas"] and "sentences" not in paragraph
-    return count
-
-
-def _unpacked(path: Path) -> str:
-    with tarfile.open(path) as archive:
-        member = archive.extractfile(archive.getmembers()[0])
-        assert member
-        return member.read().decode()
-
-
-def _sentences(path: Path) -> int:
-    with zipfile.ZipFile(path) as archive:
-        return archive.read(archive.namelist()[0]).decode().count("<seg>")
-
-
-def _all(path: Path) -> int:
-    return sum(1 for line in _lines(path) if line)
-
-
-def _entailed(path: Path) -> int:
-    return sum(line.rstrip("\r").split("\t")[-1].strip() == "entailment" for line in _lines(path))
-
-
-Count = Callable[[Path], int]
-
-
-def _found(pattern: str, read: Callable[[Path], str] = Path.read_text) -> Count:
-    return lambda path: len(re.findall(pattern, read(path)))
-
-
-FORMS: dict[str, tuple[Callable[[Path], object], list[str], list[str], str, Count]] = {
-    "xquad-r": (_two_languages, ["en", "de"], ["test"], "*/*.json", _walk),
-    "mlqa": (_mlqa_dev, ["de", "en"], ["dev"], "**/*.json", _walk),
-    "tydiqa": (
-        lambda folder: (
-            _tydi(folder, "dev", ("s-1", "Lini?", "Ilikuwa 1849.", "")),
-            _tydi(folder, "train", ("1", "Wapi?", "Ni Boston.", "Boston"), ("1", "", "Ni", "Ni")),
-        ), ["sw"], ["train", "dev"], "**/*.json", _walk,
-    ),
-    "xnli": (_xnli, ["en", "sw"], ["dev"], "*.tsv", _entailed),
-    "afriqa": (_afriqa, ["ha", "ig", "en"], ["dev"], "**/*.json", lambda path: len(_lines(path))),
-    "ntrex": (
-        lambda folder: ntrex(folder, "Eins.\n\nDrei.\n"), ["en", "de"], ["test"],
-        "NTREX-128/*.txt", lambda path: len(_lines(path)),
-    ),
-    "sib200": (_sib200, ["en", "sw"], ["dev"], "**/*.tsv", lambda path: len(_lines(path)) - 1),
-    "tico19": (_tico19, ["en", "es-419", "sw"], ["all"], "**/*.zip", _sentences),
-    "belebele": (_belebele, ["en", "sw"], ["test"], "**/*.jsonl", _all),
-    "cldr": (
-        lambda folder: SOURCES["cldr"].download(folder, ["en", "zu"], ["test"], _never),
-        ["en", "zu"], ["test"], "*.jsonl", lambda path: path.read_text().count('"split": "test"'),
-    ),
-    "miracl": (
-        lambda folder: miracl(folder.parent), ["sw"], ["dev"], "**/*[vz]*", _all
-    ),
-    "exams": (
-        exams, ["hr", "tr"], ["dev"], "*.gz", _found('"(Croatian|Turkish)"', _unpacked)
-    ),
-    "mmlu-african": (mmlu, ["en", "zu"], ["dev"], "*.csv", _found(",[A-D]?\n")),
-    "winogrande-african": (winogrande, ["en", "zu"], ["dev"], "*.csv", _found(",dev\n")),
-    "mafand": (
-        mafand, ["zu", "ee", "fr"], ["dev"], "*/dev.json", _found(r'"(zul|ewe|fr) [0-9]')
-    ),
-    "scifact": (
-        scifact, ["en"], ["train", "test"], "beir/**/*.[jt]*",
-        lambda path: _all(path) - (path.suffix == ".tsv"),
-    ),
-    "mmarco": (
-        lambda folder: mmarco(folder.parent), ["de", "en"], ["train", "dev"], "**/*.tsv", _all
-    ),
-}  # fmt: skip
-"""Of each source: what writes small files, languages, splits, files with rows, their true count."""
-
-
-def _never(file: object, path: Path) -> None:
-    raise AssertionError("nothing is to be fetched")
-
-
-def _written(name: str, tmp_path: Path) -> Path:
-    folder = tmp_path / name
-    folder.mkdir()
-    FORMS[name][0](folder)
-    return folder
-
-
-def _read(name: str, folder: Path) -> Parsed:
-    return SOURCES[name].read(folder, FORMS[name][1], FORMS[name][2])
-
-
-def _true(name: str, folder: Path) -> int:
-    return sum(FORMS[name][4](path) for path in _paths(name, folder))
-
-
-def _paths(name: str, folder: Path) -> list[Path]:
-    found = (path for path in folder.glob(FORMS[name][3]) if path.is_file())
-    return sorted(path for path in found if path.name != "manifest.json")
-
-
 def test_no_source_is_left_out() -> None:
     twins = {"xquad", "mlqa-r"}  # xquad-r's reader
     own = {name for name, source in SOURCES.items() if source.own}  # tested with the user's files
@@ -257,10 +105,10 @@ def test_no_source_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_every_row_of_a_small_file_is_accounted_for(name: str, tmp_path: Path) -> None:
-    folder = _written(name, tmp_path)
-    read = sum(held(_read(name, folder)).values())
+    folder = written(name, tmp_path)
+    read = sum(held(read_source(name, folder)).values())
     unnamed = 2 * 2 if name == "mmarco" else 0  # queries without a pair, in two languages
-    assert read == _true(name, folder) - unnamed
+    assert read == true_count(name, folder) - unnamed
 
 
 def test_what_mmarco_does_not_request_is_not_counted(tmp_path: Path) -> None:
@@ -293,6 +141,7 @@ def test_miracl_rejects_topics_and_judgements_that_lead_nowhere(tmp_path: Path) 
 
 
 # Files that are not as they should be ------------------------------------------------------------
+
 
 VALUES: list[Any] = [
     None, 5, -1, 10**400, float("nan"), float("inf"), True, "", " ", "a\0b", "half \ud83d",
@@ -330,14 +179,14 @@ def _mutate(chance: Random, path: Path) -> None:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(name, text.replace(old, new, 1))
     elif path.name.endswith(".tar.gz"):
-        lines = _unpacked(path).split("\n")
+        lines = unpacked(path).split("\n")
         row = chance.randrange(len(lines) - 1)
         lines[row] = _changed(chance, json.loads(lines[row]))
         pack(path, "dev.jsonl", "\n".join(lines).encode())
     elif path.suffix == ".json" and not path.name.startswith(("gold_span", "dev.json")):
         path.write_text(_changed(chance, json.loads(path.read_text())))
     else:
-        lines = _lines(path)
+        lines = lines_of(path)
         row = chance.randrange(len(lines))
         if lines[row].startswith("{"):
             lines[row] = _changed(chance, json.loads(lines[row]))
@@ -358,19 +207,20 @@ def _mutate(chance: Random, path: Path) -> None:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_a_changed_file_keeps_the_sum_or_is_refused_by_name(name: str, tmp_path: Path) -> None:
-    chance, folder = Random(name), _written(name, tmp_path)
-    paths = _paths(name, folder)
+    chance, folder = Random(name), written(name, tmp_path)
+    paths = row_files(name, folder)
     whole = {path: path.read_bytes() for path in paths}
     for _ in range(int(os.environ.get("POLYBATCH_FUZZ", "60"))):
         for path in chance.sample(paths, min(len(paths), 2)):
             _mutate(chance, path)
         with suppress(InputError):
-            held(_read(name, folder))
+            held(read_source(name, folder))
         for path, content in whole.items():
             path.write_bytes(content)
 
 
 # The published files -----------------------------------------------------------------------------
+
 
 REAL: dict[str, tuple[list[str], list[str]]] = {
     "xquad-r": (["de", "th", "zh"], ["test"]),
@@ -392,4 +242,4 @@ def test_every_row_of_the_published_files_is_accounted_for(name: str, tmp_path: 
     source.download(tmp_path, languages, splits, Fetcher(Path(MIRROR or ""), tmp_path / "work"))
     read = held(source.read(tmp_path, languages, splits))
     form = "xquad-r" if name == "mlqa-r" else name
-    assert sum(read.values()) == _true(form, tmp_path)
+    assert sum(read.values()) == true_count(form, tmp_path)

@@ -183,6 +183,9 @@ def test_a_room_says_what_it_holds_and_hands_nothing_on() -> None:
 
 def test_files_and_functions_are_short() -> None:
     """A file has at most 300 lines, a function 45 without its docstring; most are far shorter."""
+    for folder in ("tests", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
     lengths = []
     paths = [
         path

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.claims import UNITS, Claim, cell, claims, unsupported
+from tests.helpers.claims import LITERATURE, ROOT, UNITS, Claim, cell, claims, unsupported
 
-ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
 TABLE = """# Strategies compared
 
@@ -39,6 +38,27 @@ def test_each_number_in_a_sentence_is_in_the_cell_that_it_names(page: Path) -> N
 
 def test_each_score_in_the_readme_is_in_the_cell_that_it_names() -> None:
     assert unsupported((ROOT / "README.md").read_text(encoding="utf-8"), RESULTS, UNITS) == []
+
+
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs" / "decisions").glob("*.md")), ids=lambda page: page.stem
+)
+def test_each_number_of_a_decision_is_in_the_file_that_it_names(page: Path) -> None:
+    assert unsupported(page.read_text(encoding="utf-8"), RESULTS, LITERATURE) == []
+
+
+def test_a_file_of_the_repository_is_cited_by_row_by_keys_or_whole(folder: Path) -> None:
+    """By hand from tables that no run writes anew."""
+    coverage = ("benchmarks/interval_coverage.csv", "30", "1", "2", "0.0000", "false", "worlds")
+    assert cell(folder, coverage) == "600"
+    assert cell(folder, ("presets/xquad-r-e5.yaml", "training", "temperature")) == "0.03"
+    page = "It looks at 300<!-- src/polybatch/validation/language_id.py --> characters.\n"
+    assert unsupported(page, folder) == []
+    assert unsupported(page.replace("300", "301"), folder) == ["301 in 'It looks at 301'"]
+    page = "It shares 7<!-- by benchmarks/leak_pairs.py --> texts.\n"
+    assert unsupported(page, folder) == []
+    page = page.replace("leak", "lake")
+    assert unsupported(page, folder) == ["benchmarks/lake_pairs.py: no such file"]
 
 
 def test_a_number_with_a_unit_is_no_score(folder: Path) -> None:

@@ -8,58 +8,24 @@ import shlex
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 from polybatch.cli import COMMANDS, main, parser
 from polybatch.commands.compare import _FORMATS, _SETTINGS
 from polybatch.core.dataset import (
-    CORPUS,
-    QRELS,
-    QUERIES,
     Dataset,
     revision_of,
     write_dataset,
     write_table,
 )
-from polybatch.evaluation.scores import SETTINGS, evaluate, evaluate_source
+from polybatch.evaluation.scores import SETTINGS
 from polybatch.reports.pairwise_formats import FORMATS
-from polybatch.retrieval.arm_folders import open_source, save_fusion, save_tokens
-from polybatch.retrieval.index import EncodedQueries, build_index, save_index, save_queries
 from polybatch.retrieval.trec import read_run
 from polybatch.statistics.contrasts import CONTRASTS
+from tests.helpers.scored_study import LANGS, made, scored_dataset, write_others, write_strategy
 
 ROOT = Path(__file__).parents[2]
-LANGS = ("en", "sw")
-
-
-def _dataset() -> Dataset:
-    items = range(30)
-    return Dataset(
-        "cldr-test",
-        pl.DataFrame(
-            [
-                (f"q{n}{lang}", f"i{n}", lang, f"Ask {n} & {lang}?", "t")
-                for n in items
-                for lang in LANGS
-            ],
-            QUERIES,
-            orient="row",
-        ),
-        pl.DataFrame(
-            [
-                (f"d{n}{lang}", lang, f"Say {n} {lang}", "", None, None, None)
-                for n in items
-                for lang in LANGS
-            ],
-            CORPUS,
-            orient="row",
-        ),
-        pl.DataFrame(
-            [(f"i{n}", f"d{n}{lang}", 1) for n in items for lang in LANGS], QRELS, orient="row"
-        ),
-    )
 
 
 @pytest.fixture
@@ -67,46 +33,11 @@ def study(tmp_path: Path) -> Path:
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     params = params.replace("resamples: 10000", "resamples: 1000")
     (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
-    write_dataset(_dataset(), _folder(tmp_path / "data/valid/cldr-test"))
+    write_dataset(scored_dataset(), made(tmp_path / "data/valid/cldr-test"))
     for strategy, noise in (("mono", 1.0), ("hybrid", 0.6)):
-        _write(tmp_path, strategy, noise, _dataset())
-    _write_others(tmp_path, _dataset())
+        write_strategy(tmp_path, strategy, noise, scored_dataset())
+    write_others(tmp_path, scored_dataset())
     return tmp_path
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _write(folder: Path, strategy: str, noise: float, dataset: Dataset) -> None:
-    chance = np.random.default_rng(0)
-    count = dataset.queries.height
-    items = np.repeat(chance.standard_normal((count // 2, 8)), 2, axis=0)  # both languages alike
-    documents = (items + 0.5 * chance.standard_normal((count, 8))).astype(np.float32)
-    queries = documents + noise * chance.standard_normal((count, 8)).astype(np.float32)
-    queries, documents = (
-        rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, documents)
-    )
-    index = _folder(folder / "data/index" / strategy / "0" / "cldr-test")
-    save_index(build_index(dataset.corpus["doc_id"].to_list(), documents), index)
-    save_queries(EncodedQueries(tuple(dataset.queries["query_id"]), queries), index)
-    scores = evaluate(dataset, queries, documents, ["AP", "R@1"]).per_query
-    revisions = {dataset.name: revision_of(dataset)}
-    write_table(scores, _folder(folder / "results/scores" / strategy) / "0.parquet", revisions)
-
-
-def _write_others(folder: Path, dataset: Dataset) -> None:
-    """Write rows that have no vectors, as the stages `lexical` and `fuse` do."""
-    index = folder / "data/index"
-    _folder(index / "bm25/0/cldr-test")
-    save_tokens(index / "bm25/0", dataset, 0.9, 0.4)
-    save_fusion(_folder(index / "bm25-hybrid/0"), Path("bm25/0"), Path("hybrid/0"), 60)
-    for name in ("bm25", "bm25-hybrid"):
-        source = open_source(index / name / "0", dataset)
-        scores = evaluate_source(dataset, source, ["AP", "R@1"]).per_query
-        path = _folder(folder / "results/scores" / name) / "0.parquet"
-        write_table(scores, path, {dataset.name: revision_of(dataset)})
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -233,14 +164,14 @@ def test_the_same_command_prints_the_same_bytes(
 def test_other_revisions_are_refused_with_both_named(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset = _dataset()
+    dataset = scored_dataset()
     other = Dataset(
         dataset.name,
         dataset.queries.with_columns(text=pl.col("text") + " "),
         dataset.corpus,
         dataset.qrels,
     )
-    _write(study, "hybrid", 0.6, other)
+    write_strategy(study, "hybrid", 0.6, other)
     code, _, said = _run(capsys, "compare", "mono", "hybrid", "--folder", study)
     assert code == 1
     assert f"revisions {revision_of(dataset)} and {revision_of(other)}" in said
@@ -249,7 +180,7 @@ def test_other_revisions_are_refused_with_both_named(
 def test_missing_queries_are_refused(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = study / "results/scores/hybrid/0.parquet"
     scores = pl.read_parquet(path).filter(pl.col("item_id") != "i3")
-    write_table(scores, path, {"cldr-test": revision_of(_dataset())})
+    write_table(scores, path, {"cldr-test": revision_of(scored_dataset())})
     code, _, said = _run(capsys, "compare", "mono", "hybrid", "--folder", study)
     assert code == 1
     assert "6 judged queries only in the first" in said

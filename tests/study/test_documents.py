@@ -7,15 +7,12 @@ against the program: its options must be in the help, its target in the Makefile
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +20,12 @@ import pytest
 
 from polybatch.core.dataset import write_dataset
 from tests.helpers.documents import ROOT, commands
-from tests.helpers.toy_flow import ENVIRONMENT, make_toy
-from tests.helpers.workspace import Workspace
-from tests.study.test_cli import _dataset, _folder, _write
+from tests.helpers.run_commands import help_of, meant, shell
+from tests.helpers.scored_study import made, scored_dataset, write_strategy
+from tests.helpers.toy_flow import make_toy
 
 SLOW = pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="`make test-documents`")
 FAQ = [command for command in commands() if command.startswith("cat > inputs/faq/")]
-
 HERE = [
     *("python -m flows.check", "python -m flows.graph", "python -m flows.alerts --accept"),
     *("dvc metrics show", "dvc metrics diff", "dvc plots show", "dvc dag --mermaid"),
@@ -57,7 +53,6 @@ HERE = [
     *("git init", "git add --all", "git commit -m Begin"),
 ]
 """Run in this order in a copy of the repository, whose committed results are those of a study."""
-
 TOY = [
     "dvc remote add --default store s3://bucket/polybatch",
     "dvc remote add --default store /mnt/share/polybatch",
@@ -75,7 +70,6 @@ TOY = [
     *("dvc exp run -S", "dvc remote modify --local"),
 ]
 """Run in this order in a study whose stages are one line of shell."""
-
 LONG = [
     *("python -m flows.study", "python -m flows.study --workers 2"),
     "python -m flows.study --strategy hybrid --strategy mono",
@@ -85,7 +79,6 @@ LONG = [
     *("prefect deploy --all", "prefect deployment run study/nightly"),
 ]
 """Run in this order in the toy study with POLYBATCH_SLOW; otherwise only their options are read."""
-
 SLOWER = {
     *("dvc metrics diff", "dvc plots show", "dvc dag --mermaid", "dvc metrics diff mono hybrid"),
     *(f"dvc {kind} diff strategy/mono strategy/hybrid" for kind in ("plots", "params")),
@@ -97,7 +90,6 @@ SLOWER = {
     "torchrun --nproc-per-node 4 -m stages.train --strategy hybrid",
 }
 """Of those above and below, what takes seconds: with POLYBATCH_SLOW."""
-
 NOT_RUN = {
     **dict.fromkeys(
         ("polybatch init", "polybatch init my-study --from faq.csv"),
@@ -176,27 +168,6 @@ NO_PROGRAM = {
     "ray list tasks": "Ray is an extra; of its own documentation",
     "unset PREFECT_API_URL": "of the shell",
 }
-MEANT = {
-    **{"polybatch compare A B": "polybatch compare mono hybrid"},
-    **{"polybatch runs STRATEGY": "polybatch runs hybrid --out f1"},
-    "polybatch stage NAME": "polybatch stage settings",
-    # the default study has one seed, so how far trainings are apart is assumed
-    "polybatch plan-study --difference 1.0": "polybatch plan-study --difference 1.0 --seed-ratio 1",
-    "make repro PRESET=name": "python -m flows.preset local",
-    "python -m flows.preset --show NAME": "python -m flows.preset --show medical",
-    "polybatch compare hybrid dapt-hybrid": "polybatch compare hybrid mono",  # scored here
-    "polybatch compare bm25 hybrid": "polybatch compare mono hybrid",  # scored here
-    "dvc repro train@hybrid-0": "dvc stage list --name-only | grep -x train@hybrid-0",
-    "dvc remote modify --local": "dvc remote modify --local store url /mnt/share/other",
-    "git clone": "git clone -q . ../clone",
-    "git commit -m Begin": "git commit --allow-empty -m Begin",
-    "dvc gc --workspace --all-commits --all-experiments": "dvc gc --all-commits --force",
-    "dvc exp run -S": "dvc exp run -S study.focus=mono",
-    "make repro PRESET=<study>": "make repro PRESET=medical",
-}
-"""What a document leaves open, closed."""
-STANDS_FOR = {"STRATEGY": "hybrid", "FOLDER": "f2", "STAGE": "train@hybrid", " A B": " mono hybrid"}
-AGAIN = {"dvc remote add --default store": "-f"}  # the documents name alternatives
 
 
 def cases(table: list[str] | dict[str, str]) -> list[Any]:
@@ -205,29 +176,6 @@ def cases(table: list[str] | dict[str, str]) -> list[Any]:
         pytest.param(command, id=command.splitlines()[0], marks=[SLOW] if command in SLOWER else [])
         for command in table
     ]
-
-
-def meant(command: str, share: Path | None = None) -> str:
-    """Return the command as it can be run: examples in place of names in capitals."""
-    command = MEANT.get(command, command)
-    for word, example in STANDS_FOR.items():
-        command = command.replace(word, example)
-    for start, option in AGAIN.items():
-        command = command.replace(start, f"{start.rpartition(' ')[0]} {option} store")
-    command = re.sub(r"\[(--[a-z]+ [^]]+)\]", r"\1", command).replace("--depth N", "--depth 5")
-    return command.replace("/mnt/share", str(share)) if share else command
-
-
-def shell(command: str, folder: Path, share: Path) -> None:
-    """Run a command in sh, with this environment's programs first; it has to succeed."""
-    own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "HOME": str(share)}
-    own |= {"PREFECT_HOME": str(share / "prefect"), "GIT_CONFIG_GLOBAL": "/dev/null"}
-    run = meant(command, share).replace("make ", "make -o .venv/.installed ")
-    done = subprocess.run(
-        ["sh", "-c", run], cwd=folder, env=ENVIRONMENT | own, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{run}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
 @pytest.fixture(scope="module")
@@ -252,9 +200,9 @@ def here(tmp_path_factory: pytest.TempPathFactory, share: Path) -> Path:
         shell(command, folder, share)
     params = folder / "params.yaml"
     params.write_text(params.read_text().replace("resamples: 10000", "resamples: 1000"))
-    write_dataset(_dataset(), _folder(folder / "data/valid/cldr-test"))
+    write_dataset(scored_dataset(), made(folder / "data/valid/cldr-test"))
     for strategy, noise in (("mono", 1.0), ("hybrid", 0.6)):
-        _write(folder, strategy, noise, _dataset())
+        write_strategy(folder, strategy, noise, scored_dataset())
     shell("git add --all && git commit -qm study", folder, share)
     return folder
 
@@ -318,69 +266,3 @@ def test_what_is_not_run_names_what_there_is(command: str) -> None:
         assert re.search(pattern, help_of(tuple(start))), f"{shlex.join(start)}: no {words[at]}"
     if not options:
         help_of(tuple(words[:3]))
-
-
-@cache
-def help_of(words: tuple[str, ...]) -> str:
-    """Return the help of a program and its subcommands, the longest that it knows."""
-    own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "COLUMNS": "200"}
-    for end in range(len(words), 0, -1):
-        done = subprocess.run(
-            [*words[:end], "--help"], cwd=ROOT, env=ENVIRONMENT | own,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode == 0:
-            return done.stdout
-    raise AssertionError(f"{shlex.join(words)} knows no --help")
-
-
-THINGS = {
-    "garden": "bustani", "river": "mto", "letter": "barua", "market": "soko", "doctor": "daktari",
-    "window": "dirisha", "school": "shule", "bridge": "daraja", "kitchen": "jiko", "boat": "mashua",
-}  # fmt: skip
-FACTS = {
-    "opens at seven in the morning": "hufunguliwa saa moja asubuhi",
-    "was built forty years ago": "kilijengwa miaka arobaini iliyopita",
-    "belongs to the village council": "ni mali ya baraza la kijiji",
-    "lies behind the old station": "kiko nyuma ya kituo cha zamani",
-}
-ASKED = (
-    ("What do you know about the {} that {}?", "Unajua nini kuhusu {} ambayo {}?"),
-    ("Which {} {}?", "Ni {} gani {}?"),
-    ("Is it true that the {} {}, as people say?", "Je, ni kweli kwamba {} {}, kama wasemavyo?"),
-)
-ANSWERS = ("The {} {}, as everyone here knows.", "Kila mtu hapa anajua kwamba {} {}.")
-
-
-@SLOW
-def test_three_questions_a_passage_in_two_languages_from_csv_to_report(tmp_path: Path) -> None:
-    """The preset `local` with other languages, and fewer steps: six minutes."""
-    study = Workspace(tmp_path)
-    (study.folder / "inputs/faq").mkdir()
-    rows = ["item_id,lang,question,answer"]
-    for (number, thing), (other, fact), (third, asked) in itertools.product(
-        enumerate(THINGS.items()), enumerate(FACTS.items()), enumerate(ASKED)
-    ):
-        for lang, what, says, question, answer in zip(
-            ("en", "sw"), thing, fact, asked, ANSWERS, strict=True
-        ):
-            texts = f'"{question.format(what, says)}","{answer.format(what, says)}"'
-            rows.append(f"{number}-{other}-{third},{lang},{texts}")
-    (study.folder / "inputs/faq/faq.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    assert study.run("python", "-m", "flows.preset", "local").returncode == 0
-    params = (study.folder / "params.yaml").read_text(encoding="utf-8")
-    params = params.replace("[de, en, sw]", "[en, sw]")
-    params = re.sub(r"steps: \d+", "steps: 2", params).replace("resamples: 10000", "resamples: 100")
-    params = re.sub(r"(checkpoint|log)_every: \d+", r"\1_every: 1", params)
-    (study.folder / "params.yaml").write_text(params, encoding="utf-8")
-    for command in ("python -m flows.check", "dvc repro"):
-        done = study.run(*command.split())
-        assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads((study.folder / "results/validation.json").read_text(encoding="utf-8"))
-    counts = [found["datasets"][name] for name in ("faq-train", "faq-test")]
-    passages = len(THINGS) * len(FACTS)
-    assert sum(each["items"] for each in counts) == 3 * passages
-    assert sum(sum(each["documents"].values()) for each in counts) == 2 * passages
-    assert sum(each["judgements"] for each in counts) == 6 * passages
-    assert all(each["rejected"] == {} for each in counts)
-    assert "hybrid" in (study.folder / "results/report.html").read_text(encoding="utf-8")

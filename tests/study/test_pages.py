@@ -80,6 +80,17 @@ def test_source_files_that_a_page_names_are_there(name: str) -> None:
     assert [path for path in found if not (ROOT / path).exists()] == []
 
 
+def test_names_of_code_that_pages_give_are_there() -> None:
+    form = r"(?<![\w/])polybatch((?:\.[a-z]\w*)+)\.([A-Z]\w+|\w+(?=\())"
+    pages = "\n".join(text for name, text in PAGES.items() if name != "CHANGELOG.md")
+    found = set(re.findall(form, pages))
+    assert len(found) > 9
+    for module, name in sorted(found):
+        place = ROOT / "src/polybatch" / f"{module[1:].replace('.', '/')}.py"
+        text = place.read_text(encoding="utf-8")
+        assert re.search(rf"^(?:def |class )?{name}\b", text, re.MULTILINE), (module, name)
+
+
 @cache
 def _texts() -> str:
     """Return all texts of the program, joined where the source joins them."""

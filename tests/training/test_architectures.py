@@ -30,8 +30,8 @@ from polybatch.settings.adaptation import OBJECTIVES
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.training.contrastive import train
 from polybatch.training.machine import make_deterministic
-from tests.adaptation.test_adaptation import SETTINGS as ADAPTATION
-from tests.adaptation.test_adaptation import texts
+from tests.helpers.adaptation import SETTINGS as ADAPTATION
+from tests.helpers.adaptation import texts
 from tests.helpers.small_encoders import SHAPES, settings_for
 from tests.training.test_training import SETTINGS, plan
 

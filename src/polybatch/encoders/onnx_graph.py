@@ -146,12 +146,7 @@ class _PackagedGraph(nn.Module):
         super().__init__()
         self.encoder = ExportedEncoder(folder)
         self.branches = nn.ModuleList(
-            nn.ModuleList(
-                (
-                    _convolution(branch.weight1, branch.bias1, left),
-                    _convolution(branch.weight2, branch.bias2, left),
-                )
-            )
+            nn.ModuleList(_convolution(branch, layer, left) for layer in (1, 2))
             for branch, (_, left) in zip(self.encoder.network.branches, ORDERS, strict=True)
         )
 
@@ -175,13 +170,13 @@ class _PackagedGraph(nn.Module):
         return F.normalize(out, dim=1, eps=EPSILON**0.5)
 
 
-def _convolution(weight: Tensor, bias: Tensor, left: int) -> nn.Sequential:
-    """Return a layer over (B, CHANNELS, T) of a weight (order * CHANNELS, CHANNELS)."""
-    order = len(weight) // CHANNELS
-    layer = nn.utils.skip_init(nn.Conv1d, CHANNELS, CHANNELS, order)
-    slabs = weight.detach().view(order, CHANNELS, CHANNELS)
-    layer.weight.data, layer.bias.data = slabs.permute(2, 1, 0).contiguous(), bias.detach()
-    return nn.Sequential(nn.ConstantPad1d((left, order - 1 - left), 0.0), layer, nn.ReLU())
+def _convolution(branch: nn.Module, number: int, left: int) -> nn.Sequential:
+    """Return a branch's first or second layer, over (B, CHANNELS, T)."""
+    weight, bias = (branch.get_parameter(f"{name}{number}") for name in ("weight", "bias"))
+    slabs = weight.detach().view(-1, CHANNELS, CHANNELS)  # (order, from, to)
+    layer = nn.Conv1d(CHANNELS, CHANNELS, len(slabs), device="meta")  # draws no numbers
+    layer.weight, layer.bias = nn.Parameter(slabs.permute(2, 1, 0).contiguous()), bias
+    return nn.Sequential(nn.ConstantPad1d((left, len(slabs) - 1 - left), 0.0), layer, nn.ReLU())
 
 
 def _grams(layers: nn.Module, x: Tensor, mask: Tensor) -> Tensor:

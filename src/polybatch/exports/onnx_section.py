@@ -29,7 +29,7 @@ from tokenizers import Tokenizer
 
 tokenizer = Tokenizer.from_file("THIS FOLDER/tokenizer.json")
 tokenizer.enable_truncation({length})
-tokenizer.enable_padding(pad_id={pad_id}, pad_token="{pad_token}")
+tokenizer.enable_padding(pad_id={pad_id}, pad_token={pad_token!r})
 texts = tokenizer.encode_batch(["..."])
 inputs = {{
 {inputs}
@@ -57,7 +57,8 @@ def onnx_section(encoder: Encoder, inputs: Sequence[str], length: int) -> str:
         named |= {"pad_id": tokenizer.pad_token_id, "pad_token": tokenizer.pad_token}
         code, below = _TRANSFORMER.format(inputs="\n".join(lines), **named), _LIBRARY
     return (
-        f"`{FILE}` (opset {OPSET}) is the same encoder for onnxruntime: {' and '.join(inputs)},"
-        f" int64 (texts, tokens), to `{VECTORS}`, rows of unit length. Prompts are put before texts"
-        f" by you.\n\n```python\n{code}\n```\n\n{below}"
+        f"### With onnxruntime\n\n`{FILE}` (opset {OPSET}) is the same encoder as a graph: from"
+        f" {', '.join(inputs)} (int64, texts x tokens) to `{VECTORS}` (vectors of unit length). Put"
+        " the prompts of `config_sentence_transformers.json` before the texts.\n\n"
+        f"```python\n{code}\n```\n\n{below}"
     )

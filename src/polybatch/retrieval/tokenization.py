@@ -5,7 +5,7 @@ run of word characters of Unicode (UTS #18's \w: letters, their marks, digits). 
 scripts without spaces are cut into overlapping n-grams of what a reader sees as one character
 (UAX #29's grapheme clusters): one and two of Chinese, Japanese and Korean, two and three of Thai,
 Lao, Khmer and Burmese. The script decides, not the language, so that a name in Latin letters is the
-same word in a Thai text and in an English one. Reasons and figures: docs/decisions/lexical.md.
+same word in a Thai text and in an English one. Reasons: docs/decisions/lexical.md.
 """
 
 from __future__ import annotations

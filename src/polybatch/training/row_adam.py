@@ -3,7 +3,7 @@
 Why that is exact: a row whose gradient is zero does not move under Adam when there is no first
 moment (beta1 = 0) and no weight decay, and its second moment only shrinks by beta2 a step, which
 can be made up for when the row is next used. With a first moment every row once touched moves in
-every later step, and nothing could be left out (docs/decisions/rows.md has the figures).
+every later step, and nothing could be left out (docs/decisions/rows.md has the reasons).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def in_groups(encode: Callable[[Features], Features], features: Features, size: 
     `features`: of the whole batch, (B, T), padded at the end; each group's are as long as its own.
     """
     order = _by_length(features)
-    groups = [_rows(features, places) for places in order.split(size)]
+    groups = [_rows(features, places) for places in torch.split(order, size)]
     vectors = [encode(_unpadded(group))["sentence_embedding"] for group in groups]
     return torch.cat(vectors)[torch.argsort(order)]
 

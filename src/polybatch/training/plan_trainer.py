@@ -131,7 +131,7 @@ def _loss(encoder: SentenceTransformer, training: TrainingSettings) -> torch.nn.
     grouped, cached = training.grouped_texts, training.cached_pairs
     if cached:
         kind = SortedCachedLoss if grouped else CachedMultipleNegativesRankingLoss
-        return kind(encoder, mini_batch_size=cached, **named)  # type: ignore[no-any-return]
+        return kind(encoder, mini_batch_size=cached, **named)
     if grouped:
         return GroupedLoss(encoder, grouped, **named)
     return MultipleNegativesRankingLoss(encoder, **named)  # type: ignore[no-any-return]

@@ -19,6 +19,7 @@ from polybatch import __version__
 from polybatch.core.files import gzipped
 
 _HERE = Path(__file__).parent / "assets"
+_SCRIPTS = ("plots.js", "questions.js", "report.js")  # one script: each uses the others
 _DEFAULT = re.compile(r"export\s*\{[^}]*?(\w+) as default[^}]*\}")
 
 Cell = str | float | int | None
@@ -76,7 +77,7 @@ def page(report: Report) -> str:
         report=report,
         version=__version__,
         style=_read("style.css"),
-        script=_read("report.js"),
+        script="".join(map(_read, _SCRIPTS)),
         table_style=_read_library("dt_bundle.css"),
         libraries=libraries(),
         plots=packed(dict(report.plots) | {"scores": dict(report.scores)}),

@@ -26,9 +26,9 @@ def kept_digests(place: Path) -> dict[str, str]:
         kept = json.loads(place.read_text(encoding="utf-8"))
         if kept["state"] == state:
             return dict(kept["digests"])
-    digests = dict(sorted(stage_digests().items()))
+    digests = stage_digests()
     with suppress(OSError, InputError):
-        write_json(place, {"state": state, "digests": digests})
+        write_json(place, {"state": state, "digests": list(digests.items())})  # in their order
     return digests
 
 

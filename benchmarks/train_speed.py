@@ -43,7 +43,7 @@ from polybatch.training.row_adam import RowAdam, clip_gradients
 
 PAIRS, THREADS, QUERY, DOCUMENT = 64, 2, 24, 160
 LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", QUERY, DOCUMENT, 256, "fp32")
-SETTINGS = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 10_000, 10, 0)
+SETTINGS = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 10_000, 10, 0, 0)
 WARM_UP = 2  # steps that are not counted
 
 

@@ -214,7 +214,7 @@ def test_the_whole_way_on_mlqa(kind: str, mlqa: Dataset, real: Path, tmp_path: P
     )
     plan = plan_batches([mlqa], "hybrid", strategy, batches, 0)
     rate = 1e-4 if kind == "minilm" else 1e-3
-    training = TrainingSettings("fp32", rate, rate, 0.05, 0.1, 1.0, 4, 1, 0)
+    training = TrainingSettings("fp32", rate, rate, 0.05, 0.1, 1.0, 4, 1, 0, 0)
     followed = Plan("hybrid", plan_texts(plan.table, [mlqa]), 8)
     untrained = _loss(encoder, followed)
     summary = train(encoder, followed, training, lengths, 0, tmp_path / "r", tmp_path / "c")

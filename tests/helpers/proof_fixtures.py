@@ -138,7 +138,7 @@ def _trained(folder: Path, kind: str, stop: bool = False, **changes: Any) -> dic
     given = {
         "precision": "fp32", "learning_rate": 2e-4, "rows_learning_rate": 2e-3,
         "temperature": 0.05, "warmup_share": 0.2, "max_grad_norm": 1.0, "checkpoint_every": 3,
-        "log_every": 2, "cached_pairs": 0,
+        "log_every": 2, "cached_pairs": 0, "grouped_texts": 0,
     }  # fmt: skip
     settings = TrainingSettings(**given | changes)
     plan = Plan("fixture", _pairs(6, 4), 4)

@@ -161,7 +161,7 @@ def test_an_encoder_from_outside(
     dataset = _dataset(toy, tmp_path)
     batches = BatchSettings(10, 8, 1.0, match_budget=False, exposure="pairs")
     plan = plan_batches([dataset], "mono", Strategy("base", "mono"), batches, 0)
-    training = TrainingSettings("fp32", 0.05, 0.05, 0.1, 0.0, 1.0, 10, 1, 0)
+    training = TrainingSettings("fp32", 0.05, 0.05, 0.1, 0.0, 1.0, 10, 1, 0, 0)
     texts = plan_texts(plan.table, [dataset])
     summary = train(
         encoder, Plan("mono", texts, 8), training, settings, 0, tmp_path / "r", tmp_path / "c"

@@ -57,6 +57,7 @@ none = pl.DataFrame(schema=dict.fromkeys(("step", "slot", "query_text", "doc_tex
 training = TrainingSettings(
     learning_rate=1e-4, rows_learning_rate=1e-3, temperature=0.05, warmup_share=0.1,
     max_grad_norm=1.0, checkpoint_every=4, log_every=2, precision="fp32", cached_pairs=0,
+    grouped_texts=0,
 )
 train(encoder, Plan("none", none, 4), training, settings, 0, folder / "work", folder / "curves")
 """

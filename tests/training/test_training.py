@@ -39,6 +39,7 @@ SETTINGS = TrainingSettings(
     log_every=2,
     precision="fp32",
     cached_pairs=0,
+    grouped_texts=0,
 )
 STEPS, PAIRS = 10, 4
 

@@ -104,6 +104,7 @@ def _training(settings: AdaptationSettings) -> TrainingSettings:
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
         cached_pairs=settings.cached_texts,
+        grouped_texts=0,
         precision=settings.precision,
     )
 

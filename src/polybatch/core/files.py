@@ -112,7 +112,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
-        raise _explained(path, error) from error
+        raise _error_of(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -134,7 +134,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
                 _sync(file)
         _replace(temporary, path)
     except OSError as error:
-        raise _explained(path, error) from error
+        raise _error_of(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -175,7 +175,7 @@ def whole_together(first: Path) -> Iterator[Callable[[Path], Path]]:
         for path, made in placed.items():
             _replace(made, path)
     except OSError as error:
-        raise _explained(first, error) from error
+        raise _error_of(first, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -255,7 +255,7 @@ def _temporary_for(path: Path) -> Path:
             if not _alive(owner):
                 shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     except OSError as error:
-        raise _explained(path, error) from error
+        raise _error_of(path, error) from error
     return path.with_name(f".{path.name}.partial-{os.getpid()}")
 
 
@@ -292,7 +292,7 @@ def storage_error(path: Path, answer: str) -> InputError:
     )
 
 
-def _explained(path: Path, error: OSError) -> Exception:
+def _error_of(path: Path, error: OSError) -> Exception:
     if isinstance(error, FileNotFoundError):
         return error
     return storage_error(path, error.strerror or str(error))

@@ -29,6 +29,7 @@ ADDED = {
     "sources.*.folder": Added(NO_FOLDER, "none of mine"),
     "encoder.folder": Added(NO_FOLDER, "where the files of an encoder of your own are: as name"),
     "encoder.precision": Added("fp32", "of the products when texts are encoded; or bf16"),
+    "training.grouped_texts": Added("0", "texts of like length encoded together; 0: the batch"),
     "statistics.contrasts": Added("[]", "no claim: write `- hybrid - mono` below it for one"),
     "statistics.smallest_difference": Added("0.5", "points; less does not matter"),
     "merges": Added("{}", "means of two strategies' weights"),

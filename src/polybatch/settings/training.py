@@ -41,13 +41,13 @@ class TrainingSettings:
     checkpoint_every: Count
     log_every: Count
     cached_pairs: CachedPairs
-    grouped_texts: GroupedTexts = 0
+    grouped_texts: GroupedTexts
 
     def changed(self, changes: TrainingChanges | None) -> TrainingSettings:
         """Return these settings with those of `changes` that say something.
 
         Example:
-            >>> shared = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 40, 10, 0)
+            >>> shared = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 40, 10, 0, 0)
             >>> shared.changed(TrainingChanges(temperature=0.03)).temperature
             0.03
         """

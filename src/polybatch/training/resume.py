@@ -56,7 +56,7 @@ def arguments_of(course: Course, steps: int, seed: int, work: Path) -> dict[str,
 
     Example:
         >>> from polybatch.settings.training import TrainingSettings
-        >>> course = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 40, 10, 0)
+        >>> course = TrainingSettings("fp32", 2e-4, 2e-3, 0.05, 0.1, 1.0, 40, 10, 0, 0)
         >>> arguments_of(course, 85, 0, Path("work"))["warmup_steps"]  # a tenth, rounded up
         9
     """

@@ -27,33 +27,24 @@ from polybatch.encoders.load import load_encoder
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.encoder import EncoderSettings
 from polybatch.training.machine import make_deterministic
+from tests.helpers import crop_settings
 
 LENGTHS = EncoderSettings("use-multilingual", "", "as-saved", "", "", 16, 24, 32, "fp32")
-SETTINGS = AdaptationSettings(
+SETTINGS = dataclasses.replace(
+    crop_settings.SETTINGS,
     objective="mlm",
     texts=("toy",),
-    transductive=False,
-    mixed_batches=False,
-    mlm_rows_only=False,
-    precision="fp32",
     rows_per_document=1,
     heldout_share=0.2,
     steps=8,
     batch_texts=4,
-    size_exponent=1.0,
     max_length=24,
     mask_share=0.25,
     crop_min_share=0.3,
-    crop_max_share=0.6,
-    delete_share=0.6,
     learning_rate=2e-3,
     rows_learning_rate=2e-3,
-    temperature=0.05,
-    warmup_share=0.1,
-    max_grad_norm=1.0,
     checkpoint_every=4,
     log_every=2,
-    cached_texts=0,
 )
 WORDS = [f"word{i}" for i in range(40)]
 SPECIAL = {"xlm": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],

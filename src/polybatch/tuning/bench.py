@@ -12,12 +12,14 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import polars as pl
 
@@ -30,6 +32,7 @@ from polybatch.encoders.encode import Side, encode_with_settings
 from polybatch.encoders.light import Encoder
 from polybatch.evaluation.scores import evaluate
 from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.settings.batches import BatchSettings
 from polybatch.settings.config import Config
 from polybatch.settings.deciding import deciding
 from polybatch.settings.strategies import Strategy
@@ -41,6 +44,25 @@ from polybatch.versions.record import VERSIONS, read_versions
 log = logging.getLogger("polybatch")
 
 _STAGES = ("batches", "dapt", "train", "index", "evaluate")  # whose results trials hold
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trial that trains a strategy. `budgets`: the steps of all trainings of the study, since
+    plans of fewer steps are the beginnings of longer ones; `adaptation`: of the encoder that it
+    starts from, None for the base.
+    """
+
+    name: str
+    strategy: Strategy
+    training: TrainingSettings
+    steps: int
+    budgets: tuple[int, ...]
+    adaptation: AdaptationSettings | None
+
+
+Trial = Training | AdaptationSettings
+"""A trial trains a strategy, or adapts the encoder."""
 
 
 @dataclass(frozen=True)
@@ -111,56 +133,69 @@ class Bench:
 
     def as_it_comes(self) -> float:
         """Return the score of the encoder that nothing is trained of."""
-        return self._recorded("zero-shot", {}, lambda _: open_checkpoint(self.base))
+        return self._score("zero-shot", {}, lambda _: open_checkpoint(self.base))
 
-    def adapted(self, settings: AdaptationSettings) -> float:
-        """Return the score of the encoder adapted with these settings."""
-        key = {"adaptation": deciding(settings)}
-        return self._recorded("dapt", key, lambda work: self._adapt(settings, work))
+    def scores(self, trials: Sequence[Trial]) -> list[float]:
+        """Return the score of each trial; make those without a record, `study.workers` at a time.
 
-    def trained_with(
-        self,
-        name: str,
-        strategy: Strategy,
-        training: TrainingSettings,
-        steps: tuple[int, tuple[int, ...]],
-        adaptation: AdaptationSettings | None,
-    ) -> float:
-        """Return the score of a strategy trained with these settings.
-
-        `steps`: of this training, and of all trainings of the study: plans of fewer steps are the
-        beginnings of longer ones. `adaptation`: of the encoder it starts from, None for base.
+        Alone or beside others a trial gives the same score: each has `study.threads` threads.
         """
-        batches = dataclasses.replace(self.config.batches_of(name), steps=steps[0])
-        key = {
-            "batches": dataclasses.asdict(batches),
-            "budgets": list(steps[1]),
-            "kind": [strategy.batches, strategy.cross_ratio],
-            "training": deciding(training),
-            "adaptation": deciding(adaptation) if adaptation else None,
+        left = [trial for trial in trials if not self._record(*self._named(trial)).is_file()]
+        for trial in left:
+            if isinstance(trial, Training) and trial.adaptation:
+                self._adapted_checkpoint(trial.adaptation)  # before two trials need it
+        workers = min(self.config.study.workers, len(left))
+        joblib.Parallel(workers or 1)(
+            joblib.delayed(_make)(self.folder, self.config, trial, log.getEffectiveLevel())
+            for trial in left
+        )
+        return [self._score(*self._named(trial), self._work(trial)) for trial in trials]
+
+    def make(self, trial: Trial) -> None:
+        """Make one trial, and its record."""
+        self._score(*self._named(trial), self._work(trial))
+
+    def _named(self, trial: Trial) -> tuple[str, dict[str, Any]]:
+        """Return the name of a trial's strategy and all that decides its score."""
+        if isinstance(trial, AdaptationSettings):
+            return "dapt", {"adaptation": deciding(trial)}
+        return trial.name, {
+            "batches": dataclasses.asdict(self._batches(trial)),
+            "budgets": list(trial.budgets),
+            "kind": [trial.strategy.batches, trial.strategy.cross_ratio],
+            "training": deciding(trial.training),
+            "adaptation": deciding(trial.adaptation) if trial.adaptation else None,
         }
 
-        def work(place: Path) -> Encoder:
-            start = self._adapted_checkpoint(adaptation) if adaptation else self.base
-            plan = plan_batches(self.trained, name, strategy, batches, self.seed, steps[1])
-            texts = plan_texts(plan.table, self.trained)
-            make_deterministic(self.seed, self.config.study.threads)
-            encoder = open_checkpoint(start)
-            followed = Plan(name, texts, batches.batch_pairs)
-            places = place / "resume", place / "curves"
-            train(encoder, followed, training, self.config.encoder, self.seed, *places)
-            return encoder
+    def _batches(self, trial: Training) -> BatchSettings:
+        return dataclasses.replace(self.config.batches_of(trial.name), steps=trial.steps)
 
-        return self._recorded(name, key, work)
+    def _work(self, trial: Trial) -> Callable[[Path], Encoder]:
+        if isinstance(trial, AdaptationSettings):
+            return lambda place: self._adapt(trial, place)
+        return lambda place: self._train(trial, place)
 
-    def _recorded(
-        self, name: str, key: Mapping[str, Any], work: Callable[[Path], Encoder]
-    ) -> float:
+    def _train(self, trial: Training, place: Path) -> Encoder:
+        start = self._adapted_checkpoint(trial.adaptation) if trial.adaptation else self.base
+        batches = self._batches(trial)
+        named = trial.name, trial.strategy, batches, self.seed, trial.budgets
+        texts = plan_texts(plan_batches(self.trained, *named).table, self.trained)
+        make_deterministic(self.seed, self.config.study.threads)
+        encoder = open_checkpoint(start)
+        followed = Plan(trial.name, texts, batches.batch_pairs)
+        places = place / "resume", place / "curves"
+        train(encoder, followed, trial.training, self.config.encoder, self.seed, *places)
+        return encoder
+
+    def _record(self, name: str, key: Mapping[str, Any]) -> Path:
+        trials = self.folder / "results" / "tuning" / "trials"
+        return trials / name / f"{self._digest(key)}.json"
+
+    def _score(self, name: str, key: Mapping[str, Any], work: Callable[[Path], Encoder]) -> float:
         """Return the score on record of what `key` decides, or do the work and record it."""
-        digest = self._digest(key)
-        path = self.folder / "results" / "tuning" / "trials" / name / f"{digest}.json"
+        path = self._record(name, key)
         if not path.is_file():
-            place = self.work / f"{name}-{digest}"
+            place = self.work / f"{name}-{path.stem}"
             scores = self._scores(work(place))
             write_json(path, {"scores": scores, "settings": dict(key)})
             shutil.rmtree(place, ignore_errors=True)
@@ -206,3 +241,11 @@ class Bench:
             with whole_folder(folder) as place:
                 save_checkpoint(encoder, place)
         return folder
+
+
+def _make(folder: Path, config: Config, trial: Trial, level: int) -> None:
+    """Make a trial in a process of its own, which says how it gets on as this one does."""
+    if not log.isEnabledFor(level):
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+        log.setLevel(level)
+    Bench(folder, config).make(trial)

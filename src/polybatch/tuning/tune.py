@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from polybatch.settings.config import Config
 from polybatch.settings.strategies import Strategy
 from polybatch.settings.tuned import CurvePoint, TunedArm, TunedStudy, TunedTrial, read_tuned
 from polybatch.settings.tuning import Space, TuningSettings, space_of
-from polybatch.tuning.bench import Bench
+from polybatch.tuning.bench import Bench, Training
 from polybatch.tuning.candidates import Values, candidates
 from polybatch.tuning.choice import chosen, fewest_steps
 
@@ -79,8 +79,8 @@ def _adaptation(bench: Bench, tuning: TuningSettings) -> TunedArm | None:
         return None
     space = space_of(tuning.adaptation)
     tried = candidates(space, tuning.trials, (tuning.seed, "tuning", "adaptation"))
-    score = lambda values: bench.adapted(_changed(settings, values))  # noqa: E731
-    return chosen(_trials("adaptation", tried, score), space)
+    scores = bench.scores([_changed(settings, values) for values in tried])
+    return chosen(_trials("adaptation", tried, scores), space)
 
 
 def _strategy(bench: Bench, tuning: TuningSettings, name: str, row: Strategy) -> TunedArm:
@@ -88,22 +88,24 @@ def _strategy(bench: Bench, tuning: TuningSettings, name: str, row: Strategy) ->
     mixes = row.batches == "hybrid" and tuning.cross_ratio is not None
     own: Space = {"cross_ratio": tuning.cross_ratio} if mixes and tuning.cross_ratio else {}
     names = (tuning.seed, "tuning", "training")
-
-    def score(values: Values, steps: int | None = None) -> float:
-        return _score(bench, tuning, name, values, steps or bench.config.batches.steps)
-
-    trials = _trials(name, candidates(space, tuning.trials, names, own), score)
-    best = chosen(trials, space | own)
-    points = [
-        CurvePoint(steps, round(score(best.values, steps), 6)) for steps in sorted(tuning.curve)
-    ]
-    for point in points:
+    tried = candidates(space, tuning.trials, names, own)
+    usual = bench.config.batches.steps
+    scores = bench.scores([_training(bench, tuning, name, values, usual) for values in tried])
+    best = chosen(_trials(name, tried, scores), space | own)
+    longest = sorted(tuning.curve, reverse=True)  # first: the shorter ones fill what is left
+    scores = bench.scores([_training(bench, tuning, name, best.values, steps) for steps in longest])
+    curve = [
+        CurvePoint(steps, round(score, 6)) for steps, score in zip(longest, scores, strict=True)
+    ][::-1]
+    for point in curve:
         log.info("tune %s: %d steps: %.1f", name, point.steps, 100 * point.score)
-    return dataclasses.replace(best, curve=tuple(points))
+    return dataclasses.replace(best, curve=tuple(curve))
 
 
-def _score(bench: Bench, tuning: TuningSettings, name: str, values: Values, steps: int) -> float:
-    """Return the score of a strategy with these settings and so many steps.
+def _training(
+    bench: Bench, tuning: TuningSettings, name: str, values: Values, steps: int
+) -> Training:
+    """Return the trial of a strategy with these settings and so many steps.
 
     A strategy that makes up for an adaptation (`match_budget`) takes as many steps more as in the
     study itself.
@@ -118,19 +120,16 @@ def _score(bench: Bench, tuning: TuningSettings, name: str, values: Values, step
     own = config.batches_of(name).steps - config.batches.steps
     training = _changed(config.training_of(name), given)
     adaptation: AdaptationSettings | None = config.dapt if row.start == "dapt" else None
-    return bench.trained_with(name, row, training, (steps + own, budgets), adaptation)
+    return Training(name, row, training, steps + own, budgets, adaptation)
 
 
-def _trials(
-    name: str, tried: Sequence[Values], score: Callable[[Values], float]
-) -> list[TunedTrial]:
-    found: list[TunedTrial] = []
-    for number, values in enumerate(tried, 1):
-        found.append(TunedTrial(values, round(score(values), 6)))
+def _trials(name: str, tried: Sequence[Values], scores: Sequence[float]) -> list[TunedTrial]:
+    for number, (values, score) in enumerate(zip(tried, scores, strict=True), 1):
         shown = ", ".join(f"{key} {value:g}" for key, value in values.items())
-        count, percent = len(tried), 100 * found[-1].score
-        log.info("tune %s: trial %d/%d (%s): %.1f", name, number, count, shown, percent)
-    return found
+        log.info("tune %s: trial %d/%d (%s): %.1f", name, number, len(tried), shown, 100 * score)
+    return [
+        TunedTrial(values, round(score, 6)) for values, score in zip(tried, scores, strict=True)
+    ]
 
 
 def _changed(settings: Any, values: Values) -> Any:

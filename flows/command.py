@@ -21,6 +21,7 @@ from typing import Any
 MARK = "POLYBATCH_STUDY"
 """Set to the workspace in the environment of every process of a flow: how orphans are found."""
 
+DVC = (sys.executable, "-m", "dvc")
 _GRACE = 10.0  # seconds that a stage has to end after SIGINT
 _ADVICE = (
     *("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`"),
@@ -102,7 +103,7 @@ class Stages:
             if self._stopped:
                 raise StageFailed("the flow was interrupted")
             child = subprocess.Popen(
-                [sys.executable, "-m", "dvc", *arguments],
+                [*DVC, *arguments],
                 cwd=self.root,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

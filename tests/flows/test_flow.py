@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from dvc.repo import Repo
 
-from flows import server
+from flows import command, server
 from flows.graph import Box, choose, in_order, read_graph, unchanged
 from flows.plan import too_many
 from flows.repository import check
@@ -24,6 +25,7 @@ from flows.workspace import lock_workspace, notes, repair
 from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings.load import load
 from tests.helpers.toy_flow import make_toy, sh
+from tests.helpers.warm import program_folder
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,6 +41,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = make_toy(tmp_path)
     monkeypatch.chdir(root)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(command, "DVC", (f"{program_folder()}/dvc",))
     return root
 
 
@@ -130,7 +133,8 @@ def test_a_second_flow_waits_or_skips(toy: Path) -> None:
         assert time.monotonic() - begun > 1.5
 
 
-def test_an_overdue_stage_is_ended(toy: Path) -> None:
+def test_an_overdue_stage_is_ended(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "DVC", (sys.executable, "-m", "dvc"))
     path = toy / "params.yaml"
     path.write_text(path.read_text().replace("stage_hours: 24 ", "stage_hours: 0.001 "))
     (toy / "fetch.sh").write_text("sleep 100; echo f > raw.txt\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.helpers.documents import ROOT
 from tests.helpers.toy_flow import ENVIRONMENT
+from tests.helpers.warm import program_folder
 
 MEANT = {
     **{"polybatch compare A B": "polybatch compare mono hybrid"},
@@ -50,6 +51,7 @@ def shell(command: str, folder: Path, share: Path) -> None:
     """Run a command in sh, with this environment's programs first; it has to succeed."""
     own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "HOME": str(share)}
     own |= {"PREFECT_HOME": str(share / "prefect"), "GIT_CONFIG_GLOBAL": "/dev/null"}
+    own |= {"PATH": os.pathsep.join([program_folder(), ENVIRONMENT["PATH"]])}
     run = meant(command, share).replace("make ", "make -o .venv/.installed ")
     done = subprocess.run(
         ["sh", "-c", run], cwd=folder, env=ENVIRONMENT | own, stdin=subprocess.DEVNULL,

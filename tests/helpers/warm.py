@@ -8,7 +8,6 @@ What is about starting or killing starts the real program, as do the long tests.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import importlib
@@ -21,13 +20,15 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from functools import cache
 from pathlib import Path
 
+import psutil
+
 from polybatch.versions.code_digest import STAGES, stage_names
+from tests.helpers.once import once
 
 ROOT = Path(__file__).parents[2]
 _IMPORTS = (
@@ -52,31 +53,29 @@ sys.exit(int(server.makefile().read() or 1))
 
 @cache
 def program_folder() -> str:
-    """Start the server of this test process, and return the folder that holds its `polybatch`."""
-    folder = Path(tempfile.mkdtemp(prefix="warm-"))
-    path = str(folder / "socket")
+    """Return the folder that holds the programs; all test processes have one server."""
+    return str(once("warm", _start))
+
+
+def _start(folder: Path, owner: int) -> None:
+    path = folder / "socket"
     for name in PROGRAMS:
         program = folder / name
-        program.write_text(_PROGRAM.format(python=sys.executable, path=path), encoding="utf-8")
+        program.write_text(_PROGRAM.format(python=sys.executable, path=str(path)), encoding="utf-8")
         program.chmod(0o755)
     quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "PYTHONUTF8": "1"}
     own = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), **quiet}
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.helpers.warm", path],
-        cwd=ROOT, env=os.environ | own, stdin=subprocess.PIPE,
+        [sys.executable, "-m", "tests.helpers.warm", str(path), str(owner)],
+        cwd=ROOT, env=os.environ | own, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    assert server.stdin is not None
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(server.wait)
-    atexit.register(server.stdin.close)
-    while not Path(path).exists():
+    while not path.exists():
         assert server.poll() is None, "the server of tests/helpers/warm.py ended"
         time.sleep(0.05)
-    return str(folder)
 
 
-def serve(path: str) -> None:
-    """Fork a process for every command, until the test process has ended (end of stdin)."""
+def serve(path: str, owner: int) -> None:
+    """Fork a process for every command, until the process `owner` has ended."""
     for name in _IMPORTS:
         importlib.import_module(name)
     for stage in stage_names():
@@ -88,11 +87,14 @@ def serve(path: str) -> None:
     listener.listen()
     Path(f"{path}.new").rename(path)
     signal.signal(signal.SIGCHLD, _reap)
-    while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+    while psutil.pid_exists(owner):
+        if not select.select([listener], [], [], 1)[0]:
+            continue
         connection, _ = listener.accept()
         if os.fork() == 0:
             _command(connection)
         connection.close()
+    shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
 def _reap(number: int, frame: object) -> None:
@@ -132,4 +134,4 @@ def _command(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))

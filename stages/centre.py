@@ -34,10 +34,11 @@ def centre(config: Config, name: str) -> str:
             make_deterministic(trial.seed, config.study.threads)
             means = _means(config, MODELS / part.path, texts)
             for dataset in datasets:
-                before, after = INDEX / part.path, folder / str(trial.seed) / dataset.name
+                before = INDEX / part.path / dataset.name
+                after = folder / str(trial.seed) / dataset.name
                 by = config.centred[name].means
-                means_used = centre_folder(before / dataset.name, after, dataset, means, by)
-                write_json(after / "centred.json", means_used)
+                mean_of_each = centre_folder(before, after, dataset, means, by)
+                write_json(after / "centred.json", mean_of_each)
     return f"means of {sum(len(found) for found, _ in texts.values())} training texts"
 
 

@@ -24,8 +24,8 @@ def start(config: Config, strategy: str) -> str:
             place = START / "dapt" / str(seed) if kind == "dapt" else START / kind
             if place not in digests:
                 digests[place] = sha256_of_folder(place)
-            place_and_digest = {"checkpoint": place.as_posix(), "sha256": digests[place]}
-            write_json(folder / f"{seed}.json", place_and_digest)
+            checkpoint = {"checkpoint": place.as_posix(), "sha256": digests[place]}
+            write_json(folder / f"{seed}.json", checkpoint)
     return f"{len(config.study.seeds)} from {kind}"
 
 

@@ -37,8 +37,8 @@ def upgrade(
         >>> _ = path.write_text("evaluation:\n  resamples: 1000  # draws\n")
         >>> upgrade(path)
         ['moved evaluation.resamples to statistics.resamples']
-        >>> path.read_text().strip()
-        'statistics:\n  resamples: 1000  # draws'
+        >>> path.read_text()
+        'statistics:\n  resamples: 1000  # draws\n'
     """
     file = read_params(path)
     if not isinstance(file.value, dict) or file.refused:
@@ -86,7 +86,8 @@ class _Study:
             del section(self.values, gone)[gone[-1]]
             entry = replace(entry, above=last.above.lstrip("\n") + entry.above)
         entries = put(entries, new, entry.moved_to(new), old[0])
-        self.text = written(without(entries, gone))
+        text = written(without(entries, gone))  # the first section may have gone
+        self.text = text if self.text.startswith("\n") else text.lstrip("\n")
 
     def add(self, key: Parts, value: str, comment: str) -> None:
         """Add a key with its comment, in the column of the comments around it."""

@@ -26,6 +26,7 @@ from polybatch.training.machine import (
     check_shares,
     join_processes,
     keep_freed_memory,
+    share_one_heap,
 )
 
 _SMALLER = "Set training.cached_pairs, or lower encoder.document_length or study.workers"
@@ -82,8 +83,10 @@ def train(
     whole one and ends with the same weights. `curves` gets DVCLive's log (loss, learning rate).
     InputError when the loss is not finite, or the machine cannot do what `training` asks.
     """
-    if encoder.transformers_model is None:  # a transformer gains nothing and needs more memory
+    if encoder.transformers_model is None:
         keep_freed_memory()
+    else:  # its tensors take gigabytes
+        share_one_heap()
     join_processes()
     check_machine(training.precision, "training.precision")
     check_shares(plan.batch_pairs, "batches.batch_pairs")
@@ -92,7 +95,7 @@ def train(
     if not plan.steps:
         return summary
     # Imported here: a strategy that trains nothing should not wait for the trainer.
-    from polybatch.training.callbacks import Progress
+    from polybatch.training.callbacks import Progress, ReturnMemory
     from polybatch.training.plan_trainer import plan_trainer
     from polybatch.training.resume import fingerprint_of
 
@@ -104,6 +107,8 @@ def train(
         trainer.fingerprint = fingerprint_of(
             settings, (one.str.join("\0").item() for one in texts), encoder
         )
+        if encoder.transformers_model is not None:
+            trainer.add_callback(ReturnMemory())
         progress = Progress(f"train {plan.name}", "pairs", plan.batch_pairs, contrastive=True)
         with enough_memory("training", _SMALLER):
             losses = trainer.run(plan.steps, curves, progress)

@@ -17,7 +17,7 @@ from polybatch.core.errors import InputError
 
 log = logging.getLogger(__name__)
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # glibc's malloc.h
 
 
 def keep_freed_memory() -> None:
@@ -26,12 +26,35 @@ def keep_freed_memory() -> None:
     By default every tensor of some MB is mapped and unmapped anew, and the page faults take a
     third of a training step on a CPU. Does nothing where the C library is another one.
     """
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt") and hasattr(libc, "gnu_get_libc_version"):
+    if libc := _glibc():
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def share_one_heap() -> None:
+    """Tell glibc to serve all threads from one heap: what one frees another can take.
+
+    For trainings that need gigabytes; to be called before the first backward pass, which has a
+    thread of its own. Does nothing where the C library is another one.
+    """
+    if libc := _glibc():
+        libc.mallopt(_M_ARENA_MAX, 1)
+
+
+def return_freed_memory() -> None:
+    """Give pages of the heap that nothing uses back to the system.
+
+    Batches differ in length, and what is free between the tensors of one does not fit those of
+    the next: 150 steps of multilingual-e5-small took 5 GiB with one heap and this, 6 without.
+    Does nothing where the C library is another one.
+    """
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return libc if hasattr(libc, "gnu_get_libc_version") else None
 
 
 def make_deterministic(seed: int, threads: int) -> None:

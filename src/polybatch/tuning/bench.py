@@ -140,14 +140,18 @@ class Bench:
 
         Alone or beside others a trial gives the same score: each has `study.threads` threads.
         """
-        left = [trial for trial in trials if not self._record(*self._named(trial)).is_file()]
-        for trial in left:
+        left = {
+            f"{number}/{len(trials)}": trial
+            for number, trial in enumerate(trials, 1)
+            if not self._record(*self._named(trial)).is_file()
+        }
+        for trial in left.values():
             if isinstance(trial, Training) and trial.adaptation:
                 self._adapted_checkpoint(trial.adaptation)  # before two trials need it
-        workers = min(self.config.study.workers, len(left))
-        joblib.Parallel(workers or 1)(
-            joblib.delayed(_make)(self.folder, self.config, trial, log.getEffectiveLevel())
-            for trial in left
+        workers, level = min(self.config.study.workers, len(left)) or 1, log.getEffectiveLevel()
+        joblib.Parallel(workers)(
+            joblib.delayed(_make)(self.folder, self.config, trial, name, level)
+            for name, trial in left.items()
         )
         return [self._score(*self._named(trial), self._work(trial)) for trial in trials]
 
@@ -243,9 +247,13 @@ class Bench:
         return folder
 
 
-def _make(folder: Path, config: Config, trial: Trial, level: int) -> None:
-    """Make a trial in a process of its own, which says how it gets on as this one does."""
-    if not log.isEnabledFor(level):
-        logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+def _make(folder: Path, config: Config, trial: Trial, name: str, level: int) -> None:
+    """Make a trial, in a process of its own with its name before every line where several run."""
+    if not log.isEnabledFor(level) or _LINES in logging.root.handlers:
+        _LINES.setFormatter(logging.Formatter(f"{name}: %(message)s"))
+        logging.root.handlers = [_LINES]
         log.setLevel(level)
     Bench(folder, config).make(trial)
+
+
+_LINES = logging.StreamHandler(sys.stdout)

@@ -142,7 +142,7 @@ NOT_RUN = {
     "make repro PRESET=mlqa-r": "40 minutes",
     **dict.fromkeys(
         ("make repro PRESET=tune-mlqa", "polybatch tune"),
-        "four hours; its short version is tests/tuning/test_tuning.py",
+        "an hour; its short version is tests/tuning/test_tuning.py",
     ),
     "make repro PRESET=xquad-r": "70 minutes",
     "make repro PRESET=xquad-r-e5": "three hours",

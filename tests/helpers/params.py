@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from polybatch.settings.load import load
 
 ROOT = Path(__file__).parents[2]
 DEFAULT = (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def beside_tuned(folder: Path, study: Path) -> Path:
+    """Return a copy of a study in a folder that has the repository's tuned.yaml, too."""
+    for path in (study, ROOT / "tuned.yaml"):
+        shutil.copy(path, folder)
+    return folder / study.name
 
 
 def mistakes(tmp_path: Path, text: str) -> list[str]:

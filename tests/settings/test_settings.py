@@ -20,7 +20,7 @@ from polybatch.settings import (
 )
 from polybatch.settings.load import load
 from polybatch.settings.load import schema as load_schema
-from tests.helpers.params import DEFAULT, ROOT, edit, mistakes, written
+from tests.helpers.params import DEFAULT, ROOT, beside_tuned, edit, mistakes, written
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ from tests.helpers.params import DEFAULT, ROOT, edit, mistakes, written
     [ROOT / "params.yaml", *sorted((ROOT / "tests/golden/presets").glob("*.yaml"))],
     ids=lambda path: path.name,
 )
-def test_every_study_of_the_repository_is_valid(path: Path) -> None:
-    config = load(path)
+def test_every_study_of_the_repository_is_valid(path: Path, tmp_path: Path) -> None:
+    config = load(beside_tuned(tmp_path, path))
     assert config.study.baseline in config.arms
     assert all(dataclasses.is_dataclass(strategy) for strategy in config.strategies.values())
 

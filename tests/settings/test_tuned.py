@@ -17,6 +17,9 @@ from polybatch.settings.tuned import read_tuned
 ROOT = Path(__file__).parents[2]
 TUNE = YAML(typ="safe").load((ROOT / "tests/golden/presets/tune-mlqa.yaml").read_text("utf-8"))
 XQUAD = YAML(typ="safe").load((ROOT / "tests/golden/presets/xquad-r.yaml").read_text("utf-8"))
+XQUAD["study"]["tuned"] = None
+for _name in ("hybrid", "dapt-hybrid"):
+    XQUAD["strategies"][_name]["cross_ratio"] = 0.5
 MLQA_R = YAML(typ="safe").load((ROOT / "tests/golden/presets/mlqa-r.yaml").read_text("utf-8"))
 ARM = {"score": 0.5, "edges": [], "trials": [], "curve": []}
 TUNED = {

@@ -15,14 +15,13 @@ from polybatch.settings.load import load
 from polybatch.validation.language_id import agrees, is_reliable, measure, measured, misidentified
 from polybatch.validation.profile import profile
 from polybatch.validation.scripts import in_script, letters_of
+from tests.helpers.params import ROOT, beside_tuned
 from tests.helpers.small_datasets import RULES, dataset
 
-ROOT = Path(__file__).parents[2]
 
-
-def test_every_language_of_the_studies_has_a_script() -> None:
+def test_every_language_of_the_studies_has_a_script(tmp_path: Path) -> None:
     for path in (ROOT / "params.yaml", *(ROOT / "tests/golden/presets").glob("*.yaml")):
-        for source in load(path).sources.values():
+        for source in load(beside_tuned(tmp_path, path)).sources.values():
             assert all(letters_of(lang) for lang in source.languages)
 
 

@@ -49,6 +49,21 @@ def test_one_seed_holds_chance_of_questions_alone_and_says_so() -> None:
     assert found.p[0] == pytest.approx(stats.ttest_rel(*scores).pvalue)
 
 
+@pytest.mark.parametrize("shared_plan", [True, False])
+def test_where_trainings_happen_to_agree_an_interval_stays_one(shared_plan: bool) -> None:
+    """Of 400 made-up pairs some have no variance left but a little of seeds: +-2e19 points once."""
+    random, reaches, freedoms = np.random.default_rng(3), [], []
+    for _ in range(400):
+        question = random.standard_normal(48)
+        arms = {name: arm(question + random.standard_normal((3, 48))) for name in "ab"}
+        found = estimate(arms, Contrast("a", "b", shared_plan=shared_plan))
+        low, high = found.interval(0.95)
+        reaches.append(high[0] - low[0])
+        freedoms.append(found.freedom[0])
+    assert min(freedoms) >= (2 if shared_plan else 4)
+    assert max(reaches) < 10 * np.median(reaches)
+
+
 def test_a_family_of_one_is_not_corrected_and_a_larger_one_lies_below_bonferroni() -> None:
     chance = np.random.default_rng(3)
     arms = {f"s{n}": arm(chance.random((3, 60)) + 0.02 * n) for n in range(5)}

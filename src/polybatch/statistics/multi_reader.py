@@ -184,6 +184,9 @@ def estimate(arms: Mapping[str, Arm], contrast: Contrast) -> Estimate:
     total = spread + clusters
     below = spread**2 / seed_freedom + together**2 / groups
     freedom = np.divide(total**2, below, out=groups.copy(), where=below > 0)
+    # A sum of variances has no fewer than the least of them. Here one is subtracted, and where
+    # little is left the formula goes to 0, and intervals to all numbers there are.
+    freedom = np.maximum(freedom, np.minimum(seed_freedom, groups))
     return Estimate(value, np.sqrt(total), freedom, spread, clusters, True)
 
 

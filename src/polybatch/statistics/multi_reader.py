@@ -177,16 +177,13 @@ def estimate(arms: Mapping[str, Arm], contrast: Contrast) -> Estimate:
     together = _times(groups) * _over_clusters(first, added)
     groups = np.maximum(groups - 1, 1)
     if any(arm.seeds < 2 for arm in trained):
-        nothing = np.full_like(value, np.nan)
-        return Estimate(value, np.sqrt(together), groups, nothing, together, False)
+        return Estimate(value, np.sqrt(together), groups, value * np.nan, together, False)
     spread, residue, seed_freedom = _seed_variances(arms, contrast, trained)
     clusters = np.maximum(together - residue, 0)
     total = spread + clusters
     below = spread**2 / seed_freedom + together**2 / groups
     freedom = np.divide(total**2, below, out=groups.copy(), where=below > 0)
-    # A sum of variances has no fewer than the least of them. Here one is subtracted, and where
-    # little is left the formula goes to 0, and intervals to all numbers there are.
-    freedom = np.maximum(freedom, np.minimum(seed_freedom, groups))
+    freedom = np.maximum(freedom, np.minimum(seed_freedom, groups))  # as of a sum
     return Estimate(value, np.sqrt(total), freedom, spread, clusters, True)
 
 

@@ -33,10 +33,13 @@ class _Stopped(Exception):
 
 @pytest.fixture(scope="module")
 def runs(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """Two folders tuned: one in one go, one stopped in the middle of its third trial."""
+    """Two folders tuned: one in one go, two trials at a time; one by one, stopped in the third."""
     whole, stopped = (Path(tmp_path_factory.mktemp(name)) / "f" for name in ("whole", "stopped"))
     for folder in (whole, stopped):
         shutil.copytree(made, folder)
+    params = study()
+    params["study"]["workers"] = 2
+    write(whole, params)
     assert _tune(whole) == 0
     with pytest.MonkeyPatch.context() as patch:
         kept, left = resume.Resumable._save_checkpoint, [4]  # adaptations: two each, of two trials
@@ -50,7 +53,7 @@ def runs(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
         patch.setattr(resume.Resumable, "_save_checkpoint", save)
         with pytest.raises(_Stopped):
             _tune(stopped)
-    assert not read_tuned(stopped / "tuned.yaml")
+    assert "tiny" not in read_tuned(stopped / "tuned.yaml")
     assert not (stopped / "results/tuning.md").exists()
     assert _tune(stopped) == 0
     return whole, stopped

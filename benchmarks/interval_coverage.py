@@ -31,7 +31,8 @@ import polars as pl
 
 from polybatch.statistics.decisions import DECIDED, Difference, Rule, decide
 from polybatch.statistics.family import Claims, family
-from polybatch.statistics.multi_reader import Arm, Contrast, Estimate, estimate
+from polybatch.statistics.influence import Arm
+from polybatch.statistics.multi_reader import Contrast, Estimate, estimate
 
 ARMS, RULE, DRAWS = 10, Rule(0.005, 0.95), 1_000
 CLUSTERS, ITEMS, SEEDS, RATIOS = (30, 48, 240), (1, 5, 25), (2, 3, 5), (0.0, 0.15, 0.4)

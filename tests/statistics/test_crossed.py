@@ -7,10 +7,9 @@ import pytest
 from scipy import stats
 
 from polybatch.statistics.family import Claims, correlation
+from polybatch.statistics.influence import Arm, arm_of
 from polybatch.statistics.multi_reader import (
-    Arm,
     Contrast,
-    arm_of,
     equal_seed_variances,
     estimate,
     seed_covariance,

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from polybatch.statistics.family import Claims, family, holm
-from polybatch.statistics.multi_reader import Arm, Contrast, arm_of, estimate
+from polybatch.statistics.influence import Arm, arm_of
+from polybatch.statistics.multi_reader import Contrast, estimate
 
 ONE = np.ones((1, 1))
 

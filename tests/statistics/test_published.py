@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from polybatch.statistics.multi_reader import Arm, Contrast, estimate
+from polybatch.statistics.influence import Arm
+from polybatch.statistics.multi_reader import Contrast, estimate
 
 READERS, MODALITIES = 5, 2
 MS_T, MS_TR = 0.004796171, 0.0005510306

@@ -15,7 +15,8 @@ import polars as pl
 from polybatch.core.errors import InputError
 from polybatch.statistics.breakdowns import Layout, View, lay_out, membership
 from polybatch.statistics.clusters import LEAST, Clusters
-from polybatch.statistics.multi_reader import Arm, Contrast, Float64, arm_of
+from polybatch.statistics.influence import Arm, Float64, arm_of
+from polybatch.statistics.multi_reader import Contrast
 
 Views = Callable[[pl.DataFrame, str], Sequence[View]]
 """From a dataset's lists (breakdowns.LISTS) and a measure to what is to be averaged."""

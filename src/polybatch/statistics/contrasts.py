@@ -13,12 +13,8 @@ from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
 from polybatch.statistics.decisions import Difference, Outcome, Rule, decide
 from polybatch.statistics.family import Claims, Corrected, family, holm
-from polybatch.statistics.multi_reader import (
-    Estimate,
-    Float64,
-    equal_seed_variances,
-    estimate,
-)
+from polybatch.statistics.influence import Float64
+from polybatch.statistics.multi_reader import Estimate, equal_seed_variances, estimate
 from polybatch.statistics.significance import DIGITS
 
 CONTRASTS = pl.Schema(

@@ -16,11 +16,10 @@ import numpy as np
 from scipy import stats
 from scipy.linalg import block_diag
 
+from polybatch.statistics.influence import Arm, Float64
 from polybatch.statistics.multi_reader import (
-    Arm,
     Contrast,
     Estimate,
-    Float64,
     influence,
     products,
     seed_covariance,

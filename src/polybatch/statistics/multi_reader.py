@@ -7,14 +7,8 @@ arms, and C from what the clusters have in common under *different* seeds (Obuch
 1995, doi 10.1080/03610919508813243), with the degrees of freedom of Hillis (2007, doi
 10.1002/sim.2532) and those of C, G - 1, beside them (Satterthwaite).
 
-Where clusters are crossed (a territory's facts stand in the same templates as another's), sums of
-squares over them are those over each level less those over what both have in common (Cameron,
-Gelbach and Miller 2011, doi 10.1198/jbes.2010.07136), and the level with fewer clusters counts.
-
-A view is a mean over lists of means over queries. It is made linear in the clusters: what a
-cluster adds is (its sum of scores - its queries times the list's mean) / the list's queries.
-
-Letters: G clusters, L lists, V views, R seeds, K contrasts.
+What clusters add to a view: polybatch.statistics.influence. Letters: G clusters, V views, R seeds,
+K contrasts.
 """
 
 from __future__ import annotations
@@ -23,99 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
-from polybatch.core.vectors import Int64
-
-Float64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """A strategy's views under each seed: `values` (R, V), `influence` (R, G, V).
-
-    `influence`: what each cluster adds to each view; over the clusters it adds up to 0.
-    `trained`: whether another seed would give other values. An arm without training has R = 1.
-    `clusters` (V,): how many clusters have queries in a view; None means all of them. `crossed`
-    (2, G): of crossed clusters the numbers of their two levels, else None.
-    """
-
-    values: Float64
-    influence: Float64
-    trained: bool
-    clusters: Float64 | None = None
-    crossed: Int64 | None = None
-
-    @property
-    def seeds(self) -> int:
-        """Trainings of this arm."""
-        return len(self.values)
-
-    @property
-    def groups(self) -> Float64:
-        """Clusters that have queries in each view (V,)."""
-        _, groups, views = self.influence.shape
-        return np.full(views, float(groups)) if self.clusters is None else self.clusters
-
-    def squares(self, moved: Float64) -> Float64:
-        """Return the sum of squares (V,) of what clusters add, `moved` (G, V)."""
-        rows, signs = signed(moved, self.crossed)
-        return np.asarray(signs @ rows**2)
-
-
-def signed(moved: Float64, crossed: Int64 | None) -> tuple[Float64, Float64]:
-    """Return rows (M, F) and signs (M,) whose signed products are those over all clusters (G, F).
-
-    Of crossed clusters: the sums of each level, and with a minus what both have in common.
-
-    Example:
-        >>> moved = np.array([[1.0], [2.0], [3.0]])
-        >>> rows, signs = signed(moved, np.array([[0, 0, 1], [0, 1, 1]]))
-        >>> rows[:, 0].tolist(), signs.tolist()
-        ([3.0, 3.0, 1.0, 5.0, 1.0, 2.0, 3.0], [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0])
-    """
-    if crossed is None:
-        return moved, np.ones(len(moved))
-    sums = np.concatenate([_sums(moved, level) for level in crossed])
-    signs = np.repeat([1.0, -1.0], [len(sums), len(moved)])
-    return np.concatenate([sums, moved]), signs
-
-
-def _sums(moved: Float64, level: Int64) -> Float64:
-    found = np.zeros((int(level.max()) + 1, moved.shape[1]))
-    np.add.at(found, level, moved)
-    return found
-
-
-def arm_of(
-    sums: Sequence[Float64],
-    counts: Float64,
-    members: Float64,
-    trained: bool,
-    crossed: Int64 | None = None,
-) -> Arm:
-    """Return an arm from the sums of its scores (G, L), one per seed.
-
-    `counts` (G, L): queries of each cluster in each list. `members` (L, V): 1 where the list
-    belongs to the view. `crossed`: as in Arm.
-
-    Example:
-        >>> one = arm_of([np.array([[1.0], [0.0]])], np.ones((2, 1)), np.ones((1, 1)), True)
-        >>> one.values.tolist(), one.influence[0, :, 0].tolist()
-        ([[0.5]], [0.25, -0.25])
-    """
-    totals = counts.sum(axis=0)
-    share = members / members.sum(axis=0)
-    means = [found.sum(axis=0) / totals for found in sums]
-    moved = [
-        ((found - counts * mean) / totals) @ share for found, mean in zip(sums, means, strict=True)
-    ]
-    values = np.stack([mean @ share for mean in means])
-    there = (counts @ members > 0).astype(np.float64)
-    levels = [there] if crossed is None else [_sums(there, level) > 0 for level in crossed]
-    clusters = np.min([level.sum(axis=0) for level in levels], axis=0).astype(np.float64)
-    return Arm(values, np.stack(moved), trained, clusters, crossed)
+from polybatch.statistics.influence import Arm, Float64, signed, sums_of_level
 
 
 @dataclass(frozen=True)
@@ -177,13 +81,16 @@ def estimate(arms: Mapping[str, Arm], contrast: Contrast) -> Estimate:
     together = _times(groups) * _over_clusters(first, added)
     groups = np.maximum(groups - 1, 1)
     if any(arm.seeds < 2 for arm in trained):
-        return Estimate(value, np.sqrt(together), groups, value * np.nan, together, False)
+        unknown = np.full_like(value, np.nan)
+        return Estimate(value, np.sqrt(together), groups, unknown, together, False)
     spread, residue, seed_freedom = _seed_variances(arms, contrast, trained)
     clusters = np.maximum(together - residue, 0)
     total = spread + clusters
     below = spread**2 / seed_freedom + together**2 / groups
     freedom = np.divide(total**2, below, out=groups.copy(), where=below > 0)
-    freedom = np.maximum(freedom, np.minimum(seed_freedom, groups))  # as of a sum
+    # A sum of variances has no fewer than the least of its parts. Here one is subtracted, and where
+    # little is left the formula goes to 0, and the interval to all numbers there are.
+    freedom = np.maximum(freedom, np.minimum(seed_freedom, groups))
     return Estimate(value, np.sqrt(total), freedom, spread, clusters, True)
 
 
@@ -191,7 +98,7 @@ def _over_clusters(arm: Arm, added: Float64) -> Float64:
     """Return the sum of squares (V,) over clusters; over crossed ones no less than over a level."""
     found = [arm.squares(added)]
     if arm.crossed is not None:
-        found += [(_sums(added, level) ** 2).sum(axis=0) for level in arm.crossed]
+        found += [(sums_of_level(added, level) ** 2).sum(axis=0) for level in arm.crossed]
     return np.asarray(np.max(found, axis=0))
 
 

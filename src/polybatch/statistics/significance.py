@@ -18,7 +18,8 @@ from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
 from polybatch.statistics.decisions import Difference, Rule, decide
 from polybatch.statistics.family import holm
-from polybatch.statistics.multi_reader import Estimate, Float64, estimate
+from polybatch.statistics.influence import Float64
+from polybatch.statistics.multi_reader import Estimate, estimate
 
 SIGNIFICANCE = pl.Schema(
     {

@@ -150,7 +150,7 @@ class Bench:
                 self._adapted_checkpoint(trial.adaptation)  # before two trials need it
         workers, level = min(self.config.study.workers, len(left)) or 1, log.getEffectiveLevel()
         joblib.Parallel(workers)(
-            joblib.delayed(_make)(self.folder, self.config, trial, name, level)
+            joblib.delayed(_make)(self.folder, self.config, trial, name * (workers > 1), level)
             for name, trial in left.items()
         )
         return [self._score(*self._named(trial), self._work(trial)) for trial in trials]
@@ -248,12 +248,9 @@ class Bench:
 
 
 def _make(folder: Path, config: Config, trial: Trial, name: str, level: int) -> None:
-    """Make a trial, in a process of its own with its name before every line where several run."""
-    if not log.isEnabledFor(level) or _LINES in logging.root.handlers:
-        _LINES.setFormatter(logging.Formatter(f"{name}: %(message)s"))
-        logging.root.handlers = [_LINES]
+    """Make a trial; `name`: of one in a process of its own, which stands before every line."""
+    if name:
+        lines = f"{name}: %(message)s"
+        logging.basicConfig(level=logging.WARNING, format=lines, stream=sys.stdout, force=True)
         log.setLevel(level)
     Bench(folder, config).make(trial)
-
-
-_LINES = logging.StreamHandler(sys.stdout)

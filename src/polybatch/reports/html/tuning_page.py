@@ -32,7 +32,7 @@ th:first-child, td:first-child { text-align: left; } tr { border-bottom: 1px sol
 <p>{{ introduction }}</p>
 {% for part in parts %}
 <h2>{{ part.title }}</h2>
-<p>{{ part.note | replace("**", "") }}</p>
+<p>{{ part.note | replace("**", "") | replace("`", "") }}</p>
 {% if part.title in plots %}<div id="plot-{{ loop.index0 }}" data-plot="{{ part.title }}"></div>
 {% endif %}
 <div class="table"><table>
@@ -91,9 +91,10 @@ def plots(tuned: TunedStudy) -> dict[str, Spec]:
         >>> plots(tuned)["Steps"]["data"]["values"]
         [{'strategy': 'mono', 'steps': 100, 'score': 61.2}]
     """
-    best = {
-        name: enumerate(expected_best([trial.score for trial in arm.trials]), 1)
-        for name, arm in arms_of(tuned).items()
+    adaptation, arms = "(adaptation)", arms_of(tuned)
+    best = {  # the adaptation last, so that strategies have the colours of the other plot
+        name: enumerate(expected_best([trial.score for trial in arms[name].trials]), 1)
+        for name in sorted(arms, key=adaptation.__eq__)
     }
     curves = {
         name: ((point.steps, point.score) for point in arm.curve)

@@ -152,7 +152,7 @@ ROWS = {
     "encoding": Row(
         "encoding passages of 160 tokens with `use-multilingual`",
         "texts",
-        (256, 512, 1024),
+        (64, 128, 256),
         16,
         {
             "polybatch": _encode(_our_encoder),

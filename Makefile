@@ -89,7 +89,7 @@ fuzz: $(VENV)/.installed
 	@$(BIN)/python -m tests.helpers.fuzz --inputs $(or $(INPUTS),3000) --seed $(or $(SEED),0)
 
 test-documents: $(VENV)/.installed
-	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest tests/study/test_documents.py tests/study/test_csv_to_report.py
+	@POLYBATCH_SLOW=1 $(BIN)/python -m pytest $(addprefix tests/study/test_,documents.py csv_to_report.py tutorial.py wheel.py)
 
 docs: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.lock

@@ -59,6 +59,18 @@ def test_make_alone_lists_every_target() -> None:
     assert {*targets.split()} - {*listed} == {"help", "lint"}
 
 
+def test_what_takes_minutes_has_a_target_that_runs_it() -> None:
+    """`make -n` shows the files; a test that no target runs would never run."""
+    targets = ("test-recovery", "test-flows", "test-documents")
+    shown = re.findall(r"tests/\S+\.py", _make("--dry-run", *targets))
+    waiting = [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if "POLYBATCH_SLOW" in path.read_text(encoding="utf-8") and path != Path(__file__)
+    ]
+    assert sorted(shown) == waiting
+
+
 def test_clean_removes_what_was_built_and_nothing_else(clone: Path) -> None:
     _make("clean", folder=clone)
     assert [name for name in BUILT if (clone / name).exists()] == []

@@ -12,7 +12,7 @@ import pytest
 from tests.helpers.toy_flow import make_toy
 from tests.helpers.wheel import Installed
 
-SLOW = pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="starts Prefect")
+SLOW = pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="`make test-documents`")
 
 
 @pytest.fixture(scope="module")

@@ -188,7 +188,7 @@ ROWS = {
         },
     ),
     "transformer-encoding": Row(
-        "encoding sentences of MLQA's lengths with `multilingual-e5-small`",
+        "encoding texts in eleven languages with `multilingual-e5-small`",
         "texts",
         (256,),
         16,

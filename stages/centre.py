@@ -39,7 +39,7 @@ def centre(config: Config, name: str) -> str:
                 by = config.centred[name].means
                 mean_of_each = centre_folder(before, after, dataset, means, by)
                 write_json(after / "centred.json", mean_of_each)
-    return f"means of {sum(len(found) for found, _ in texts.values())} training texts"
+    return f"means of {sum(len(found) for found, _ in texts.values()):,} training texts"
 
 
 def _means(config: Config, checkpoint: Path, texts: Texts) -> dict[Side, Means]:

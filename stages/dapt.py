@@ -70,7 +70,7 @@ def _adapt(config: Config, settings: AdaptationSettings, seed: int) -> str:
         with whole_folder(START / "dapt" / str(seed)) as folder:
             save_checkpoint(encoder, folder)
     leave_processes()
-    return f"{settings.objective}, {summary.steps} steps, {summary.texts} texts"
+    return f"{settings.objective}, {summary.steps} steps, {summary.texts:,} texts"
 
 
 if __name__ == "__main__":

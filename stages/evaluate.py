@@ -12,7 +12,7 @@ from polybatch.core.dataset import Dataset, read_dataset, revision_of, write_tab
 from polybatch.core.files import whole_together, write_json
 from polybatch.evaluation.alignment import alignment_and_uniformity, distinct_queries
 from polybatch.evaluation.language_bias import TOP_DOCUMENTS, Bias, language_bias
-from polybatch.evaluation.scores import Scores, evaluate_source, refuse_missing
+from polybatch.evaluation.scores import Scores, evaluate_source, left_out, refuse_missing
 from polybatch.retrieval.arm_folders import index_bytes, open_queries, open_source
 from polybatch.retrieval.index import TOKENS, EncodedQueries
 from polybatch.retrieval.score_rows import ScoreRows
@@ -49,7 +49,8 @@ def evaluate_strategy(config: Config, trial: Trial) -> str:
                 index_bytes=index_bytes(source),
             )
             revisions[name] = revision_of(dataset)
-            log.info("%s: judged and left-out queries %s", name, scores.counts[name])
+            if without := left_out(scores.counts[name]):
+                log.info("%s: queries without a relevant document, left out: %s", name, without)
         per_query = pl.concat([scores.per_query for scores in scored])
         write_table(per_query, place(RESULTS / "scores" / f"{trial.path}.parquet"), revisions)
         heatmap = pl.concat([scores.heatmap for scores in scored])
@@ -58,7 +59,7 @@ def evaluate_strategy(config: Config, trial: Trial) -> str:
         write_json(place(RESULTS / "metrics" / f"{trial.path}.json"), summary)
         found = {name: each.as_json() for name, each in bias.items()}
         write_json(place(RESULTS / "bias" / f"{trial.path}.json"), found)
-    return f"{per_query.height} scores"
+    return f"{per_query.height:,} scores"
 
 
 def _score(config: Config, source: ScoreRows, dataset: Dataset) -> Scores:

@@ -45,7 +45,8 @@ def index(config: Config, trial: Trial) -> str:
         config, trial, encoder, max(datasets.values(), key=lambda one: one.corpus.height)
     )
     count = sum(dataset.corpus.height + dataset.queries.height for dataset in datasets.values())
-    return f"{count} texts encoded, {sum(sum(each.values()) for each in cut.values())} of them cut"
+    shortened = sum(sum(each.values()) for each in cut.values())
+    return f"{count:,} texts encoded, {shortened:,} of them cut"
 
 
 def _index(

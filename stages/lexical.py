@@ -25,7 +25,7 @@ def lexical(config: Config, name: str) -> str:
             how = "; ".join(f"{lang}: {each}" for lang, each in tokenizers.items())
             log.info("%s: %s", dataset, how)
     _write_latency(trial, [read_dataset(VALID / dataset) for dataset in datasets])
-    return f"BM25 of {len(datasets)} datasets, k1 {settings.k1:g}, b {settings.b:g}"
+    return f"BM25 of {', '.join(datasets)}, k1 {settings.k1:g}, b {settings.b:g}"
 
 
 def _write_latency(trial: Trial, datasets: list[Dataset]) -> None:

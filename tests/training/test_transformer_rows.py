@@ -16,7 +16,6 @@ from polybatch.encoders.checkpoints import save_checkpoint
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.row_table import RowTable, trained_rows
 from polybatch.encoders.tokens import features_of
-from polybatch.training import callbacks
 from polybatch.training.contrastive import train
 from polybatch.training.machine import make_deterministic
 from polybatch.training.plan_trainer import _optimizer
@@ -88,17 +87,6 @@ def test_the_optimiser_holds_nothing_of_rows_that_do_not_occur(tmp_path: Path) -
         assert tables[0].rows.shape == (4, 32)  # and the padding
     everything = sum(parameter.numel() for parameter in encoder.parameters())
     assert held == everything - (vocabulary - 4) * 32
-
-
-def test_what_a_step_leaves_free_is_given_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: list[int] = []
-    monkeypatch.setattr(callbacks, "return_freed_memory", lambda: given.append(1))
-    lengths = settings_for(xlm_roberta(tmp_path / "given"))
-    places = tmp_path / "r", tmp_path / "c"
-    train(load_encoder(lengths), plan(STEPS), SETTINGS, lengths, 0, *places)
-    assert len(given) == STEPS
 
 
 def test_the_encoder_is_as_before_after_an_error(tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ from typing import Any
 from dvclive import Live
 from transformers import TrainerCallback
 
-from polybatch.training.machine import return_freed_memory
-
 log = logging.getLogger(__name__)
 
 
@@ -34,14 +32,6 @@ class LastPoint(TrainerCallback):  # type: ignore[misc]
         """Ask for it."""
         if state.global_step >= state.max_steps:
             control.should_log = True
-
-
-class ReturnMemory(TrainerCallback):  # type: ignore[misc]
-    """Gives back after every step what the step's tensors leave free."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Give it back."""
-        return_freed_memory()
 
 
 class Curves(TrainerCallback):  # type: ignore[misc]

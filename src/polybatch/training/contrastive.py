@@ -95,7 +95,7 @@ def train(
     if not plan.steps:
         return summary
     # Imported here: a strategy that trains nothing should not wait for the trainer.
-    from polybatch.training.callbacks import Progress, ReturnMemory
+    from polybatch.training.callbacks import Progress
     from polybatch.training.plan_trainer import plan_trainer
     from polybatch.training.resume import fingerprint_of
 
@@ -107,8 +107,6 @@ def train(
         trainer.fingerprint = fingerprint_of(
             settings, (one.str.join("\0").item() for one in texts), encoder
         )
-        if encoder.transformers_model is not None:
-            trainer.add_callback(ReturnMemory())
         progress = Progress(f"train {plan.name}", "pairs", plan.batch_pairs, contrastive=True)
         with enough_memory("training", _SMALLER):
             losses = trainer.run(plan.steps, curves, progress)

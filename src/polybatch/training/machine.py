@@ -41,17 +41,6 @@ def share_one_heap() -> None:
         libc.mallopt(_M_ARENA_MAX, 1)
 
 
-def return_freed_memory() -> None:
-    """Give pages of the heap that nothing uses back to the system.
-
-    Batches differ in length, and what is free between the tensors of one does not fit those of
-    the next: 150 steps of multilingual-e5-small took 5 GiB with one heap and this, 6 without.
-    Does nothing where the C library is another one.
-    """
-    if libc := _glibc():
-        libc.malloc_trim(0)
-
-
 def _glibc() -> ctypes.CDLL | None:
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     return libc if hasattr(libc, "gnu_get_libc_version") else None

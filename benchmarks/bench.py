@@ -60,7 +60,8 @@ def measure(row: str, size: int, repetitions: int) -> Rounds:
 def one(row: str, contender: str, size: str) -> None:
     """Measure one contender once, in this process, and print it."""
     seconds = ROWS[row].contenders[contender](int(size))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    started = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in started) / 1024
     print(json.dumps({"seconds": round(seconds, 4), "peak_mib": round(peak)}))
 
 

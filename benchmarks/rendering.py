@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Rounds = Mapping[str, Sequence[Mapping[str, float]]]
+OURS = "polybatch"
 
 HEAD = """# Speed and memory
 
@@ -23,12 +24,13 @@ Nothing has been measured since the table is made this way: run `make bench` on 
 
 def ratios(rounds: Rounds) -> dict[str, list[float]]:
     """Return, for each other contender, how many times as long it takes as ours, by round."""
-    (_, ours), *others = rounds.items()
     return {
         name: [
-            theirs["seconds"] / mine["seconds"] for mine, theirs in zip(ours, measured, strict=True)
+            theirs["seconds"] / mine["seconds"]
+            for mine, theirs in zip(rounds[OURS], measured, strict=True)
         ]
-        for name, measured in others
+        for name, measured in rounds.items()
+        if name != OURS
     }
 
 
@@ -60,7 +62,8 @@ def _rows(record: Mapping[str, Any]) -> list[str]:
     rounds: Rounds = record["measured"][size]
     found = ratios(rounds)
     lines = []
-    for number, (name, measured) in enumerate(rounds.items()):
+    for number, name in enumerate([OURS, *found]):
+        measured = rounds[name]
         seconds = statistics.median(one["seconds"] for one in measured)
         peak = statistics.median(one["peak_mib"] for one in measured)
         what = (record["title"], f"{int(size):,} {record['unit']}") if number == 0 else ("", "")

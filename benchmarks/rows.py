@@ -207,7 +207,7 @@ ROWS = {
     ),
     "start": Row(
         "start of the stage `index` (seconds of the processors)",
-        "processes",
+        "process",
         (1,),
         1,
         {

@@ -19,16 +19,22 @@ BEGINNING = 3.0
 
 
 class Forecast:
-    """Seconds and bytes of the stages to run: known, else the median of the same program's."""
+    """Seconds of the stages to run: known, else as `_completed` has it, with what this run took."""
 
     def __init__(
-        self, graph: Graph, to_run: Iterable[str], seconds: Mapping[str, float], workers: int
+        self,
+        graph: Graph,
+        to_run: Iterable[str],
+        seconds: Mapping[str, float],
+        workers: int,
+        root: Path | None = None,
     ) -> None:
-        """`seconds`: of stages, as far as they are known; of all others see `Forecast`."""
-        self.graph, self.workers = graph, workers
+        """`seconds`: of stages, as far as they are known. `root`: where stages write theirs."""
+        self.graph, self.workers, self.root = graph, workers, root
         self.waiting = list(to_run)
         self.all = len(self.waiting)
-        self.seconds = _completed(graph, seconds)
+        self.known = dict(seconds)
+        self.seconds = _completed(graph, self.known)
         self.begun: dict[str, float] = {}
 
     def begin(self, address: str) -> None:
@@ -41,7 +47,9 @@ class Forecast:
         """Note that a stage is done, or need not run."""
         if address in self.waiting:
             self.waiting.remove(address)
-        self.begun.pop(address, None)
+        if self.begun.pop(address, None) and self.root:
+            self.known |= seconds_before(self.root, {address: self.graph[address]})
+            self.seconds = _completed(self.graph, self.known)
 
     def left(self) -> float:
         """Return the seconds until all is done: what is ready begins when a worker is free."""
@@ -65,8 +73,13 @@ class Forecast:
         parts = [f"{done} of {self.all} stages done"]
         parts += [f"running {', '.join(self.begun)}"] if self.begun else []
         parts += [f"{len(self.waiting)} left"] if self.waiting else []
-        parts += [f"about {duration(self.left())} to go"] if self.seconds else []
+        parts += [f"{self.told()} to go"] if self.seconds else []
         return ", ".join(parts)
+
+    def told(self) -> str:
+        """Return the time until all is done, in words: "at least" where a program never ran."""
+        unknown = any(at not in self.seconds for at in (*self.waiting, *self.begun))
+        return f"{'at least' if unknown else 'about'} {duration(self.left())}"
 
     def _of(self, address: str) -> float:
         return BEGINNING + self.seconds.get(address, 0.0)
@@ -77,7 +90,7 @@ def forecast_lines(root: Path, forecast: Forecast, before: Mapping[str, Any]) ->
     line = f"{forecast.all} of {len(forecast.graph)} stages to run"
     line += f", {forecast.workers} at a time" if forecast.workers > 1 else ""
     line += (
-        f": about {duration(forecast.left())}"
+        f": {forecast.told()}"
         if forecast.seconds
         else ": how long they take is known after their first run here"
     )
@@ -126,16 +139,31 @@ def amount(size: float) -> str:
 
 
 def _completed(graph: Graph, known: Mapping[str, float]) -> dict[str, float]:
-    """Add, for stages without a value, the median of those of the same program."""
-    kinds: dict[str, list[float]] = {}
+    """Add, for stages without a value, the mean of the same row's, else of the same program's.
+
+    A value below 1 tells nothing of other rows: it is of one that has nothing to do, as a strategy
+    that is not trained.
+    """
+    rows: dict[str, list[float]] = {}
+    programs: dict[str, list[float]] = {}
     for address, value in known.items():
         if address in graph:
-            kinds.setdefault(graph[address].stage, []).append(value)
-    return {
-        address: known.get(address, statistics.median(kinds[box.stage]))
+            rows.setdefault(_row(address), []).append(value)
+            if value >= 1:
+                programs.setdefault(graph[address].stage, []).append(value)
+    found = {
+        address: rows.get(_row(address)) or programs.get(box.stage)
         for address, box in graph.items()
-        if box.stage in kinds
     }
+    means = {address: statistics.fmean(values) for address, values in found.items() if values}
+    return {address: known.get(address, mean) for address, mean in means.items()}
+
+
+def _row(address: str) -> str:
+    """Return a stage without its seed: `train@hybrid` of `train@hybrid-0`."""
+    name, _, key = address.partition("@")
+    row, _, seed = key.rpartition("-")
+    return f"{name}@{row}" if row and seed.isdecimal() else address
 
 
 def _size(entry: Mapping[str, Any]) -> float:

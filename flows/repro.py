@@ -40,7 +40,8 @@ def repro(root: Path, config: Config, workers: int, lock: int) -> int:
         _print_line(f"polybatch: none of {len(plan.graph)} stages has to run")
         print("Data and pipelines are up to date.", flush=True)
         return 0
-    forecast = Forecast(plan.graph, plan.to_run, seconds_before(root, plan.graph), workers)
+    known = seconds_before(root, plan.graph)
+    forecast = Forecast(plan.graph, plan.to_run, known, workers, root)
     for line in forecast_lines(root, forecast, plan.before):
         _print_line(f"polybatch: {line}")
     try:

@@ -14,7 +14,7 @@ from dvc.repo import Repo
 from polybatch.versions.record import kind_of
 
 from .check import check_params, remarks
-from .forecast import Forecast, duration, seconds_before
+from .forecast import Forecast, seconds_before
 from .graph import read_graph
 from .plan import Plan, plan_of
 from .repository import check
@@ -37,6 +37,7 @@ def status(root: Path) -> dict[str, Any]:
         "stages": [_row(plan, address, known.get(address)) for address in plan.graph],
         "to_run": len(plan.to_run),
         "seconds": round(forecast.left()) if forecast.seconds else None,
+        "time": forecast.told() if forecast.seconds else None,
         "running": holder(root),
         "remarks": remarks(root, config),
     }
@@ -45,7 +46,7 @@ def status(root: Path) -> dict[str, Any]:
 def status_text(found: dict[str, Any]) -> str:
     """Return what `status` found as lines to read: the sum, then one line per stage to run."""
     count, some = len(found["stages"]), found["to_run"]
-    time = "" if not some or found["seconds"] is None else f", about {duration(found['seconds'])}"
+    time = f", {found['time']}" if some and found["time"] else ""
     lines = [f"{found['study']}: {some} of {count} stages would run{time}"]
     lines += [f"now running here: {found['running']}"] if found["running"] else []
     waiting = [row for row in found["stages"] if row["state"] == "would run"]

@@ -100,7 +100,7 @@ def study(
             plan = plan_of(root, strategies or [])
             stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
             known = seconds_before(root, plan.graph)
-            forecast = Forecast(plan.graph, plan.to_run, known, workers)
+            forecast = Forecast(plan.graph, plan.to_run, known, workers, root)
             for line in forecast_lines(root, forecast, plan.before) if plan.to_run else []:
                 logger.info(line)
             with runners(root, config, workers) as where:

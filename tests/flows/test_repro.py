@@ -101,7 +101,7 @@ def test_the_lock_is_put_in_order_and_nothing_else_changes(tmp_path: Path) -> No
 @pytest.mark.parametrize(("workers", "rounds"), [(1, 5), (2, 3), (3, 3)])
 def test_time_to_go_is_that_of_the_schedule(workers: int, rounds: int) -> None:
     """Stages of 7 s: a, then three of b, then c, beside the third b if there are two workers."""
-    seconds = {"a": 7.0, "b@x": 7.0, "c": 7.0}  # of b@y and b@z the median of b's
+    seconds = {"a": 7.0, "b@x": 7.0, "c": 7.0}  # of b@y and b@z the mean of b's
     forecast = Forecast(diamond(), diamond(), seconds, workers)
     assert forecast.left() == pytest.approx(rounds * (7 + BEGINNING))
 
@@ -122,3 +122,21 @@ def test_what_a_run_takes_is_said_by_what_is_known(tmp_path: Path) -> None:
     forecast.end("b@x")
     forecast.begin("b@y")
     assert forecast.line() == "1 of 4 stages done, running b@y, 2 left, about 3 min to go"
+
+
+def test_what_this_run_took_is_known_of_the_rest(tmp_path: Path) -> None:
+    """One row has nothing to do, one is trained twice, one never was; nothing is indexed yet."""
+    trained = [f"train@{row}" for row in ("zero-shot-0", "mono-0", "mono-1", "cross-0")]
+    graph = {address: Box(address, (), network=False) for address in (*trained, "index@mono-0")}
+    (tmp_path / "results/timing").mkdir(parents=True)
+    forecast = Forecast(graph, graph, {"train@zero-shot-0": 0.1}, 1, tmp_path)
+    assert forecast.told() == f"at least {5 * BEGINNING:.0f} s"
+    for address, seconds in (("train@zero-shot-0", 0.1), ("train@mono-0", 300)):
+        forecast.begin(address)
+        (tmp_path / f"results/timing/{address.replace('@', '-')}.json").write_text(
+            json.dumps({"seconds": seconds})
+        )
+        forecast.end(address)
+    assert forecast.told() == "at least 10 min"  # mono-1 and cross-0 as mono-0
+    forecast.end("index@mono-0")
+    assert forecast.told() == "about 10 min"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import statistics
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -95,19 +96,25 @@ def _plot(records: Sequence[Mapping[str, Any]]) -> str:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "polybatch"  # the same records, the same bytes
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator
 
     figure, axes = plt.subplots(
         1, len(records), figsize=(4.2 * len(records), 3.6), squeeze=False, layout="constrained"
     )
     for record, place in zip(records, axes[0], strict=True):
         sizes = sorted(map(int, record["measured"]))
-        for name in record["measured"][str(sizes[0])]:
+        for name in sorted(record["measured"][str(sizes[0])], key=lambda name: name != OURS):
             middle = [
                 statistics.median(one["seconds"] for one in record["measured"][str(size)][name])
                 for size in sizes
             ]
             place.loglog(sizes, middle, marker="o", label=name)
-        place.set(title=record["title"].partition(":")[0], xlabel=record["unit"], ylabel="seconds")
+        title = textwrap.fill(record["title"].partition(":")[0].replace("`", ""), 34)
+        place.set(title=title, xlabel=record["unit"], ylabel="seconds")
+        place.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        place.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        place.yaxis.set_major_formatter("{x:g}")
+        place.minorticks_off()
         place.legend(fontsize="small")
     written = io.StringIO()
     figure.savefig(written, format="svg", metadata={"Date": None})

@@ -148,6 +148,7 @@ NOT_RUN = {
     "make repro PRESET=xquad-r-e5": "three hours",
     "make repro PRESET=<study>": "50 minutes",
     "POLYBATCH_MIRROR=/path/to/mirror make repro PRESET=xquad-r": "a mirror, 50 minutes",
+    "POLYBATCH_MIRROR=/path/to/mirror make repro PRESET=belebele": "a mirror, 29 minutes",
     **dict.fromkeys(("make test", "make test-fast"), "runs these tests"),
     "make clean": "tests/study/test_makefile.py runs it where there is nothing to lose",
     "make clean-cache": "tests/flows/test_clean_cache.py runs its command",

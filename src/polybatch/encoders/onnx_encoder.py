@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from polybatch.core.errors import InputError
 from polybatch.encoders.light import Encoder
@@ -46,6 +47,15 @@ class OnnxEncoder:
         """Return how many numbers a vector has."""
         return self._encoder.get_embedding_dimension()
 
+    def modules(self) -> Iterator[torch.nn.Module]:
+        """Return the parts of the encoder that makes the token ids."""
+        return self._encoder.modules()
+
+    def preprocess(self, texts: Sequence[str], prompt: str | None = None) -> dict[str, Tensor]:
+        """Return the token ids of `texts`, each behind `prompt`, and what else the graph takes."""
+        features: dict[str, Tensor] = self._encoder.preprocess(list(texts), prompt=prompt or None)
+        return features
+
     def encode(
         self,
         texts: Sequence[str],
@@ -63,7 +73,7 @@ class OnnxEncoder:
         return np.concatenate([self._vectors(batch, prompt) for batch in batches])
 
     def _vectors(self, texts: Sequence[str], prompt: str | None) -> npt.NDArray[np.float32]:
-        features = self._encoder.preprocess(list(texts), prompt=prompt or None)
+        features = self.preprocess(texts, prompt)
         given = {name: features[name].numpy() for name in self.inputs}
         try:
             (vectors,) = self._session.run([VECTORS], given)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -106,8 +108,11 @@ def test_time_to_go_is_that_of_the_schedule(workers: int, rounds: int) -> None:
     assert forecast.left() == pytest.approx(rounds * (7 + BEGINNING))
 
 
-def test_what_a_run_takes_is_said_by_what_is_known(tmp_path: Path) -> None:
-    graph = diamond()
+def test_what_a_run_takes_is_said_by_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, free = diamond(), [7_000_000_000]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free[0]))
     (tmp_path / "results/timing").mkdir(parents=True)
     for name in ("a", "b-x", "c"):
         (tmp_path / f"results/timing/{name}.json").write_text(json.dumps({"seconds": 57.0}))
@@ -117,7 +122,9 @@ def test_what_a_run_takes_is_said_by_what_is_known(tmp_path: Path) -> None:
     before = {"b@x": {"outs": [{"size": 2_000_000_000}]}}
     (line,) = forecast_lines(tmp_path, forecast, before)
     assert line.startswith("4 of 5 stages to run: about 4 min; ")
-    assert "; by dvc.lock their outputs had 6.0 GB (" in line
+    assert line.endswith("; by dvc.lock their outputs had 6.0 GB (7.0 GB free)")
+    free[0] = 5_000_000_000
+    assert "the disk may become full" in forecast_lines(tmp_path, forecast, before)[1]
     forecast.begin("b@x")
     forecast.end("b@x")
     forecast.begin("b@y")

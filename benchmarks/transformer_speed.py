@@ -53,9 +53,8 @@ THREADS, VOCABULARY = 2, 250_002
 BATCH_TEXTS = 16  # as in presets/*-e5.yaml
 Lengths = dict[str, tuple[int, float, int]]  # of a side's texts: median, spread of the log, most
 LENGTHS: Lengths = {"query": (16, 0.35, 48), "doc": (36, 0.55, 128)}
-SETTINGS = TrainingSettings(
-    "fp32", 2e-5, 2e-5, 0.05, 0.1, 1.0, 10_000, 10, 0, 8
-)  # grouped as in presets/*-e5.yaml
+GROUPED_TEXTS = 8  # likewise
+SETTINGS = TrainingSettings("fp32", 2e-5, 2e-5, 0.05, 0.1, 1.0, 10_000, 10, 0, GROUPED_TEXTS)
 WARM_UP = 1  # steps that are not counted
 TRAINING, ENCODING = "training", "encoding"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import faiss
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from polybatch.core.errors import InputError
 from polybatch.core.files import sha256_of
 from polybatch.core.vectors import Float32, distinct_rows, inner_products
+from polybatch.retrieval.flat_rows import room_for
 from polybatch.retrieval.index import (
     EncodedQueries,
     build_index,
+    checked_index,
     load_index,
     load_queries,
     save_index,
@@ -200,11 +203,50 @@ def test_distinct_rows_do_not_depend_on_the_order_given() -> None:
     vectors[0] = vectors[1] = 0
     vectors[1] = -vectors[1]  # -0.0 is 0.0
     shuffled = np.random.default_rng(0).permutation(len(vectors))
-    rows, where = distinct_rows(vectors)
+    first, kind = distinct_rows(vectors)
     again, there = distinct_rows(vectors[shuffled])
-    assert len(rows) == 5
-    np.testing.assert_array_equal(rows, again)
-    np.testing.assert_array_equal(where[shuffled], there)
+    assert len(first) == 5
+    np.testing.assert_array_equal(vectors[first], vectors[shuffled][again])
+    np.testing.assert_array_equal(kind[shuffled], there)
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 10**6), count=st.integers(0, 40), width=st.integers(1, 7))
+def test_distinct_rows_are_those_of_sorting_whole_rows(seed: int, count: int, width: int) -> None:
+    """Few different numbers, so that many rows are the same, or begin the same."""
+    chance = np.random.default_rng(seed)
+    numbers = np.array([-0.0, 0.0, 1.0, -2.5], np.float32)
+    vectors = numbers[chance.integers(0, len(numbers), (count, width))]
+    first, kind = distinct_rows(vectors)
+    whole = [(row + np.float32(0)).tobytes() for row in vectors]
+    known = sorted(set(whole))
+    assert [whole[row] for row in first] == known
+    assert first.tolist() == [whole.index(one) for one in known]
+    assert [known[one] for one in kind] == whole
+
+
+def test_the_rows_of_an_index_outlive_it_and_are_not_written_to() -> None:
+    vectors = _random(3)
+    rows = build_index(["a", "b", "c"], vectors).vectors
+    gc.collect()
+    np.testing.assert_array_equal(rows, vectors)
+    with pytest.raises(ValueError, match="read-only"):
+        rows[0] = 0
+
+
+def test_an_index_filled_in_place_is_checked_as_one_of_given_vectors(tmp_path: Path) -> None:
+    flat, rows = room_for(2, 8)
+    with pytest.raises(InputError, match="another length than 1"):
+        checked_index(["a", "b"], flat)
+    rows[:] = _random(2)
+    for folder, index in (
+        (tmp_path / "one", checked_index(["a", "b"], flat)),
+        (tmp_path / "other", build_index(["a", "b"], _random(2))),
+    ):
+        folder.mkdir()
+        save_index(index, folder)
+    one, other = (tmp_path / name / "documents.faiss" for name in ("one", "other"))
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_a_score_depends_on_its_two_vectors_only() -> None:

@@ -62,6 +62,16 @@ def test_an_edited_or_new_row_reruns_its_own_stage(again: Workspace) -> None:
     assert _stale(again) == {"settings", *new, "compare", "report"}
 
 
+def test_vectors_of_the_same_weights_and_texts_are_not_made_again(again: Workspace) -> None:
+    """DVC removes the folder before the stage runs, so they come from its cache."""
+    index = again.folder / "data/index/zero-shot/0/cldr-test/documents.faiss"
+    before = index.read_bytes()
+    done = again.run("dvc", "repro", "--force", "--single-item", "index@zero-shot-0")
+    assert "cldr-test: vectors made before, of the same texts and weights" in done.stdout
+    assert index.read_bytes() == before
+    assert again.run("dvc", "status", "index@zero-shot-0").stdout.startswith("Data and pipelines")
+
+
 def test_the_result_of_another_program_is_scored_and_shown_like_any_other(again: Workspace) -> None:
     """Our own run of `hybrid`, as if somebody had sent it: the scores that it reaches are ours."""
     ours = again.folder / "inputs/ours/cldr-test"

@@ -43,26 +43,43 @@ def check_vectors(where: str, ids: Sequence[str], vectors: Float32, unit: bool) 
         _refuse(where, ids, wrong, "another length than 1", f"unit length (+-{UNIT_TOLERANCE})")
 
 
-def distinct_rows(vectors: Float32) -> tuple[Float32, Int64]:
-    """Return the distinct rows (U, D), in an order of their own, and where each row is (N,).
+def distinct_rows(vectors: Float32) -> tuple[Int64, Int64]:
+    """Return which rows (U,) are the first of their kind, and of which kind each row is (N,).
 
-    The order depends on the set of rows only, not on their order in `vectors`.
+    Kinds are in the order of their bytes, so it depends on the set of rows only, not on their order
+    in `vectors`; -0.0 is 0.0. Nothing but rows whose first four numbers are equal is copied.
 
     Example:
-        >>> rows, where = distinct_rows(np.array([[2, 1], [0, 1], [2, 1]], np.float32))
-        >>> rows[where].tolist()
-        [[2.0, 1.0], [0.0, 1.0], [2.0, 1.0]]
+        >>> vectors = np.array([[2, 1], [0, 1], [2, 1]], np.float32)
+        >>> first, kind = distinct_rows(vectors)
+        >>> first.tolist(), vectors[first][kind].tolist()
+        ([1, 0], [[2.0, 1.0], [0.0, 1.0], [2.0, 1.0]])
     """
     if not vectors.size:
-        return vectors[:0], np.zeros(len(vectors), np.int64)
-    rows = np.ascontiguousarray(vectors, dtype=np.float32) + np.float32(0)  # -0.0 becomes 0.0
-    as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
-    _, first, where = np.unique(as_bytes, return_index=True, return_inverse=True)
-    return rows[first], where.astype(np.int64)
+        return np.zeros(0, np.int64), np.zeros(len(vectors), np.int64)
+    heads = _as_bytes(vectors[:, :4])
+    order = np.argsort(heads, kind="stable")
+    new = np.append(True, heads[order][1:] != heads[order][:-1])
+    shared = ~(new & np.append(new[1:], True))  # places whose neighbour has the same beginning
+    whole = _as_bytes(vectors[order[shared]])
+    within = np.argsort(whole, kind="stable")  # by the beginning first, so no row leaves its places
+    order[shared] = order[shared][within]
+    new[shared] = np.append(True, whole[within][1:] != whole[within][:-1])[: len(within)]
+    kind = np.empty(len(vectors), np.int64)
+    kind[order] = np.cumsum(new) - 1
+    return order[new], kind
 
 
-def inner_products(queries: Float32, documents: Float32) -> Float32:
+def _as_bytes(rows: Float32) -> npt.NDArray[np.void]:
+    """Return each row as one value that is compared by its bytes; a copy."""
+    copy = np.ascontiguousarray(rows, dtype=np.float32) + np.float32(0)  # -0.0 becomes 0.0
+    return copy.view(np.dtype((np.void, copy.itemsize * copy.shape[1]))).ravel()
+
+
+def inner_products(queries: Float32, documents: Float32, rows: Int64 | None = None) -> Float32:
     """Return the scores (Q, N): sums in float64, rounded to float32.
+
+    `rows`: the N documents that are meant, by their row numbers; None: all.
 
     In float32 the last bits of a product depend on where a row stands in the matrix, on the
     number of threads and on the BLAS; rounded from float64 they depend on the two vectors.
@@ -72,11 +89,13 @@ def inner_products(queries: Float32, documents: Float32) -> Float32:
         array([[0.6],
                [0.8]], dtype=float32)
     """
-    scores = np.empty((len(queries), len(documents)), np.float32)
+    count = len(documents) if rows is None else len(rows)
+    scores = np.empty((len(queries), count), np.float32)
     wide = queries.astype(np.float64)
-    for start in range(0, len(documents), _BLOCK):
-        block = documents[start : start + _BLOCK].astype(np.float64)
-        scores[:, start : start + _BLOCK] = wide @ block.T
+    for start in range(0, count, _BLOCK):
+        some = slice(start, start + _BLOCK)
+        block = documents[some if rows is None else rows[some]].astype(np.float64)
+        scores[:, some] = wide @ block.T
     return scores
 
 

@@ -1,6 +1,6 @@
 """The index of a corpus: exact inner-product search, ties as trec_eval breaks them.
 
-The only module that imports FAISS (Douze et al. 2024, arXiv 2401.08281).
+By FAISS (Douze et al. 2024, arXiv 2401.08281).
 Letters: Q queries, N documents, D dimensions, k documents asked for.
 """
 
@@ -19,6 +19,7 @@ from polybatch.core.dataset import read_table, write_table
 from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import library_writes, whole_file
 from polybatch.core.vectors import Float32, Int64, check_vectors
+from polybatch.retrieval.flat_rows import rows_in
 
 DOC_IDS = pl.Schema({"doc_id": pl.String})
 QUERY_IDS = pl.Schema({"query_id": pl.String})
@@ -58,9 +59,10 @@ class Index:
 
     @property
     def vectors(self) -> Float32:
-        """The documents' vectors (N, D), bit by bit as they were given."""
-        rows: Float32 = self.flat.reconstruct_n(0, self.flat.ntotal)
-        return rows.reshape(self.flat.ntotal, self.flat.d)
+        """The documents' vectors (N, D), bit by bit as they were given: to read, not a copy."""
+        rows = rows_in(self.flat)
+        rows.flags.writeable = False
+        return rows
 
 
 def build_index(doc_ids: list[str], vectors: Float32) -> Index:
@@ -74,6 +76,19 @@ def build_index(doc_ids: list[str], vectors: Float32) -> Index:
         >>> len(index.doc_ids), index.vectors.shape
         (2, (2, 2))
     """
+    _refuse_unusable(doc_ids, vectors)
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(np.ascontiguousarray(vectors, dtype=np.float32))
+    return Index(flat, tuple(doc_ids))
+
+
+def checked_index(doc_ids: list[str], flat: Any) -> Index:
+    """Return the index of what stands in `flat` (`room_for`); refuses the same."""
+    _refuse_unusable(doc_ids, rows_in(flat))
+    return Index(flat, tuple(doc_ids))
+
+
+def _refuse_unusable(doc_ids: list[str], vectors: Float32) -> None:
     check_vectors("documents", doc_ids, vectors, unit=True)
     ids = pl.Series(doc_ids, dtype=pl.String)
     if twice := sorted(ids.filter(ids.is_duplicated()).unique()):
@@ -83,9 +98,6 @@ def build_index(doc_ids: list[str], vectors: Float32) -> Index:
             "each doc_id once",
             "Rename or drop the duplicates in the source's corpus",
         )
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(np.ascontiguousarray(vectors, dtype=np.float32))
-    return Index(flat, tuple(doc_ids))
 
 
 def search(index: Index, queries: EncodedQueries, k: int) -> list[list[ScoredDoc]]:
@@ -248,9 +260,8 @@ def _refuse_changed(path: Path, flat: Any, doc_ids: tuple[str, ...]) -> None:
     """Refuse vectors that `build_index` would not have taken: the file was changed since."""
     if not doc_ids:
         return
-    held = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)  # read where they are
     try:
-        check_vectors("documents", doc_ids, held.reshape(flat.ntotal, flat.d), unit=True)
+        check_vectors("documents", doc_ids, rows_in(flat), unit=True)
     except InputError as error:
         raise InputError(path, error.found, error.expected, _DAMAGED) from error
 

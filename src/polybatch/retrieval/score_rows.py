@@ -53,12 +53,14 @@ class VectorScores:
     """Inner products of vectors: float64 sums rounded to float32, one column a distinct vector.
 
     Identical vectors are scored once, so they tie exactly, and blocks are cut from the sorted
-    distinct vectors, so the order of the rows changes nothing.
+    distinct vectors, so the order of the rows changes nothing. `rows`: of `documents`, the vector
+    of each column; None where every document has a column of its own.
     """
 
     queries: Float32
     documents: Float32
     columns: Int64
+    rows: Int64 | None = None
 
     @classmethod
     def between(
@@ -81,25 +83,27 @@ class VectorScores:
                 f"{doc_vectors.shape[1]}, as the documents have",
                 "Encode queries and documents with the same checkpoint",
             )
-        return cls(query_vectors, *distinct_rows(doc_vectors))
+        first, kind = distinct_rows(doc_vectors)
+        return cls(query_vectors, doc_vectors, kind, first)
 
     def of(self, queries: Int64) -> Iterator[ScoreRow]:
         """Yield the scores (U,) of each query, scoring the next block meanwhile."""
-        vectors, block_of = distinct_rows(self.queries[queries])
-        rows = block_rows(len(self.documents))
+        asked = self.queries[queries]
+        first, block_of = distinct_rows(asked)
+        vectors = asked[first]
+        rows = block_rows(len(self.documents if self.rows is None else self.rows))
+        against = self.documents, self.rows
         order = np.argsort(block_of, kind="stable")
         bounds = np.searchsorted(block_of[order], np.arange(len(vectors) + 1))
         with ThreadPoolExecutor(1) as worker:
             starts = range(0, len(vectors), rows)
             # At most one block waits while one is read, so memory stays bounded.
-            waiting = (
-                [worker.submit(inner_products, vectors[:rows], self.documents)] if starts else []
-            )
+            waiting = [worker.submit(inner_products, vectors[:rows], *against)] if starts else []
             for start in starts:
                 scores = waiting.pop().result()
                 if start + rows < len(vectors):
                     after = vectors[start + rows : start + 2 * rows]
-                    waiting.append(worker.submit(inner_products, after, self.documents))
+                    waiting.append(worker.submit(inner_products, after, *against))
                 for local in range(len(scores)):
                     row = scores[local]
                     for place in range(bounds[start + local], bounds[start + local + 1]):
@@ -127,7 +131,8 @@ class PartScores:
         if not isinstance(source, VectorScores):
             return cls(source.columns[documents], source, queries, pool)
         used, columns = np.unique(source.columns[documents], return_inverse=True)
-        return VectorScores(source.queries[queries], source.documents[used], columns)
+        rows = used if source.rows is None else source.rows[used]
+        return VectorScores(source.queries[queries], source.documents, columns, rows)
 
     def of(self, queries: Int64) -> Iterator[ScoreRow]:
         """Yield the row of each of these queries, in one list whatever the languages are."""

@@ -33,9 +33,9 @@ _UNITS = {"training (s)": 1, "index (s)": 1, "peak memory (GiB)": 1, "question (
 
 HOW = (
     "Training: with adaptation, of all strategies that a row is made of, first seed. Index: "
-    "encoding or cutting the texts of all evaluation datasets. Peak memory: of the largest of "
-    "these stages. Question: encoding and searching one in the largest pool, the median of at most "
-    "50; of two rows joined, both."
+    "encoding or cutting the texts of all evaluation datasets, or taking vectors made before of "
+    "the same. Peak memory: of the largest of these stages. Question: encoding and searching one "
+    "in the largest pool, the median of at most 50; of two rows joined, both."
 )
 
 

@@ -78,6 +78,13 @@ def test_every_kind_of_row_is_scored_by_one_command() -> None:
         assert seeds == ("${study.seeds}" if seeded else ["${study.seeds[0]}"])
 
 
+def test_plans_which_refuse_data_run_before_what_takes_minutes() -> None:
+    """A run takes what is ready in this order, and two languages may share too few questions."""
+    order = list(GRAPH["stages"])
+    assert order.index("validate") < order.index("batches")
+    assert order.index("batches") < min(map(order.index, ("base", "dapt", "train", "index")))
+
+
 def test_the_graph_names_no_source_file() -> None:
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert not re.search(r"^\s*- (src|stages|flows)/", text, re.MULTILINE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,8 @@ from polybatch.core.errors import InputError
 from polybatch.core.files import whole_file
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
-from polybatch.settings.strategies import Strategy
 from polybatch.settings.tuned import CurvePoint, TunedArm, TunedStudy, TunedTrial, read_tuned
-from polybatch.settings.tuning import Space, TuningSettings, space_of
+from polybatch.settings.tuning import TuningSettings, space_of
 from polybatch.tuning.bench import Bench, Training
 from polybatch.tuning.candidates import Values, candidates
 from polybatch.tuning.choice import chosen, fewest_steps
@@ -49,11 +48,7 @@ def tune(folder: Path, config: Config) -> TunedStudy:
     if adapted is not None:
         dapt = _changed(config.dapt, adapted.values)
         bench = Bench(folder, dataclasses.replace(config, dapt=dapt))
-    arms = {
-        name: _strategy(bench, tuning, name, row)
-        for name, row in config.strategies.items()
-        if row.batches != "none"
-    }
+    arms = _strategies(bench, tuning)
     bench.clear()
     margin = config.statistics.smallest_difference
     return TunedStudy(
@@ -83,23 +78,44 @@ def _adaptation(bench: Bench, tuning: TuningSettings) -> TunedArm | None:
     return chosen(_trials("adaptation", tried, scores), space)
 
 
-def _strategy(bench: Bench, tuning: TuningSettings, name: str, row: Strategy) -> TunedArm:
-    space = space_of(tuning.training)
-    mixes = row.batches == "hybrid" and tuning.cross_ratio is not None
-    own: Space = {"cross_ratio": tuning.cross_ratio} if mixes and tuning.cross_ratio else {}
-    names = (tuning.seed, "tuning", "training")
-    tried = candidates(space, tuning.trials, names, own)
-    usual = bench.config.batches.steps
-    scores = bench.scores([_training(bench, tuning, name, values, usual) for values in tried])
-    best = chosen(_trials(name, tried, scores), space | own)
-    longest = sorted(tuning.curve, reverse=True)  # first: the shorter ones fill what is left
-    scores = bench.scores([_training(bench, tuning, name, best.values, steps) for steps in longest])
-    curve = [
-        CurvePoint(steps, round(score, 6)) for steps, score in zip(longest, scores, strict=True)
-    ][::-1]
-    for point in curve:
-        log.info("tune %s: %d steps: %.1f", name, point.steps, 100 * point.score)
-    return dataclasses.replace(best, curve=tuple(curve))
+def _strategies(bench: Bench, tuning: TuningSettings) -> dict[str, TunedArm]:
+    """Return what each trained strategy chose, all trials made side by side, then all curves."""
+    config, names = bench.config, (tuning.seed, "tuning", "training")
+    space, tried, own = space_of(tuning.training), {}, {}
+    for name, row in config.strategies.items():
+        if row.batches != "none":
+            mixes = row.batches == "hybrid" and tuning.cross_ratio is not None
+            own[name] = {"cross_ratio": tuning.cross_ratio or ()} if mixes else {}
+            tried[name] = candidates(space, tuning.trials, names, own[name])
+    settings = [(name, values, config.batches.steps) for name in tried for values in tried[name]]
+    scores = iter(bench.scores([_training(bench, tuning, *each) for each in settings]))
+    best = {
+        name: chosen(_trials(name, values, [next(scores) for _ in values]), space | own[name])
+        for name, values in tried.items()
+    }
+    return {
+        name: dataclasses.replace(best[name], curve=curve)
+        for name, curve in _curves(bench, tuning, best).items()
+    }
+
+
+def _curves(
+    bench: Bench, tuning: TuningSettings, best: Mapping[str, TunedArm]
+) -> dict[str, tuple[CurvePoint, ...]]:
+    """Return the scores of each strategy's chosen settings, trained with more and fewer steps."""
+    steps_of = sorted(tuning.curve, reverse=True)  # the shorter ones fill what is left at the end
+    points = [(name, steps) for steps in steps_of for name in best]
+    scores = bench.scores(
+        [_training(bench, tuning, name, best[name].values, steps) for name, steps in points]
+    )
+    found = dict(zip(points, scores, strict=True))
+    curves = {}
+    for name in best:
+        shown = sorted(tuning.curve)
+        curves[name] = tuple(CurvePoint(steps, round(found[name, steps], 6)) for steps in shown)
+        for point in curves[name]:
+            log.info("tune %s: %d steps: %.1f", name, point.steps, 100 * point.score)
+    return curves
 
 
 def _training(

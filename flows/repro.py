@@ -9,19 +9,16 @@ side, each as flows run it, to the same files. `study.workers` says how many, he
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 
-import psutil
-
 from polybatch.core.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.processes import end_children_at_sigterm
 from polybatch.settings.config import Config
 
 from .check import check_params, remarks
@@ -120,14 +117,6 @@ def _side_by_side(plan: Plan, stages: Stages, forecast: Forecast) -> int:
     return 1 if failed else 0
 
 
-def _terminate(*_: object) -> None:
-    """At SIGTERM end the stages too, which would go on and hold the lock; then as at Ctrl-C."""
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            child.terminate()
-    raise KeyboardInterrupt
-
-
 def _print_line(line: str) -> None:
     print(line, flush=True)
 
@@ -138,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, help="instead of study.workers")
     chosen, root = parser.parse_args(arguments), Path.cwd()
     use_utf8()
-    signal.signal(signal.SIGTERM, _terminate)
+    end_children_at_sigterm()
     log = logging.getLogger("polybatch")  # not the root: DVC's own messages would come twice
     log.addHandler(logging.StreamHandler(sys.stdout))
     try:

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from polybatch.core.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.processes import end_children_at_sigterm
 
 from .check import check_params
 from .command import environment
@@ -28,6 +29,7 @@ def main() -> int:
     use_utf8()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     root = Path.cwd()
+    end_children_at_sigterm()
     try:
         check(root)
         config = check_params(root)
@@ -41,6 +43,8 @@ def main() -> int:
     except (InputError, InputErrorList, Busy) as error:
         print(f"polybatch: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        sys.exit("polybatch: interrupted; trials that were finished are kept")
 
 
 def _run(root: Path) -> int:

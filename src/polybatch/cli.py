@@ -45,6 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, InputErrorList) as error:
         sys.stderr.write(f"polybatch {chosen.command}: {error}\n")
         return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"polybatch {chosen.command}: interrupted; what was finished is kept\n")
+        return 130
     except BrokenPipeError:  # `polybatch compare … | head`
         sys.stderr.close()
     return 0

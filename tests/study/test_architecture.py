@@ -36,7 +36,10 @@ FORBIDDEN = {
     "stages": {"prefect"},
     "flows": {"torch", "stages"},
 }
-FLOWS_READ = ("core.errors", "core.files", "settings", "versions", "validation.summary")
+FLOWS_READ = (
+    *("core.errors", "core.files", "core.processes"),
+    *("settings", "versions", "validation.summary"),
+)
 """All that flows may import of polybatch: params.yaml has one reader, and users one error."""
 
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import psutil
 import pytest
 import vl_convert
 
 import flows.tune
 from polybatch.cli import main
+from polybatch.core.processes import alone
 from polybatch.reports.html.tuning_page import plots, tuning_page
 from polybatch.settings.load import load
 from polybatch.settings.tuned import TunedStudy, read_tuned
@@ -78,6 +84,56 @@ def test_a_search_that_is_done_trains_nothing(runs: Runs, monkeypatch: pytest.Mo
     monkeypatch.setattr(bench, "open_checkpoint", lambda *_: pytest.fail("it opens an encoder"))
     assert _tune(runs[0]) == 0
     assert (runs[0] / "tuned.yaml").read_bytes() == before
+
+
+def test_a_search_that_is_ended_ends_its_trials_too(made: Path, tmp_path: Path) -> None:
+    """By SIGTERM, which reaches the search alone."""
+    folder = tmp_path / "f"
+    shutil.copytree(made, folder)
+    params = study()
+    params["study"]["workers"] = 2
+    params["batches"]["steps"], params["tuning"]["curve"] = 2000, [2000]
+    write(folder, params)
+    with (tmp_path / "log").open("w") as log:
+        search = psutil.Popen(
+            [Path(sys.executable).with_name("polybatch"), "tune"],
+            cwd=folder, stdout=log, stderr=log,
+        )  # fmt: skip
+        while "step 1" not in (tmp_path / "log").read_text():  # of a trial in its own process
+            assert search.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        trials = search.children(recursive=True)
+        search.terminate()
+        assert search.wait(60) == 130
+    assert "polybatch tune: interrupted; what was finished" in (tmp_path / "log").read_text()
+    gone, left = psutil.wait_procs(trials, 30)
+    assert gone
+    assert not left
+
+
+def test_a_trial_that_another_process_makes_is_waited_for(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that of a search which was killed: its record is taken, and nothing is trained."""
+    folder = tmp_path / "f"
+    shutil.copytree(runs[0], folder)
+    record = next((folder / "results/tuning/trials").rglob("hybrid/*.json"))
+    content = record.read_text()
+    record.unlink()
+    monkeypatch.setattr(bench, "train", lambda *_: pytest.fail("it trains"))
+    held, place = Event(), folder / f"models/.resume/tuning/hybrid-{record.stem}.lock"
+
+    def other() -> None:
+        with alone(place):
+            held.set()
+            time.sleep(1)
+            record.write_text(content)
+
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(other)
+        held.wait()
+        assert _tune(folder) == 0
+        assert made.done()
 
 
 def test_all_strategies_have_as_many_trials_of_the_same_settings(runs: Runs) -> None:

@@ -15,6 +15,7 @@ def work(chosen: argparse.Namespace) -> str:
     import logging
 
     from polybatch.core.files import write_text
+    from polybatch.core.processes import end_children_at_sigterm
     from polybatch.reports.html.tuning_page import tuning_page
     from polybatch.reports.tuning_tables import tuning_markdown
     from polybatch.settings.load import load
@@ -23,6 +24,7 @@ def work(chosen: argparse.Namespace) -> str:
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     logging.getLogger("polybatch").setLevel(logging.INFO)
+    end_children_at_sigterm()
     config = load(chosen.folder / "params.yaml")
     name, results = config.study.name, chosen.folder / "results"
     tuned = tune(chosen.folder, config)

@@ -27,6 +27,7 @@ from polybatch.adaptation.corpus import domain_text
 from polybatch.batches.plan import plan_batches, plan_texts
 from polybatch.core.dataset import Dataset, read_dataset
 from polybatch.core.files import sha256_of_folder, whole_folder, write_json
+from polybatch.core.processes import alone
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import Side, encode_with_settings
 from polybatch.encoders.light import Encoder
@@ -200,9 +201,11 @@ class Bench:
         path = self._record(name, key)
         if not path.is_file():
             place = self.work / f"{name}-{path.stem}"
-            scores = self._scores(work(place))
-            write_json(path, {"scores": scores, "settings": dict(key)})
-            shutil.rmtree(place, ignore_errors=True)
+            with alone(self.work / f"{place.name}.lock"):  # a killed search's trial may go on
+                if not path.is_file():
+                    scores = self._scores(work(place))
+                    write_json(path, {"scores": scores, "settings": dict(key)})
+                    shutil.rmtree(place, ignore_errors=True)
         scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
         return float(np.mean([np.mean(list(each.values())) for each in scores.values()]))
 

@@ -1,0 +1,38 @@
+"""How a command that starts others ends: with all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+
+def end_children_at_sigterm() -> None:
+    """At SIGTERM end the processes begun by this one, which would go on; then as at Ctrl-C."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(*_: object) -> None:
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.terminate()
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other process holds `lock`, and hold it; its end, also by a kill, frees it.
+
+    Example:
+        >>> import tempfile
+        >>> with alone(Path(tempfile.mkdtemp()) / "a.lock"):
+        ...     pass
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

@@ -16,7 +16,7 @@ from polybatch.settings.encoder import EncoderSettings
 
 Side = Literal["query", "document"]
 
-_PART = 1 << 17  # texts whose vectors are held beside those that are returned
+_PART = 1 << 16  # texts whose vectors are held beside those that are returned
 
 
 def encode_texts(
@@ -39,6 +39,7 @@ def encode_texts(
     distinct = _by_length(encoder, texts, max_tokens, prompt) if texts else []
     place = {text: i for i, text in enumerate(distinct)}
     kind = np.fromiter((place[text] for text in texts), np.int64, len(texts))
+    del place  # millions of texts: hundreds of megabytes
     order = np.argsort(kind, kind="stable")
     # An encoder sorts what it is given by characters, so one that pads gets a batch at a time.
     at_once = _PART if isinstance(encoder, LightEncoder) else batch_texts

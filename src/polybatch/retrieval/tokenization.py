@@ -63,7 +63,7 @@ def tokenizer_of(lang: str) -> str:
         f"the script {script}" if script else "a language whose script CLDR does not have",
         "a script with spaces between words, or one that has n-grams"
         " (polybatch.retrieval.tokenization)",
-        "Leave bm25 and its fusions out of study.strategies, or the language out of the datasets",
+        "Remove the row from `lexical` and its fusions, or the language from the datasets",
     )
 
 

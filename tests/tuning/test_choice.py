@@ -48,9 +48,11 @@ def test_the_whole_grid_is_tried_where_there_are_as_many_trials() -> None:
 def test_the_best_trial_is_chosen_and_its_edges_named() -> None:
     rows = [((1e-4, 0.05), 0.4), ((2e-4, 0.03), 0.5), ((5e-4, 0.05), 0.5)]
     trials = [TunedTrial(dict(zip(SPACE, values, strict=True)), score) for values, score in rows]
-    arm = chosen(trials, SPACE)
+    arm = chosen(trials)
     assert (arm.values, arm.score) == ({"learning_rate": 2e-4, "temperature": 0.03}, 0.5)
     assert arm.edges == ("temperature",)
+    # without the last trial 5e-4 stands in the list alone: nobody knows what it would have scored
+    assert chosen(trials[:2]).edges == ("learning_rate", "temperature")
 
 
 def test_steps_are_the_fewest_for_all_strategies_together() -> None:

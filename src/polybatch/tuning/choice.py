@@ -24,35 +24,34 @@ def expected_best(scores: Sequence[float]) -> list[float]:
     return [round(float(np.diff(below**trials) @ ordered), 12) for trials in range(1, count + 1)]
 
 
-def edges(values: Mapping[str, float], space: Mapping[str, Sequence[float]]) -> tuple[str, ...]:
+def edges(values: Mapping[str, float], tried: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
     """Return the settings whose value is the least or greatest of several that were tried.
 
+    A value that was listed and that no trial had was not tried.
+
     Example:
-        >>> edges({"temperature": 0.05, "rate": 1}, {"temperature": (0.03, 0.05), "rate": (1,)})
+        >>> edges({"temperature": 0.05, "rate": 1}, [{"temperature": 0.03, "rate": 1}])
         ('temperature',)
     """
+    known = {key: {value, *(each[key] for each in tried)} for key, value in values.items()}
     return tuple(
         key
-        for key, tried in space.items()
-        if len(tried) > 1 and values[key] in (min(tried), max(tried))
+        for key, found in known.items()
+        if len(found) > 1 and values[key] in (min(found), max(found))
     )
 
 
-def chosen(
-    trials: Sequence[TunedTrial],
-    space: Mapping[str, Sequence[float]],
-    curve: Sequence[CurvePoint] = (),
-) -> TunedArm:
+def chosen(trials: Sequence[TunedTrial], curve: Sequence[CurvePoint] = ()) -> TunedArm:
     """Return a strategy's trials with the best of them chosen, the first of equal ones.
 
     Example:
         >>> trials = [TunedTrial({"temperature": each}, 0.4) for each in (0.03, 0.05)]
-        >>> arm = chosen(trials, {"temperature": (0.03, 0.05)})
+        >>> arm = chosen(trials)
         >>> arm.values, arm.edges
         ({'temperature': 0.03}, ('temperature',))
     """
     best = max(trials, key=lambda trial: trial.score)
-    found = edges(best.values, space)
+    found = edges(best.values, [trial.values for trial in trials])
     return TunedArm(best.values, best.score, found, tuple(trials), tuple(curve))
 
 

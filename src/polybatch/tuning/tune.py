@@ -75,22 +75,22 @@ def _adaptation(bench: Bench, tuning: TuningSettings) -> TunedArm | None:
     space = space_of(tuning.adaptation)
     tried = candidates(space, tuning.trials, (tuning.seed, "tuning", "adaptation"))
     scores = bench.scores([_changed(settings, values) for values in tried])
-    return chosen(_trials("adaptation", tried, scores), space)
+    return chosen(_trials("adaptation", tried, scores))
 
 
 def _strategies(bench: Bench, tuning: TuningSettings) -> dict[str, TunedArm]:
     """Return what each trained strategy chose, all trials made side by side, then all curves."""
     config, names = bench.config, (tuning.seed, "tuning", "training")
-    space, tried, own = space_of(tuning.training), {}, {}
+    space, tried = space_of(tuning.training), {}
     for name, row in config.strategies.items():
         if row.batches != "none":
             mixes = row.batches == "hybrid" and tuning.cross_ratio is not None
-            own[name] = {"cross_ratio": tuning.cross_ratio or ()} if mixes else {}
-            tried[name] = candidates(space, tuning.trials, names, own[name])
+            own = {"cross_ratio": tuning.cross_ratio or ()} if mixes else {}
+            tried[name] = candidates(space, tuning.trials, names, own)
     settings = [(name, values, config.batches.steps) for name in tried for values in tried[name]]
     scores = iter(bench.scores([_training(bench, tuning, *each) for each in settings]))
     best = {
-        name: chosen(_trials(name, values, [next(scores) for _ in values]), space | own[name])
+        name: chosen(_trials(name, values, [next(scores) for _ in values]))
         for name, values in tried.items()
     }
     return {

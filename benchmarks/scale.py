@@ -30,7 +30,7 @@ from ruamel.yaml import YAML
 from polybatch.sources.cldr import Cldr, write
 
 LANGUAGES = Cldr.languages[:11]
-STAGES = ("download-docs", "validate", "index-zero-shot-0", "evaluate-zero-shot-0")
+STAGES = ("download-beir-docs", "validate", "index-zero-shot-0", "evaluate-zero-shot-0")
 TRAINED = 80  # items of the dataset that nothing is trained on here
 
 

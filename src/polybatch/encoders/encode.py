@@ -41,6 +41,7 @@ def encode_texts(
     kind = np.fromiter((place[text] for text in texts), np.int64, len(texts))
     del place  # millions of texts: hundreds of megabytes
     order = np.argsort(kind, kind="stable")
+    bounds = np.searchsorted(kind[order], np.arange(len(distinct) + 1))
     # An encoder sorts what it is given by characters, so one that pads gets a batch at a time.
     at_once = _PART if isinstance(encoder, LightEncoder) else batch_texts
     low = torch.autocast(encoder.device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -54,8 +55,7 @@ def encode_texts(
             if precision == "bf16":  # what comes out may be of unit length in bf16 only
                 found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
             _refuse_not_finite(found, some)
-            first, last = np.searchsorted(kind[order], [start, start + len(some)])
-            rows = order[first:last]
+            rows = order[bounds[start] : bounds[start + len(some)]]
             vectors[rows] = found[kind[rows] - start]
     return vectors
 

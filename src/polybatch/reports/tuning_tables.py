@@ -123,8 +123,9 @@ def _edge_note(arms: dict[str, TunedArm]) -> str:
     if not found:
         return "No chosen value is the least or greatest that was tried."
     return (
-        f"On the edge of what was tried ({EDGE}): {', '.join(found)}. Widen these lists in `tuning`"
-        " and tune again: trials already made are kept."
+        f"On the edge of what was tried ({EDGE}): {', '.join(found)}. Tune again with more"
+        " trials, where `tuning` lists values beyond, else with longer lists: trials already made"
+        " are kept."
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import torch
 
 from polybatch.core.dataset import Dataset, read_dataset
 from polybatch.core.files import sha256_of_folder, whole_folder, write_json
 from polybatch.encoders.checkpoints import open_checkpoint
-from polybatch.encoders.encode import encode_side, encode_with_settings
+from polybatch.encoders.encode import Side, encode_with_settings
 from polybatch.encoders.light import Encoder
+from polybatch.encoders.tokens import count_by_language
 from polybatch.retrieval.flat_rows import room_for
 from polybatch.retrieval.index import (
     TOKENS,
@@ -76,21 +78,26 @@ def _index(
     dataset: Dataset, encoder: Encoder, settings: EncoderSettings, folder: Path
 ) -> dict[str, int]:
     """Write a dataset's index and query vectors; return how many texts of each side were cut."""
-    texts, langs = dataset.corpus["text"].to_list(), dataset.corpus["lang"].to_list()
-    flat, rows = room_for(len(texts), encoder.get_embedding_dimension())
-    counts = encode_side(encoder, settings, texts, "document", rows)[1]
-    documents = counts.total(texts)[1]
-    save_index(checked_index(dataset.corpus["doc_id"].to_list(), flat), folder)
-    write_json(folder / TOKENS, counts.by_language(texts, langs, spaced(langs)))
-    texts = dataset.queries["text"].to_list()
-    vectors, counts = encode_side(encoder, settings, texts, "query")
-    queries = counts.total(texts)[1]
-    save_queries(EncodedQueries(tuple(dataset.queries["query_id"]), vectors), folder)
+    corpus, asked = dataset.corpus, dataset.queries
+    flat, rows = room_for(corpus.height, encoder.get_embedding_dimension())
+    encode_with_settings(encoder, settings, corpus["text"], "document", rows)
+    documents, by_language = _count(encoder, settings, corpus, "document")
+    save_index(checked_index(corpus["doc_id"].to_list(), flat), folder)
+    write_json(folder / TOKENS, by_language)
+    vectors = encode_with_settings(encoder, settings, asked["text"], "query")
+    queries = _count(encoder, settings, asked, "query")[0]
+    save_queries(EncodedQueries(tuple(asked["query_id"]), vectors), folder)
     log.info(
         "%s: %d documents (%d cut to their length), %d queries (%d cut)",
         *(dataset.name, dataset.corpus.height, documents, dataset.queries.height, queries),
     )
     return {"documents": documents, "queries": queries}
+
+
+def _count(
+    encoder: Encoder, settings: EncoderSettings, texts: pl.DataFrame, side: Side
+) -> tuple[int, dict[str, dict[str, float | None]]]:
+    return count_by_language(encoder, texts, *settings.of(side), spaced(texts["lang"].unique()))
 
 
 def _write_latency(config: Config, trial: Trial, encoder: Encoder, dataset: Dataset) -> None:

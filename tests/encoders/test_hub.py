@@ -18,10 +18,11 @@ from transformers import AutoModel, AutoTokenizer
 from polybatch.batches.plan import plan_batches, plan_texts
 from polybatch.core.dataset import Dataset
 from polybatch.core.errors import InputError
+from polybatch.encoders import tokens
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.load import load_encoder
-from polybatch.encoders.tokens import count_tokens
+from polybatch.encoders.tokens import count_by_language, count_tokens
 from polybatch.evaluation.scores import evaluate
 from polybatch.retrieval.index import build_index
 from polybatch.settings.batches import BatchSettings
@@ -90,7 +91,9 @@ def test_the_real_minilm_is_its_packages(real: Path) -> None:
     assert scores[0, 1] > 0.6 > 0.3 > scores[0, 2]
 
 
-def test_a_prompt_stands_before_each_text_and_is_counted(tmp_path: Path) -> None:
+def test_a_prompt_stands_before_each_text_and_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = xlm_roberta(tmp_path)
     shutil.copytree(folder, tmp_path / "multilingual-e5-small")
     folder = tmp_path / "multilingual-e5-small"
@@ -103,11 +106,16 @@ def test_a_prompt_stands_before_each_text_and_is_counted(tmp_path: Path) -> None
     np.testing.assert_array_equal(asked, by_hand)
     counts = count_tokens(encoder, TEXTS, 6, "word5 ")
     assert [counts.texts[text][:2] for text in TEXTS] == [(6, False), (4, False), (6, True)]
-    odd = count_tokens(encoder, ["word1 ☃ word2", "☃"], 16, "word5 ")
-    assert odd.by_language(["word1 ☃ word2", "☃"], ["en", "am"], ["en"]) == {
+    odd = pl.DataFrame({"text": ["word1 ☃ word2", "☃", "☃"], "lang": ["en", "am", "am"]})
+    by_language = {
         "am": {"tokens_per_word": None, "unknown": 0.2},  # beside begin, prompt, a space and end
         "en": {"tokens_per_word": round(7 / 3, 3), "unknown": round(1 / 7, 4)},
     }
+    assert count_by_language(encoder, odd, 16, "word5 ", ["en"]) == (0, by_language)
+    monkeypatch.setattr(tokens, "_PART", 1)  # equal texts are counted in turns
+    assert count_by_language(encoder, odd, 16, "word5 ", ["en"]) == (0, by_language)
+    cut, found = count_by_language(encoder, odd, 4, "word5 ", ["en"])
+    assert (cut, found["en"]["tokens_per_word"]) == (3, None)
     assert counts.total([*TEXTS, TEXTS[2]]) == (22, 2)
     save_checkpoint(encoder, tmp_path / "saved")
     users = SentenceTransformer(str(tmp_path / "saved"))

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 import torch
 
 from polybatch.core.errors import InputError
-from polybatch.core.vectors import Float32
+from polybatch.core.vectors import Float32, Int64
 from polybatch.encoders.light import Encoder, LightEncoder
-from polybatch.encoders.tokens import TokenCounts, count_tokens, token_limit
+from polybatch.encoders.tokens import count_tokens, token_limit
 from polybatch.settings.encoder import EncoderSettings
 
 Side = Literal["query", "document"]
 
-_PART = 1 << 16  # texts whose vectors are held beside those that are returned
+_PART = 1 << 16  # texts that are given to a packaged encoder together
+_BLOCK = 1 << 12  # vectors of texts that occur again, copied at a time
 
 
 def encode_texts(
     encoder: Encoder,
-    texts: Sequence[str],
+    texts: Sequence[str] | pl.Series,
     max_tokens: int,
     batch_texts: int,
     prompt: str = "",
@@ -36,32 +39,48 @@ def encode_texts(
     """
     width = encoder.get_embedding_dimension()
     vectors = np.empty((len(texts), width), np.float32) if into is None else into
-    distinct = _by_length(encoder, texts, max_tokens, prompt) if texts else []
-    place = {text: i for i, text in enumerate(distinct)}
-    kind = np.fromiter((place[text] for text in texts), np.int64, len(texts))
-    del place  # millions of texts: hundreds of megabytes
-    order = np.argsort(kind, kind="stable")
-    bounds = np.searchsorted(kind[order], np.arange(len(distinct) + 1))
+    table = _by_length(encoder, texts, max_tokens, prompt)
+    rows, first = table["row"].to_numpy(), _first_of_their_kind(table["text"])
     # An encoder sorts what it is given by characters, so one that pads gets a batch at a time.
     at_once = _PART if isinstance(encoder, LightEncoder) else batch_texts
     low = torch.autocast(encoder.device.type, torch.bfloat16, enabled=precision == "bf16")
     with token_limit(encoder, max_tokens), low:
-        for start in range(0, len(distinct), at_once):
-            some = distinct[start : start + at_once]
-            # even an empty prompt is given: a checkpoint's own default would come in its place
-            found = encoder.encode(
-                some, prompt=prompt, batch_size=batch_texts, normalize_embeddings=True
-            ).astype(np.float32, copy=False)
-            if precision == "bf16":  # what comes out may be of unit length in bf16 only
-                found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-            _refuse_not_finite(found, some)
-            rows = order[bounds[start] : bounds[start + len(some)]]
-            vectors[rows] = found[kind[rows] - start]
+        for part in table.filter(first).iter_slices(at_once):
+            some, place = part["text"].to_list(), part["row"].to_numpy()
+            for found_of, found in _batches(encoder, some, prompt, batch_texts):
+                if precision == "bf16":  # what comes out may be of unit length in bf16 only
+                    found = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+                _refuse_not_finite(found, some, found_of)
+                vectors[place[found_of]] = found
+    same = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+    again = np.flatnonzero(~first)
+    for start in range(0, len(again), _BLOCK):
+        block = again[start : start + _BLOCK]
+        vectors[rows[block]] = vectors[rows[same[block]]]
     return vectors
 
 
-def _refuse_not_finite(vectors: Float32, texts: Sequence[str]) -> None:
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+def _batches(
+    encoder: Encoder, texts: list[str], prompt: str, batch_texts: int
+) -> Iterator[tuple[Int64, Float32]]:
+    """Yield which of the texts were encoded, and their vectors."""
+    # even an empty prompt is given: a checkpoint's own default would come in its place
+    if isinstance(encoder, LightEncoder):
+        yield from encoder.batches(texts, prompt, batch_texts, normalize_embeddings=True)
+    else:
+        found = encoder.encode(
+            texts, prompt=prompt, batch_size=batch_texts, normalize_embeddings=True
+        )
+        yield np.arange(len(texts)), found.astype(np.float32, copy=False)
+
+
+def _first_of_their_kind(texts: pl.Series) -> npt.NDArray[np.bool_]:
+    """Return whether each text is the first of its kind; equal ones stand together."""
+    return (texts != texts.shift()).fill_null(True).to_numpy()
+
+
+def _refuse_not_finite(vectors: Float32, texts: Sequence[str], rows: Int64) -> None:
+    bad = rows[~np.isfinite(vectors).all(axis=1)]
     if len(bad):
         raise InputError(
             "encoder",
@@ -71,22 +90,30 @@ def _refuse_not_finite(vectors: Float32, texts: Sequence[str]) -> None:
         )
 
 
-def _by_length(encoder: Encoder, texts: Sequence[str], max_tokens: int, prompt: str) -> list[str]:
-    """Return the distinct texts, for an encoder that pads by tokens, the longest first.
+def _by_length(
+    encoder: Encoder, texts: Sequence[str] | pl.Series, max_tokens: int, prompt: str
+) -> pl.DataFrame:
+    """Return texts and the `row` of each, equal ones together; if they are padded, longest first.
 
     Characters say little of tokens across languages: batches of 32 of XQuAD-R's paragraphs that are
     sorted by them are two fifths padding, sorted by tokens 4%.
     """
+    if not isinstance(texts, pl.Series):  # Unicode alone: half a surrogate pair is replaced
+        known = [text.encode("utf-8", "replace").decode() for text in texts]
+        texts = pl.Series(known, dtype=pl.String)
+    # One key at a time: to sort by two or to group copies all texts.
+    table = pl.DataFrame({"text": texts}).with_row_index("row").sort("text")
     if isinstance(encoder, LightEncoder):  # pads nothing
-        return sorted(set(texts), key=lambda text: (len(text), text))
-    counts = count_tokens(encoder, texts, max_tokens, prompt).texts
-    return sorted(counts, key=lambda text: (-counts[text].tokens, text))
+        return table.sort(pl.col("text").str.len_chars(), maintain_order=True)
+    counts = count_tokens(encoder, table["text"].to_list(), max_tokens, prompt).texts
+    tokens = pl.Series([counts[text].tokens for text in table["text"]], dtype=pl.Int64)
+    return table.sort(-tokens, maintain_order=True)
 
 
 def encode_with_settings(
     encoder: Encoder,
     settings: EncoderSettings,
-    texts: Sequence[str],
+    texts: Sequence[str] | pl.Series,
     side: Side,
     into: Float32 | None = None,
 ) -> Float32:
@@ -94,15 +121,3 @@ def encode_with_settings(
     length, prompt = settings.of(side)
     batch, precision = settings.batch_texts, settings.precision
     return encode_texts(encoder, texts, length, batch, prompt, precision, into)
-
-
-def encode_side(
-    encoder: Encoder,
-    settings: EncoderSettings,
-    texts: Sequence[str],
-    side: Side,
-    into: Float32 | None = None,
-) -> tuple[Float32, TokenCounts]:
-    """Return vectors (N, D) as `encode_with_settings` does, and the tokens of the texts."""
-    vectors = encode_with_settings(encoder, settings, texts, side, into)
-    return vectors, count_tokens(encoder, texts, *settings.of(side))

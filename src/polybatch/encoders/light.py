@@ -7,7 +7,7 @@ It is saved as sentence-transformers saves it, and takes part in a training as
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -75,7 +75,6 @@ class LightEncoder(nn.Sequential):
         """Return how many numbers a vector has."""
         return self._module.get_embedding_dimension()
 
-    @torch.inference_mode()
     def encode(
         self,
         texts: str | Sequence[str],
@@ -93,12 +92,21 @@ class LightEncoder(nn.Sequential):
                 [texts], prompt, batch_size, normalize_embeddings
             )[0]
             return vector
+        vectors = np.empty((len(texts), self.get_embedding_dimension()), np.float32)
+        for places, batch in self.batches(texts, prompt, batch_size, normalize_embeddings):
+            vectors[places] = batch
+        return vectors
+
+    @torch.inference_mode()
+    def batches(
+        self, texts: Sequence[str], prompt: str | None, batch_size: int, normalize_embeddings: bool
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Yield the places of some texts and their vectors (batch, D), as `encode` makes them."""
         if prompt is None and self.default_prompt_name is not None:
             prompt = self.prompts[self.default_prompt_name]
         self.eval()
         # As sentence-transformers sorts and batches, so that the bytes are the same as there.
         order = np.argsort([-len(text) for text in texts])
-        vectors = np.empty((len(texts), self.get_embedding_dimension()), np.float32)
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             features = self.preprocess([texts[place] for place in places], prompt)
@@ -106,8 +114,7 @@ class LightEncoder(nn.Sequential):
             batch = found["sentence_embedding"]
             if normalize_embeddings:
                 batch = F.normalize(batch, dim=1)
-            vectors[places] = batch.float().cpu().numpy()
-        return vectors
+            yield places, batch.float().cpu().numpy()
 
     def save(self, folder: str, **_: Any) -> None:
         """Write what SentenceTransformer writes for the same encoder."""

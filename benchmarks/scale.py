@@ -97,9 +97,9 @@ def make_study(folder: Path, documents: int, given: argparse.Namespace) -> None:
     _call(study, "git", "init", "-q")
 
 
-def run_study(folder: Path) -> dict[str, Any]:
-    """Run the study to its scores; return what each stage says it took."""
-    _call(folder, "dvc", "repro", "--quiet", "evaluate@zero-shot-0")
+def run_study(folder: Path, last: str) -> dict[str, Any]:
+    """Run the study up to the stage `last`; return what each stage says it took."""
+    _call(folder, "dvc", "repro", "--quiet", f"{last}@zero-shot-0")
     found = (folder / "results/timing").glob("*.json")
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in found}
 
@@ -123,12 +123,13 @@ def main() -> None:
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--batch-texts", type=int, default=256)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--last", choices=["index", "evaluate"], default="evaluate")
     given = parser.parse_args()
     took: dict[int, dict[str, Any]] = {}
     for size in given.documents:
         with tempfile.TemporaryDirectory() as place:
             make_study(Path(place), size, given)
-            took[size] = run_study(Path(place) / "study")
+            took[size] = run_study(Path(place) / "study", given.last)
         for stage in sorted(took[size]):
             cost = took[size][stage]
             print(
@@ -136,7 +137,8 @@ def main() -> None:
                 f" {cost['peak_gib']:6.2f} GiB", flush=True,
             )  # fmt: skip
     least, most = min(took), max(took)
-    for stage in STAGES if least < most else ():
+    run = [stage for stage in STAGES if stage in took[most]]
+    for stage in run if least < most else ():
         grown = took[most][stage]["cpu_seconds"] / took[least][stage]["cpu_seconds"]
         print(f"slope {stage:24} {np.log(grown) / np.log(most / least):.2f}")
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import torch
 
 from polybatch.core.errors import InputError
 from polybatch.core.vectors import Float32, Int64
 from polybatch.encoders.light import Encoder, LightEncoder
-from polybatch.encoders.tokens import count_tokens, token_limit
+from polybatch.encoders.tokens import count_tokens, first_of_their_kind, token_limit
 from polybatch.settings.encoder import EncoderSettings
 
 Side = Literal["query", "document"]
@@ -40,7 +39,7 @@ def encode_texts(
     width = encoder.get_embedding_dimension()
     vectors = np.empty((len(texts), width), np.float32) if into is None else into
     table = _by_length(encoder, texts, max_tokens, prompt)
-    rows, first = table["row"].to_numpy(), _first_of_their_kind(table["text"])
+    rows, first = table["row"].to_numpy(), first_of_their_kind(table["text"]).to_numpy()
     # An encoder sorts what it is given by characters, so one that pads gets a batch at a time.
     at_once = _PART if isinstance(encoder, LightEncoder) else batch_texts
     low = torch.autocast(encoder.device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -72,11 +71,6 @@ def _batches(
             texts, prompt=prompt, batch_size=batch_texts, normalize_embeddings=True
         )
         yield np.arange(len(texts)), found.astype(np.float32, copy=False)
-
-
-def _first_of_their_kind(texts: pl.Series) -> npt.NDArray[np.bool_]:
-    """Return whether each text is the first of its kind; equal ones stand together."""
-    return (texts != texts.shift()).fill_null(True).to_numpy()
 
 
 def _refuse_not_finite(vectors: Float32, texts: Sequence[str], rows: Int64) -> None:

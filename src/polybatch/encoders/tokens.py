@@ -122,20 +122,26 @@ def count_by_language(
     all_cut, found = 0, {}
     for lang in sorted(texts["lang"].unique()):
         tokens = unknown = whole = words = 0
-        before = None
         own = texts.filter(pl.col("lang") == lang).select("text").sort("text")
+        own = own.with_columns(first=first_of_their_kind(own["text"]))
         for part in own.iter_slices(_PART):  # millions of counts would take hundreds of megabytes
-            rows = part["text"].to_list()
-            counts = count_tokens(encoder, rows, max_tokens, prompt).texts
-            for text in rows:
+            counts = count_tokens(encoder, part["text"].to_list(), max_tokens, prompt).texts
+            all_cut += sum(counts[text].cut for text in part["text"])
+            for text in part.filter("first")["text"]:
                 one = counts[text]
-                all_cut += one.cut
-                if text == before:
-                    continue
-                before = text
                 tokens, unknown = tokens + one.tokens, unknown + one.unknown
                 if lang in spaced and not one.cut:
                     whole, words = whole + one.tokens, words + len(text.split())
         per_word = round(whole / words, 3) if words else None
         found[lang] = {"tokens_per_word": per_word, "unknown": round(unknown / tokens, 4)}
     return all_cut, found
+
+
+def first_of_their_kind(texts: pl.Series) -> pl.Series:
+    """Return whether each text is the first of its kind; equal ones have to stand together.
+
+    Example:
+        >>> first_of_their_kind(pl.Series(["a", "a", "b"])).to_list()
+        [True, False, True]
+    """
+    return (texts != texts.shift()).fill_null(True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import re
@@ -94,6 +95,19 @@ def test_the_graph_names_no_source_file() -> None:
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
     assert not re.search(r"^\s*- (src|stages|flows)/", text, re.MULTILINE)
     assert len(text.splitlines()) <= 280
+
+
+def test_the_lock_of_the_committed_study_knows_the_tunings_that_stand_beside_it() -> None:
+    """Else the first run in a clone changes `dvc.lock`; a study of one's own is locked by a run."""
+    lock = YAML(typ="safe").load((ROOT / "dvc.lock").read_text(encoding="utf-8"))
+    known = {one["path"]: one["md5"] for one in lock["stages"]["settings"]["deps"]}
+    if known["params.yaml"] != _md5("params.yaml"):
+        pytest.skip("params.yaml is another study, or one that has not run")
+    assert known["tuned.yaml"] == _md5("tuned.yaml")
+
+
+def _md5(name: str) -> str:
+    return hashlib.md5((ROOT / name).read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def test_the_code_of_a_stage_is_what_python_loads_for_it() -> None:

@@ -128,14 +128,33 @@ def unchanged(graph: Graph, status: Mapping[str, Any]) -> set[str]:
 
 
 def ready(graph: Graph, begun: Collection[str], ended: Collection[str], workers: int) -> list[str]:
-    """Return the stages that may begin now: not begun, all upstream ended, a worker each."""
-    free = workers - (len(begun) - len(ended))
+    """Return the stages that may begin now: not begun, all upstream ended, a worker each.
+
+    One that would run beside another seed of its own comes after all others: what a seed made may
+    be just what the next one needs, which takes it once it is there.
+
+    Example:
+        >>> graph = {name: Box(name, (), False) for name in ("index@a-0", "index@a-1", "index@b-0")}
+        >>> ready(graph, [], [], 2), ready(graph, ["index@a-0", "index@b-0"], ["index@b-0"], 2)
+        (['index@a-0', 'index@b-0'], ['index@a-1'])
+    """
+    running = {_without_seed(address) for address in begun if address not in ended}
     can = [
         box.address
         for box in graph.values()
         if box.address not in begun and all(up in ended for up in box.upstream if up in graph)
     ]
-    return can[:free]
+    chosen: list[str] = []
+    for _ in range(min(len(can), workers - (len(begun) - len(ended)))):
+        chosen.append(min(can, key=lambda address: _without_seed(address) in running))
+        can.remove(chosen[-1])
+        running.add(_without_seed(chosen[-1]))
+    return chosen
+
+
+def _without_seed(address: str) -> str:
+    name, _, seed = address.rpartition("-")
+    return name if seed.isdigit() else address
 
 
 def sort_lock(root: Path, graph: Graph) -> None:

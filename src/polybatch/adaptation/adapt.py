@@ -13,7 +13,12 @@ from polybatch.adaptation.mlm import adapt_by_masks, can_mask
 from polybatch.adaptation.tsdae import adapt_by_denoising, can_denoise
 from polybatch.core.errors import InputError
 from polybatch.encoders.loading import enough_memory
-from polybatch.training.machine import check_machine, check_shares, join_processes
+from polybatch.training.machine import (
+    check_machine,
+    check_shares,
+    join_processes,
+    share_one_heap,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ def adapt(job: Job) -> AdaptationSummary:
             f"one of {', '.join(can)}",
             "Choose one, or another encoder",
         )
+    if job.encoder.transformers_model is not None:
+        share_one_heap()
     join_processes()
     check_machine(job.settings.precision, "dapt.precision")
     check_shares(job.settings.batch_texts, "dapt.batch_texts")

@@ -1,8 +1,8 @@
 """Masked language modelling on packed documents (BERT, RoBERTa and their kin).
 
 The language model shares the sentence encoder's transformer; its head is that of the checkpoint
-params name, where that has one, or a new one. After training the transformer's weights go back;
-the encoder's pooling and whatever follows it are not touched.
+params name, where that has one, or a new one, which is trained alone first. After training the
+transformer's weights go back; the encoder's pooling and whatever follows it are not touched.
 
 With `mlm_rows_only` the model has a vocabulary of only the tokens that occur in the domain text:
 output layer, random replacements and optimiser state shrink with it, and the loss is another one,
@@ -23,17 +23,16 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoConfig, AutoModelForMaskedLM
+from transformers import MODEL_FOR_MASKED_LM_MAPPING, AutoModelForMaskedLM
 
 from polybatch.adaptation.corpus import plan_texts
 from polybatch.adaptation.job import Job, Outcome
+from polybatch.adaptation.mlm_head import STEPS, given_head, set_frequencies, warm_up
 from polybatch.adaptation.noise import IGNORED, mask, pack
 from polybatch.adaptation.trainer import Batch, Steps, follow
 from polybatch.batches.pairs import Int64
 from polybatch.core.errors import InputError
 from polybatch.core.randomness import stream
-from polybatch.encoders import hub
-from polybatch.encoders.configurations import check_values, read_json
 
 _HEADS = ("lm_head", "cls")  # of RoBERTa and XLM-R, of BERT: modules from hidden states to logits
 
@@ -60,6 +59,15 @@ def adapt_by_masks(job: Job) -> Outcome:
     masker = _Masker(job, places, len(rows))
     plan = plan_texts(langs, None, job.settings, job.seed)
     held = [places[torch.tensor(each)].numpy() for each in heldout]
+    if head == "new":
+        set_frequencies(model.model, compact)
+        warm_up(
+            model,
+            lambda step: masker(
+                [compact[row] for row in plan[step % len(plan)].tolist()], "head", step
+            ),
+            job.settings.precision,
+        )
     before = _perplexity(model, masker, held, job)
     steps = Steps(
         plan,
@@ -159,7 +167,7 @@ def _language_model(job: Job, rows: Tensor) -> tuple[_LanguageModel, str]:
     torch.manual_seed(job.seed)  # a new head is the same whatever was drawn before
     model = AutoModelForMaskedLM.from_config(config)
     module = _LanguageModel(model)
-    head = _given_head(job, model, rows)
+    head = given_head(job, model, rows)
     table = _table_name(transformer)
     state = dict(transformer.state_dict())
     state[table] = state[table][rows]
@@ -168,34 +176,6 @@ def _language_model(job: Job, rows: Tensor) -> tuple[_LanguageModel, str]:
     module.base.load_state_dict({name: state[name] for name in there})
     model.tie_weights()
     return module, head
-
-
-def _given_head(job: Job, model: Any, rows: Tensor) -> str:
-    """Copy the head of the checkpoint that params name, where it has one and it fits."""
-    name = job.lengths.name
-    plain: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        folder = hub.folder_of(job.lengths)
-        check_values(folder / "config.json", read_json(folder / "config.json"))
-        made = AutoConfig.from_pretrained(folder, **plain).architectures or ()
-        if not any(each.endswith("MaskedLM") for each in made):
-            return "new"  # saved without a head: do not load it to find that out
-        given, loading = AutoModelForMaskedLM.from_pretrained(
-            folder, output_loading_info=True, use_safetensors=True, **plain
-        )
-    except (InputError, OSError, ValueError):
-        return "new"
-    prefix = f"{model.base_model_prefix}."
-    mine = {key: value for key, value in model.state_dict().items() if not key.startswith(prefix)}
-    theirs = given.state_dict()
-    if loading["missing_keys"] or len(given.get_input_embeddings().weight) < int(rows.max()) + 1:
-        return "new"
-    for key, value in mine.items():
-        if key not in theirs:
-            return "new"
-        new = theirs[key] if theirs[key].shape == value.shape else theirs[key][rows]
-        value.copy_(new)
-    return name
 
 
 def _table_name(transformer: Any) -> str:
@@ -266,7 +246,8 @@ def _shown(encoder: SentenceTransformer, ids: Sequence[int]) -> str:
 
 
 def _notes(job: Job, head: str, rows: int) -> tuple[str, ...]:
-    notes = [f"mlm: the output layer is {'a new one' if head == 'new' else f'that of {head}'}"]
+    new = f"a new one, trained alone for {STEPS} steps before all else"
+    notes = [f"mlm: the output layer is {new if head == 'new' else f'that of {head}'}"]
     if job.settings.mlm_rows_only:
         notes.append(
             f"mlm_rows_only: predicts among the {rows} tokens that occur, of"

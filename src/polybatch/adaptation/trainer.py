@@ -22,7 +22,7 @@ from polybatch.adaptation.crop import not_finite
 from polybatch.adaptation.job import Job
 from polybatch.batches.pairs import Int64
 from polybatch.training.callbacks import Progress
-from polybatch.training.machine import keep_freed_memory, processes
+from polybatch.training.machine import processes
 from polybatch.training.resume import Resumable, arguments_of, fingerprint_of
 
 Batch = dict[str, Any]
@@ -48,7 +48,6 @@ def follow(job: Job, module: nn.Module, steps: Steps) -> tuple[float, float]:
 
     InputError with the step and its texts when a loss is not finite; what was saved is kept.
     """
-    keep_freed_memory()
     settings = job.settings
     trainer = _StepTrainer(
         model=module,

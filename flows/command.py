@@ -27,6 +27,7 @@ _ADVICE = (
     *("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`"),
     "Data and pipelines are up to date",  # of one stage of many
 )
+_KILLED = ("exited with -9", "exited with 137")  # by SIGKILL: the stage itself, or its shell
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -151,6 +152,11 @@ def cause(lines: list[str], code: int) -> str:
     if dvc and "being blocked by" in dvc[0]:
         blocker = next((line.strip() for line in lines if "(PID" in line), "another process")
         return f"{dvc[0]} {blocker}. Wait until it ends, or end it, then run again"
+    if dvc and dvc[0].endswith(_KILLED):
+        return (
+            "killed, as a machine does that has no memory left. Lower study.workers, or the"
+            " batches of the stage, and run again: it goes on from its last checkpoint"
+        )
     if ran and own:
         return own[-1]
     return next(iter(dvc or own[-1:]), f"exit code {code}")

@@ -56,6 +56,14 @@ def test_a_failed_stage_ends_the_run_and_one_worker_is_dvc_repro(tmp_path: Path)
     assert (toy / "results/all.txt").is_file()
 
 
+def test_a_stage_that_the_machine_killed_says_what_to_lower(tmp_path: Path) -> None:
+    root = make_toy(tmp_path, ("a", "b"))
+    killed = '[ $1 = a ] && echo "train a: step 1/2, loss 1" && kill -9 $$\n'
+    (root / "train.sh").write_text(killed + (root / "train.sh").read_text())
+    shown = sh(root, sys.executable, "-m", "flows.repro", "--workers", "2", code=1)
+    assert "stage train of a failed: killed, as a machine does that has no memory left." in shown
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_sigterm_ends_the_stages_too(tmp_path: Path, workers: str) -> None:
     """Also where the shell lets Ctrl-C be ignored (`nohup … &`); the next run goes on."""

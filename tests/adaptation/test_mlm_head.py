@@ -27,7 +27,7 @@ def test_a_new_head_alone_learns(tmp_path: Path, kind: str) -> None:
     before = {name: value.clone() for name, value in module.base.state_dict().items()}
     with torch.no_grad():
         first = float(module.eval()(**masker(TEXTS, "mask", 0)))
-    warm_up(module, lambda step: masker(TEXTS, "head", step), "fp32")
+    warm_up(module, module.base, lambda step: masker(TEXTS, "head", step), "fp32")
     with torch.no_grad():
         assert float(module(**masker(TEXTS, "mask", 0))) < first - 0.1
     after = module.base.state_dict()

@@ -63,6 +63,7 @@ def adapt_by_masks(job: Job) -> Outcome:
         set_frequencies(model.model, compact)
         warm_up(
             model,
+            model.base,
             lambda step: masker(
                 [compact[row] for row in plan[step % len(plan)].tolist()], "head", step
             ),

@@ -9,7 +9,7 @@ which are held like all the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,18 +27,6 @@ STEPS = 100
 """Steps of a new head alone."""
 
 _RATE = 1e-3  # of Adam, falling to zero: nothing but small new matrices is trained with it
-
-
-class LanguageModel(Protocol):
-    """A module of a batch's mean loss."""
-
-    @property
-    def base(self) -> nn.Module:
-        """The transformer without the head."""
-
-    def named_parameters(self) -> Any: ...  # noqa: D102
-    def eval(self) -> Any: ...  # noqa: D102
-    def __call__(self, **batch: Tensor) -> Tensor: ...  # noqa: D102
 
 
 def given_head(job: Job, model: Any, rows: Tensor) -> str:
@@ -84,14 +72,18 @@ def set_frequencies(model: Any, sequences: Iterable[Int64]) -> None:
             output.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
 
-def warm_up(module: LanguageModel, batch: Callable[[int], Batch], precision: str) -> None:
-    """Train what `module` has beside its transformer for STEPS steps; `batch(step)` makes one's.
+def warm_up(
+    module: nn.Module, base: nn.Module, batch: Callable[[int], Batch], precision: str
+) -> None:
+    """Train what `module` has beside `base`, its transformer, for STEPS steps.
+
+    `module` returns the mean loss of a batch, which `batch(step)` makes.
 
     The same whatever was drawn before: nothing is dropped out, and no generator is asked.
     """
-    held = list(module.base.parameters())
+    held = list(base.parameters())
     known = {id(parameter) for parameter in held}
-    own = [each for _, each in module.named_parameters() if id(each) not in known]
+    own = [each for each in module.parameters() if id(each) not in known]
     optimizer = torch.optim.Adam(own, _RATE)
     device = own[0].device
     low = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -102,7 +94,7 @@ def warm_up(module: LanguageModel, batch: Callable[[int], Batch], precision: str
         optimizer.param_groups[0]["lr"] = _RATE * (1 - step / STEPS)
         with low:
             loss = module(**{name: value.to(device) for name, value in batch(step).items()})
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
     for parameter in held:

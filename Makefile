@@ -28,6 +28,8 @@ export DVC_NO_ANALYTICS := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export GX_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
+# Stages and tests are hundreds of processes: each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help repro versions test test-fast lint bench bench-check bench-all serve register test-recovery test-flows test-ray test-documents docs fuzz clean clean-cache clean-all
 

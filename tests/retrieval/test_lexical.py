@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 
 import bm25s
 import numpy as np
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 from polybatch.core.dataset import Dataset
 from polybatch.core.errors import InputError
 from polybatch.evaluation.scores import evaluate_source
+from polybatch.retrieval.fusion import FusedScores
 from polybatch.retrieval.lexical import Bm25Scores
+from polybatch.retrieval.score_rows import VectorScores
 from polybatch.retrieval.tokenization import tokenize, tokenizer_of
 
 DOCUMENTS = [
@@ -55,7 +58,7 @@ def _dataset() -> Dataset:
 
 
 def _slow(query: list[str], documents: list[list[str]], k1: float, b: float) -> list[float]:
-    """Robertson's sum with Lucene's idf, one term and one document at a time."""
+    """Robertson's sum with Lucene's idf, one term and one document at a time; -inf for no term."""
     average = sum(map(len, documents)) / len(documents)
     scores = []
     for document in documents:
@@ -65,7 +68,7 @@ def _slow(query: list[str], documents: list[list[str]], k1: float, b: float) -> 
             idf = math.log(1 + (len(documents) - containing + 0.5) / (containing + 0.5))
             length = 1 - b + b * len(document) / average
             score += idf * counts[term] / (counts[term] + k1 * length)
-        scores.append(score)
+        scores.append(score or -math.inf)
     return scores
 
 
@@ -92,16 +95,37 @@ def test_scores_are_bm25s_own() -> None:
     rows = {row.query: row.pool for row in Bm25Scores.of_dataset(dataset).of(np.arange(4))}
     for n in range(4):
         theirs = index.get_scores(tokenize(QUERIES[n][1], QUERIES[n][0]))
-        np.testing.assert_allclose(rows[n], theirs, rtol=1e-5)
+        np.testing.assert_allclose(rows[n], np.where(theirs > 0, theirs, -np.inf), rtol=1e-5)
 
 
-def test_a_query_that_shares_nothing_scores_zero_and_ties_go_by_doc_id() -> None:
+def test_documents_without_a_word_of_the_query_are_not_found() -> None:
     dataset = _dataset()
-    source = Bm25Scores.of_dataset(dataset)
-    assert not next(source.of(np.array([5]))).pool.any()
-    runs = evaluate_source(dataset, source, ["AP"], run_depth=10).runs
-    found = runs.filter(query_id="q6", doc_lang="mul")["doc_id"].to_list()
-    assert found == sorted((f"d{n}" for n in range(10)), reverse=True)
+    relevant = [("i0", "d0"), ("i0", "d9"), ("i6", "d8")]
+    qrels = pl.DataFrame(relevant, schema=["item_id", "doc_id"], orient="row")
+    judged = replace(dataset, qrels=qrels.with_columns(relevance=pl.lit(1)))
+    source = Bm25Scores.of_dataset(judged)
+    found = evaluate_source(judged, source, ["AP"], run_depth=10)
+    runs = found.runs.filter(doc_lang="mul").group_by("query_id").agg("doc_id")
+    answers = dict(runs.rows())
+    assert sorted(answers["q0"]) == ["d0", "d1"]  # those with "the", "cat" or "on"
+    assert "q6" not in answers
+    pool = found.per_query.filter(setting="multi", measure="AP")
+    assert dict(pool.select("item_id", "score").rows()) == {"i0": 0.5, "i6": 0.0}
+    assert source.best("the cat on the mat", "en", 5).size == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_a_fusion_a_query_without_known_words_is_ranked_as_by_vectors_alone(seed: int) -> None:
+    dataset, chance = _dataset(), np.random.default_rng(seed)
+    sizes = dataset.queries.height, dataset.corpus.height
+    queries, documents = (chance.normal(size=(size, 4)).astype(np.float32) for size in sizes)
+    vectors = VectorScores.between(dataset, queries, documents)
+    fused = FusedScores.of_sources(dataset, Bm25Scores.of_dataset(dataset), vectors)
+    both = [evaluate_source(dataset, one, ["AP"], run_depth=10).runs for one in (fused, vectors)]
+    ours, theirs = (
+        runs.filter(pl.col("query_id").is_in(["q5", "q6"])).drop("score") for runs in both
+    )
+    assert ours.equals(theirs)
 
 
 def test_documents_without_tokens_make_no_list_fail() -> None:
@@ -109,8 +133,8 @@ def test_documents_without_tokens_make_no_list_fail() -> None:
     corpus = dataset.corpus.with_columns(text=pl.lit("…"))
     empty = Dataset("toy", dataset.queries, corpus, dataset.qrels)
     for row in Bm25Scores.of_dataset(empty).of(np.arange(3)):
-        assert not row.pool.any()
-        assert not row.by_language.any()
+        assert np.isneginf(row.pool).all()
+        assert np.isneginf(row.by_language).all()
 
 
 def test_one_language_has_one_list() -> None:

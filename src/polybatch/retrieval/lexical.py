@@ -4,7 +4,8 @@ Scores are those of bm25s (Lù 2024, arXiv 2407.03618) by Lucene's formula, Robe
 that is never negative (Kamphuis et al. 2020), summed in float64 and rounded to float32. Every list
 is an index of its own: document frequencies and lengths are those of the pool for the pool, and of
 one language's documents for the list of that language, as a search of that language alone would
-have them. How texts are cut into tokens: `tokenization`.
+have them. A document that shares no token with the query is not ranked, as in Lucene. How texts are
+cut into tokens: `tokenization`.
 
 Letters: N documents.
 """
@@ -21,7 +22,7 @@ import polars as pl
 
 from polybatch.core.dataset import Dataset
 from polybatch.core.vectors import Float32, Int64
-from polybatch.retrieval.score_rows import ScoreRow
+from polybatch.retrieval.score_rows import UNSCORED, ScoreRow
 from polybatch.retrieval.tokenization import tokenize, tokenizer_of
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets DEBUG for all programs that log
@@ -49,12 +50,12 @@ class _List:
         return cls(documents, vocabulary, index)
 
     def scores(self, tokens: list[str]) -> Float32:
-        """Return the scores of this list's documents for a query."""
+        """Return the scores of this list's documents for a query, UNSCORED where none matches."""
         known = [self.vocabulary[each] for each in tokens if each in self.vocabulary]
         if not known or self.index is None:
-            return np.zeros(len(self.documents), np.float32)
-        scores: Float32 = self.index.get_scores_from_ids(known).astype(np.float32)
-        return scores
+            return np.full(len(self.documents), UNSCORED)
+        scores = self.index.get_scores_from_ids(known).astype(np.float32)
+        return np.where(scores > 0, scores, UNSCORED)  # an idf is never 0 or less
 
     @property
     def bytes(self) -> int:
@@ -90,7 +91,7 @@ class Bm25Scores:
             ... )
             >>> row = next(Bm25Scores.of_dataset(dataset).of(np.array([0])))
             >>> row.pool.round(3)
-            array([0.   , 0.365], dtype=float32)
+            array([ -inf, 0.365], dtype=float32)
         """
         known = {*dataset.corpus["lang"], *dataset.queries["lang"]}
         for lang in sorted(known):
@@ -125,10 +126,13 @@ class Bm25Scores:
         return replace(self, _queries=queries)
 
     def best(self, text: str, lang: str, k: int) -> Int64:
-        """Return the documents (row numbers) of the k highest scores in the pool, in any order."""
+        """Return the documents (row numbers) of the k highest scores in the pool, in any order.
+
+        Fewer where fewer share a token with the text.
+        """
         scores = self._pool.scores(tokenize(text, lang))
         found: Int64 = np.argpartition(-scores, min(k, len(scores)) - 1)[:k]
-        return found
+        return found[scores[found] > UNSCORED]
 
     def of(self, queries: Int64) -> Iterator[ScoreRow]:
         """Yield the scores of each query, in the order given."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from polybatch.statistics.family import Claims, family, holm
 from polybatch.statistics.influence import Arm, arm_of
-from polybatch.statistics.multi_reader import Contrast, estimate
+from polybatch.statistics.multi_reader import (
+    Contrast,
+    equal_seed_variances,
+    estimate,
+    seed_covariance,
+)
 
 ONE = np.ones((1, 1))
 
@@ -40,6 +47,20 @@ def test_without_chance_of_questions_it_is_the_pooled_t_test_over_seeds() -> Non
     assert found.p[0] == pytest.approx(stats.ttest_ind(one, other).pvalue)
     paired = estimate(arms, Contrast("a", "b", shared_plan=True))
     assert paired.p[0] == pytest.approx(stats.ttest_rel(one, other).pvalue)
+
+
+@pytest.mark.parametrize("shared_plan", [True, False])
+def test_rows_derived_from_trainings_change_no_interval_of_them(shared_plan: bool) -> None:
+    chance = np.random.default_rng(6)
+    arms = {name: arm(chance.random((3, 40))) for name in "abc"}
+    half = replace(arms["a"], values=arms["a"].values / 2, derived=True)
+    more = arms | {"a-centred": replace(arms["a"], derived=True), "bm25-a": half}
+    contrast = Contrast("a", "b", shared_plan)
+    assert vars(estimate(more, contrast)) == vars(estimate(arms, contrast))
+    assert seed_covariance(more) == seed_covariance(arms)
+    assert equal_seed_variances(more) == equal_seed_variances(arms)
+    fused = {name: more[name] for name in ("bm25-a", "a-centred")}
+    assert estimate(fused, Contrast("bm25-a", "a-centred")).seeds_known
 
 
 def test_one_seed_holds_chance_of_questions_alone_and_says_so() -> None:

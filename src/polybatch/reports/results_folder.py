@@ -65,7 +65,8 @@ class Study:
         trained = any(one.batches != "none" or one.start != "base" for one in made_of)
         trials = [str(trial.path) for trial in self.config.trials_of(name)]
         plan = plans.pop() if len(plans) == 1 else None
-        return ArmKind(tuple(trials if trained else trials[:1]), trained, plan)
+        derived = not isinstance(self.config.arms[name].settings, Strategy)
+        return ArmKind(tuple(trials if trained else trials[:1]), trained, plan, derived)
 
     def made_of(self, name: str) -> dict[str, Strategy]:
         """Return the strategies that a row is made of, itself if it is one."""

@@ -30,11 +30,13 @@ class ArmKind:
 
     `trained`: whether a seed decides anything. `plan`: arms with the same one were trained on the
     same batches under each seed, and are compared seed by seed; None: on those of no other.
+    `derived`: made of the trainings of other rows.
     """
 
     trials: tuple[str, ...]
     trained: bool
     plan: str | None = None
+    derived: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def read_arms(
                     parts.setdefault((dataset, measure, arm), []).append(one)
     return [
         Scored(name, each, design.level, design.views[each], design.items[each],
-               {arm: _joined(parts[name, each, arm]) for arm in kinds}, kinds)
+               {arm: _joined(parts[name, each, arm], kind) for arm, kind in kinds.items()}, kinds)
         for name, design in designs.items()
         for each in measures
     ]  # fmt: skip
@@ -171,11 +173,11 @@ class _Reader:
         return lambda dataset, measure, keys: _aligned(frame, trial, dataset, measure, keys)
 
 
-def _joined(seeds: list[Arm]) -> Arm:
+def _joined(seeds: list[Arm], kind: ArmKind) -> Arm:
     values, influence = (
         np.concatenate([getattr(one, name) for one in seeds]) for name in ("values", "influence")
     )
-    return replace(seeds[0], values=values, influence=influence)
+    return replace(seeds[0], values=values, influence=influence, derived=kind.derived)
 
 
 def _keys(frame: pl.DataFrame, dataset: str, measure: str) -> pl.DataFrame:

@@ -30,7 +30,8 @@ class Arm:
     `influence`: what each cluster adds to each view; over the clusters it adds up to 0.
     `trained`: whether another seed would give other values. An arm without training has R = 1.
     `clusters` (V,): how many clusters have queries in a view; None means all of them. `crossed`
-    (2, G): of crossed clusters the numbers of their two levels, else None.
+    (2, G): of crossed clusters the numbers of their two levels, else None. `derived`: made of other
+    arms' trainings, as a fusion is.
     """
 
     values: Float64
@@ -38,6 +39,7 @@ class Arm:
     trained: bool
     clusters: Float64 | None = None
     crossed: Int64 | None = None
+    derived: bool = False
 
     @property
     def seeds(self) -> int:

@@ -5,7 +5,8 @@ readers, clusters of items (a passage, an article) are the cases, and strategies
 variance of a mean over seeds is A + C: A from the seeds, whose variance is pooled over the trained
 arms, and C from what the clusters have in common under *different* seeds (Obuchowski and Rockette
 1995, doi 10.1080/03610919508813243), with the degrees of freedom of Hillis (2007, doi
-10.1002/sim.2532) and those of C, G - 1, beside them (Satterthwaite).
+10.1002/sim.2532) and those of C, G - 1, beside them (Satterthwaite). Arms derived from the
+trainings of others (merges, centred vectors, fusions) add nothing to A: each training counts once.
 
 What clusters add to a view: polybatch.statistics.influence. Letters: G clusters, V views, R seeds,
 K contrasts.
@@ -131,7 +132,7 @@ def seed_variance(arms: Mapping[str, Arm]) -> tuple[Float64, float]:
         >>> seed_variance({"mono": arm, "cross": arm})[0].round(3).tolist()
         [0.02]
     """
-    known = [arm for arm in arms.values() if arm.trained and arm.seeds > 1]
+    known = _trained_again(arms)
     freedom = sum(arm.seeds - 1 for arm in known)
     squares = sum((arm.seeds - 1) * arm.values.var(axis=0, ddof=1) for arm in known)
     return np.asarray(squares / freedom, np.float64), float(freedom)
@@ -142,7 +143,7 @@ def seed_covariance(arms: Mapping[str, Arm]) -> Float64:
 
     0 where no arm was trained with several seeds.
     """
-    known = [arm for arm in arms.values() if arm.trained and arm.seeds > 1]
+    known = _trained_again(arms)
     views = next(iter(arms.values())).values.shape[1]
     found = np.zeros((views, views))
     freedom = sum(arm.seeds - 1 for arm in known)
@@ -164,12 +165,18 @@ def products(arm: Arm, moved: Float64) -> Float64:
 
 def _residue(arms: Mapping[str, Arm]) -> Float64:
     """Return the variance (V,) that seeds bring through single clusters, pooled over arms."""
-    known = [arm for arm in arms.values() if arm.trained and arm.seeds > 1]
+    known = _trained_again(arms)
     freedom = sum(arm.seeds - 1 for arm in known)
     squares = sum(
         arm.squares(moved) for arm in known for moved in arm.influence - arm.influence.mean(axis=0)
     )
     return np.asarray(_times(known[0].groups) * squares / freedom, np.float64)
+
+
+def _trained_again(arms: Mapping[str, Arm]) -> list[Arm]:
+    """Return the arms trained several times; derived ones where there are no others."""
+    known = [arm for arm in arms.values() if arm.trained and arm.seeds > 1]
+    return [arm for arm in known if not arm.derived] or known
 
 
 def _minus(first: Arm, second: Arm) -> Arm:
@@ -179,7 +186,7 @@ def _minus(first: Arm, second: Arm) -> Arm:
 
 def equal_seed_variances(arms: Mapping[str, Arm]) -> Float64:
     """Return p (V,) of all trained arms having the same seed variance (Bartlett); NaN if untold."""
-    known = [arm.values for arm in arms.values() if arm.trained and arm.seeds > 1]
+    known = [arm.values for arm in _trained_again(arms)]
     width = next(iter(arms.values())).values.shape[1]
     if len(known) < 2:
         return np.full(width, np.nan)

@@ -16,6 +16,8 @@ import polars as pl
 import pytest
 
 from polybatch.reports.environment import environment
+from polybatch.reports.kept_study import contrasts_again
+from polybatch.reports.results_folder import Study
 from tests.helpers.browser import visit
 from tests.helpers.workspace import ARMS, WIDTH, Workspace, environment_of
 
@@ -97,6 +99,11 @@ def test_a_finished_study_is_kept_so_that_its_means_can_be_checked(studied: Work
         means = table.filter(setting=setting).group_by("query_lang").agg(pl.col("hybrid/0").mean())
         whole = metrics["cldr-test"][setting]["AP"]
         assert means["hybrid/0"].mean() == pytest.approx(whole, abs=1e-4)
+    found = contrasts_again(Study(studied.folder), table)
+    written = pl.read_csv(studied.folder / "results/contrasts.csv").filter(kind="setting")
+    assert found["outcome"].to_list() == written["outcome"].to_list()
+    for column in ("difference", "low", "high"):
+        assert (found[column] - written[column]).abs().max() < 1e-3
     shutil.rmtree(studied.folder / "docs")
 
 

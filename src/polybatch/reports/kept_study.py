@@ -2,10 +2,15 @@
 
 It holds what somebody needs who checks a sentence about the study, or repeats it: params.yaml,
 versions.yaml, the tables, validation.md, the commit, and AP of every question (AP_TABLE).
+
+With `--contrasts` it is read instead: the declared contrasts of its settings are computed anew, by
+the statistics of today, and written to `contrasts-again.md` beside its tables. Nothing is trained;
+params.yaml and data/valid (`dvc repro validate`) have to be the study's.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -14,9 +19,13 @@ from pathlib import Path
 import polars as pl
 
 from polybatch.core.errors import InputError, not_made
-from polybatch.core.files import whole_folder, write_json
+from polybatch.core.files import whole_folder, write_json, write_text
+from polybatch.reports.contrasts import contrast_section
 from polybatch.reports.environment import environment
 from polybatch.reports.results_folder import Study
+from polybatch.statistics.arms import read_arms
+from polybatch.statistics.breakdowns import setting_views
+from polybatch.statistics.contrasts import contrast_table
 
 AP_TABLE = pl.Schema(dict.fromkeys(("dataset", "setting", "query_lang", "item_id"), pl.String()))
 """Keys of `ap.parquet`; each further column, such as `hybrid/0`, has AP of a row and a seed."""
@@ -66,6 +75,21 @@ def average_precisions(study: Study) -> pl.DataFrame:
     return found.sort(keys)
 
 
+def contrasts_again(study: Study, kept: pl.DataFrame) -> pl.DataFrame:
+    """Return CONTRASTS of the settings, computed from what `average_precisions` returned once.
+
+    `study`: for its rows, what is declared, and what its questions have in common.
+    """
+
+    def read(trial: str) -> pl.DataFrame:
+        score = pl.col(trial).cast(pl.Float64)
+        return kept.select(*AP_TABLE, doc_lang=pl.lit("*"), measure=pl.lit("AP"), score=score)
+
+    scored = read_arms(study.kinds, read, study.clusters, lambda lists, _: setting_views(lists))
+    settings, seed = study.config.statistics, study.config.study.seeds[0]
+    return contrast_table(scored, settings.pairs, study.rule, settings.resamples, seed)
+
+
 def _commit(root: Path) -> dict[str, object]:
     """Return the commit that a study ran on, and whether files of the code differed from it."""
     try:
@@ -83,11 +107,23 @@ def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m polybatch.reports.kept_study FOLDER")
+def main() -> None:
+    """Keep the study of this folder, or read one that is kept."""
+    parser = argparse.ArgumentParser(prog="python -m polybatch.reports.kept_study")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--contrasts", action="store_true", help="compute its contrasts anew")
+    given, study = parser.parse_args(), Study(Path())
     try:
-        keep(Study(Path()), Path(sys.argv[1]))
+        if not given.contrasts:
+            keep(study, given.folder)
+        else:
+            found = contrasts_again(study, pl.read_parquet(given.folder / "ap.parquet"))
+            text = contrast_section(found, study.rule)
+            write_text(given.folder / "contrasts-again.md", f"{text}\n")
     except InputError as error:
         sys.exit(f"polybatch: {error}")
-    print(f"polybatch: kept in {sys.argv[1]}")
+    print(f"polybatch: kept in {given.folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -28,8 +28,8 @@ TOKENS = "tokens.json"
 
 _INDEX = "a FAISS index of this pipeline"
 _VECTORS = "vectors of queries (N, D) as 32-bit floats"
-_AGAIN = "Run `dvc repro --force` of the index stage: the files are of two makings"
-_DAMAGED = "Run `dvc repro --force` of the index stage: the file is damaged"
+_AGAIN = "Run `dvc repro -f -s` of the index stage: the files are of two makings"
+_DAMAGED = "Run `dvc repro -f -s` of the index stage: the file is damaged"
 _NOISE = 1e-5
 """More than the rounding error of a float32 inner product of unit vectors (1e-6 at D = 4096)."""
 

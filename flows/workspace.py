@@ -46,8 +46,7 @@ def notes(root: Path) -> list[str]:
             "detached HEAD: a commit of these results would belong to no branch;"
             " `git switch -c NAME` gives it one"
         )
-    changed = (git(root, "status", "--porcelain", "--untracked-files=no") or "").splitlines()
-    names = [line[2:].strip() for line in changed]
+    names = (git(root, "diff", "--name-only", "--relative", "HEAD") or "").splitlines()
     code = [name for name in names if not name.startswith("results/") and name != LOCK]
     if code:
         found.append(

@@ -51,32 +51,34 @@ class Good:
 
 
 class Alerts(NamedTuple):
-    """One line per drop, and what became of the webhook: empty if nothing was posted."""
+    """One line per drop or turned contrast; what became of the webhook, empty if not posted."""
 
     lines: list[str]
     webhook: str
 
 
-def raise_alerts(root: Path, config: Config, stale: list[str]) -> Alerts:
+def raise_alerts(root: Path, config: Config, stale: list[str], whole: bool = True) -> Alerts:
     """Compare, post, write results/alerts.md, emit the events; return what was raised.
 
     `stale`: stages that failed or did not run; their strategies' metrics are old ones and are
-    left out, and then nothing becomes the last good result.
+    left out. Then, or where the run was not of the whole study, nothing becomes the last good
+    result.
     """
     old = {strategy_of(at.partition("@")[2], config.arms) for at in stale}
     now = {name: scores for name, scores in read_scores(root, config).items() if name not in old}
     good = _last_good(root, config.notify.measure)
     drops = compare(good, now, config.notify.drop)
-    lines = [_line(drop, config.notify.measure) for drop in drops]
-    lines += [] if stale else turned(good.outcomes, read_outcomes(root))
+    turns = [] if stale else turned(good.outcomes, read_outcomes(root))
+    lines = [*(_line(drop, config.notify.measure) for drop in drops), *turns]
     sent = _post(config, lines, drops) if lines else ""
     write_text(root / ALERTS, _page(lines, stale, bool(good.scores), config, sent))
-    if not lines and not stale and now:
+    if not lines and not stale and whole and now:
         accept(root, config)
-    for drop in drops:
-        name = drop["strategy"]
+    turned_payloads = [{"strategy": line.split(" - ")[0], "turned": line} for line in turns]
+    for payload in [*drops, *turned_payloads]:
+        name = payload["strategy"]
         resource = {"prefect.resource.id": f"polybatch.strategy.{name}"}
-        emit_event(EVENT, resource | {"prefect.resource.name": str(name)}, payload=drop)
+        emit_event(EVENT, resource | {"prefect.resource.name": str(name)}, payload=payload)
     return Alerts(lines, sent)
 
 

@@ -17,6 +17,7 @@ from polybatch.settings.config import Config
 from polybatch.settings.data import NO_FOLDER
 from polybatch.settings.load import load
 from polybatch.settings.moved import upgrade_hint
+from polybatch.versions.code_digest import OURS, package_folder
 from polybatch.versions.kept_digests import DIGESTS, kept_digests
 from polybatch.versions.record import VERSIONS, older_code, older_code_message
 
@@ -65,7 +66,8 @@ def remarks(root: Path, config: Config) -> list[str]:
     found += _reach(root, config)
     if (root / VERSIONS).is_file():
         stages = older_code(root / VERSIONS, kept_digests(root / DIGESTS), config.sources)
-        found += [older_code_message(stages)] if stages else []
+        here = package_folder(OURS[0]).is_relative_to(root.resolve())
+        found += [older_code_message(stages, repository=here)] if stages else []
     return found
 
 

@@ -51,7 +51,8 @@ def plan_of(root: Path, strategies: Sequence[str]) -> Plan:
             root,
             f"DVC's answer '{str(error).splitlines()[0]}'",
             "a workspace that nothing else works in and a dvc.yaml that DVC can read",
-            "If another DVC command runs here, wait until it ends; else correct dvc.yaml",
+            "If another DVC command runs here, wait until it ends; else correct dvc.yaml"
+            " (`polybatch run` repairs a half-written dvc.lock)",
         ) from error
     why = {address: reasons(found) for address, found in status.items()}
     return Plan(graph, unchanged(graph, status), why, before)

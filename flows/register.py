@@ -174,13 +174,17 @@ def _yaml(value: Any) -> bytes:
 
 
 def _commit(root: Path, parent: str | None, files: Files, message: str) -> str:
-    """Write a commit of `parent`'s tree with these files put in, without touching the index."""
+    """Write a commit of `parent`'s tree with these files put in, without touching the index.
+
+    `files`: by their paths in the study, which may be a folder of the repository.
+    """
+    prefix = _git(root, "rev-parse", "--show-prefix")
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         if parent:
             _git(root, "read-tree", parent, environment=index)
         entries = "".join(
-            f"100644 {_git(root, 'hash-object', '-w', '--stdin', given=content)}\t{path}\n"
+            f"100644 {_git(root, 'hash-object', '-w', '--stdin', given=content)}\t{prefix}{path}\n"
             for path, content in files.items()
         )
         _git(

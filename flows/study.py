@@ -106,7 +106,7 @@ def study(
             with runners(root, config, workers) as where:
                 states = _run_all(plan, stages, forecast, config, where)
             sort_lock(root, plan.graph)
-            return _conclude(root, config, states, register_strategies)
+            return _conclude(root, config, states, register_strategies, whole=not strategies)
     except Busy as busy:
         return Completed(name="Skipped", message=str(busy))
     except (InputError, InputErrorList) as error:
@@ -184,12 +184,14 @@ def _submit(
     return where.submit(named, box, parameters, upstream)
 
 
-def _conclude(root: Path, config: Config, states: dict[str, State[Any]], named: bool) -> State:
+def _conclude(
+    root: Path, config: Config, states: dict[str, State[Any]], named: bool, whole: bool
+) -> State:
     logger = get_run_logger()
     failed = {at: state for at, state in states.items() if state.is_failed() or state.is_crashed()}
     waiting = [at for at, state in states.items() if not state.is_final()]
     ran = [at for at, state in states.items() if state.name == "Completed"]
-    alerts = raise_alerts(root, config, sorted({*failed, *waiting}))
+    alerts = raise_alerts(root, config, sorted({*failed, *waiting}), whole)
     for line in [*alerts.lines, *([f"webhook: {alerts.webhook}"] if alerts.webhook else [])]:
         logger.warning(line)
     show_results(root, {at: _message(state) for at, state in states.items()})

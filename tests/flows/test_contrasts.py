@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.alerts import read_outcomes, turned
+from flows import alerts
+from flows.alerts import EVENT, accept, raise_alerts, read_outcomes, turned
 from flows.check import remarks
 from polybatch.settings.load import load
 
@@ -52,6 +53,31 @@ def test_a_contrast_that_turned_is_an_alert(
     _write(tmp_path, _row("mono", now, "0.01"), ("language of the encoder", *_row("", "", "")[1:]))
     lines = turned(good, read_outcomes(tmp_path))
     assert lines == [f"hybrid - mono on cldr-test mono: {before} before, {now} now"] * told
+
+
+def test_a_contrast_that_turned_is_sent_as_an_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[object, ...]] = []
+
+    def keep(*given: object, payload: object) -> None:
+        sent.append((*given, payload))
+
+    monkeypatch.setattr(alerts, "emit_event", keep)
+    config = load(ROOT / "params.yaml")
+    _write(tmp_path, _row("mono", "better", "0.01"))
+    accept(tmp_path, config)
+    assert raise_alerts(tmp_path, config, []).lines == []
+    assert sent == []
+    _write(tmp_path, _row("mono", "worse", "0.01"))
+    (line,) = raise_alerts(tmp_path, config, []).lines
+    ((event, resource, payload),) = sent
+    assert event == EVENT == "polybatch.strategy.dropped"
+    assert resource == {
+        "prefect.resource.id": "polybatch.strategy.hybrid",
+        "prefect.resource.name": "hybrid",
+    }
+    assert payload == {"strategy": "hybrid", "turned": line}
 
 
 def test_before_a_run_one_line_says_what_the_last_results_find(tmp_path: Path) -> None:

@@ -78,6 +78,10 @@ def test_what_changed_runs_and_what_did_not_is_cached(toy: Path) -> None:
     )
     assert run().message == "1 stages ran, 5 cached"  # train@b alone: its output stays the same
     assert trained(toy) == ["b"]
+    good = toy / "results" / "last-good.json"
+    good.unlink()
+    assert run(strategies=["a"]).message == "0 stages ran, 3 cached"
+    assert not good.exists()  # a run of a part makes nothing the last good result
 
 
 def test_a_failure_stops_only_what_depends_on_it(toy: Path) -> None:

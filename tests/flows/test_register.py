@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from flows.register import main, register
+from flows.workspace import notes
 from polybatch.core.errors import InputError
 from tests.helpers.toy_flow import make_toy, sh
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study that has run: results written by hand, so that the differences are known."""
+    """A study that has run."""
     root = make_toy(tmp_path_factory.mktemp("register"))
+    write_results(root)
+    sh(root, "git", "add", "--all")
+    sh(root, "git", "commit", "-qm", "results")
+    register(root)
+    return root
+
+
+def write_results(root: Path) -> None:
+    """Write results by hand, so that the differences are known."""
     for name, score, loss in (("a", 0.25, 3), ("b", 0.75, 1)):
         files = {
             f"results/metrics/{name}/0.json": json.dumps({"toy": {"mono": {"AP": score}}}),
@@ -25,10 +36,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path, text in files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(text)
-    sh(root, "git", "add", "--all")
-    sh(root, "git", "commit", "-qm", "results")
-    register(root)
-    return root
 
 
 def test_registering_changes_no_file_and_gives_the_same_commits_again(workspace: Path) -> None:
@@ -109,3 +116,26 @@ def test_without_a_name_in_git_and_without_a_branch_it_registers_all_the_same(
         monkeypatch.delenv(f"GIT_{role}_EMAIL", raising=False)
     register(clone)
     assert sh(clone, "git", "for-each-ref", "refs/exps").count("refs/exps/") == 2
+
+
+def test_a_study_in_a_folder_of_a_repository_is_registered_there(tmp_path: Path) -> None:
+    root = make_toy(tmp_path)
+    write_results(root)
+    shutil.rmtree(root / ".git")
+    (tmp_path / "other").write_text("not of the study\n")
+    for command in (["init", "-q"], ["add", "other", "toy"], ["commit", "-qm", "Begin"]):
+        sh(tmp_path, "git", *command)
+    register(root)
+    ref = sh(root, "git", "for-each-ref", "--format=%(refname)", "refs/exps/**/b").strip()
+    changed = sh(root, "git", "diff", "--name-only", "HEAD", ref).split()
+    assert changed == ["toy/params.yaml", "toy/results/metrics.json"]
+    held = sh(tmp_path, "git", "ls-tree", "-r", "--name-only", "strategy/b").split()
+    assert "toy/results/metrics.json" in held
+    assert all(path.startswith("toy/") for path in held)
+    told = json.loads(sh(root, "dvc", "metrics", "diff", "strategy/a", "strategy/b", "--json"))
+    assert told["results/metrics.json"]["toy.mono.AP"]["diff"] == 0.5
+    (root / "results/metrics/a/0.json").write_text("{}")
+    assert notes(root) == []  # results are no code
+    (root / "train.sh").write_text("exit\n")
+    (tmp_path / "other").write_text("edited, but not of the study\n")
+    assert "uncommitted changes in train.sh: " in notes(root)[0]

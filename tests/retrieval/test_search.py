@@ -62,6 +62,29 @@ def test_search_is_a_sort_by_score_then_doc_id(rows: list, k: int, order: object
         assert [(doc.score, doc.doc_id) for doc in docs] == truth
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    rows=st.lists(
+        st.tuples(*[st.integers(-1, 1)] * 3, st.booleans()).filter(lambda row: any(row[:3])),
+        min_size=1,
+        max_size=40,
+    ).filter(lambda rows: any(row[3] for row in rows)),
+    k=st.integers(1, 45),
+    order=st.randoms(use_true_random=False),
+)
+def test_a_search_among_some_is_the_search_of_an_index_of_these(
+    rows: list, k: int, order: object
+) -> None:
+    ids = [f"d{n}" for n in range(len(rows))]
+    order.shuffle(ids)
+    vectors = _unit(np.array([row[:3] for row in rows], np.float32))
+    allowed = np.array([row[3] for row in rows])
+    queries = _queries(np.array([[1, 1, 0], [1, 0, 0], [1, 2, 3]], np.float32))
+    alone = build_index([name for name, one in zip(ids, allowed, strict=True) if one],
+                        vectors[allowed])  # fmt: skip
+    assert search(build_index(ids, vectors), queries, k, allowed) == search(alone, queries, k)
+
+
 def test_ties_at_the_end_of_a_long_answer_are_all_looked_at() -> None:
     vectors = np.repeat(_random(2), [5, 200], axis=0)
     ids = [f"d{n:03}" for n in np.random.default_rng(0).permutation(205)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import runpy
 import shutil
 import sys
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,17 @@ def test_documents_are_those_of_a_sorted_list_of_all_products(
     found = searcher.search(Request(QUESTION, "zero-shot", None, langs, 4))["results"]
     assert [one["doc_id"] for one in found] == [doc for _, doc in truth]
     assert [one["score"] for one in found] == pytest.approx([score for score, _ in truth], abs=1e-5)
+
+
+def test_filters_by_language_hold_no_second_copy_of_the_vectors(searcher: Searcher) -> None:
+    def indexes() -> int:
+        return sum(type(one) is faiss.IndexFlatIP for one in gc.get_objects())
+
+    searcher.search(Request(QUESTION, "zero-shot"))
+    before = indexes()
+    for langs in (("de",), ("en",), ("tr",), ("de", "en"), ("de", "tr"), ("en", "tr")):
+        searcher.search(Request(QUESTION, "zero-shot", None, langs))
+    assert indexes() == before > 0
 
 
 def test_parallel_documents_and_translations_are_the_items_other_languages(

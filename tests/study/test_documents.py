@@ -61,7 +61,7 @@ TOY = [
         "python -m flows.repro",
         "dvc status",
         "dvc --wait-for-lock repro -s STAGE",
-        "dvc repro -f STAGE",
+        "dvc repro -f -s STAGE",
         "git diff dvc.lock",
     ),
     *("git add dvc.lock results .dvc/config", 'git commit -m "Run the study"'),
@@ -85,7 +85,7 @@ SLOWER = {
     *("dvc exp show --drop 'results/metrics/.*'", "python -m polybatch.validation.expectations"),
     *("dvc repro train@hybrid-0", "dvc add inputs/faq", "dvc exp run -S"),
     "dvc gc --workspace --all-commits --all-experiments",
-    *("dvc repro -f STAGE", "dvc push", "dvc pull", "git clone"),
+    *("dvc repro -f -s STAGE", "dvc push", "dvc pull", "git clone"),
     *("prefect deploy --all", "prefect deployment run study/nightly"),
     "torchrun --nproc-per-node 4 -m stages.train --strategy hybrid",
 }

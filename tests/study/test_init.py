@@ -37,6 +37,54 @@ def test_a_faq_gives_its_languages_and_its_file(tmp_path: Path) -> None:
     assert (folder / "inputs/faq/faq.csv").read_text(encoding="utf-8") == FAQ
 
 
+def test_an_empty_folder_is_filled_where_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert main(["init", "."]) == 0
+    assert Path("README.md").read_text(encoding="utf-8").startswith("# mine\n")
+    assert main(["init", str(tmp_path / "other")]) == 0
+    files, other = (
+        {path.relative_to(root) for path in root.rglob("*")}
+        for root in (Path.cwd(), tmp_path / "other")
+    )
+    assert files == other
+
+
+def test_a_folder_of_tables_is_copied_as_validate_reads_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {"a/faq.csv": FAQ, "b/faq.csv": FAQ.replace("1,sw", "1,de"), "README.md": "of us"}
+    texts[".old/faq.csv"] = FAQ.replace("1,sw", "1,fr")
+    for name, text in texts.items():
+        (tmp_path / "given" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "given" / name).write_text(text, encoding="utf-8")
+    assert main(["init", str(tmp_path / "mine"), "--from", str(tmp_path / "given")]) == 0
+    assert load(tmp_path / "mine/params.yaml").sources["local"].languages == ("de", "en", "sw")
+    copied = tmp_path / "mine/inputs/faq"
+    names = {path.relative_to(copied).as_posix() for path in copied.rglob("*") if path.is_file()}
+    assert names == {"a/faq.csv", "b/faq.csv"}
+    capsys.readouterr()
+    for folder in (tmp_path / "given", copied):  # the study reads what was given
+        assert main(["validate", str(folder)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert rows[: len(rows) // 2] == rows[len(rows) // 2 :]
+
+
+def test_splits_of_any_words_stay_these_words(tmp_path: Path) -> None:
+    words = ["2024", "true", "null", "*x", "a: b", "a, b", "[x]", "#1", "- y", "it's", '"', "ü"]
+    lines = ["item_id\tlang\tquestion\tanswer\tsplit"]
+    lines += [f"{n}\ten\tWhy {n}?\tSo {n}.\t{word}" for n, word in enumerate(words)]
+    path = tmp_path / "faq.tsv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert main(["init", str(tmp_path / "mine"), "--from", str(path)]) == 0
+    config = load(tmp_path / "mine/params.yaml")
+    assert config.sources["local"].splits == ("all", *sorted(words))
+    assert {one.splits for one in config.datasets.values()} == {("all", *sorted(words))}
+
+
 def test_other_forms_of_questions_become_a_study_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

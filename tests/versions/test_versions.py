@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,19 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from polybatch.cli import main
 from polybatch.core.errors import InputError
 from polybatch.sources.table import SOURCES
 from polybatch.versions.code_digest import stage_digests
-from polybatch.versions.record import VERSIONS, older_code, read_versions, write_versions
+from polybatch.versions.record import (
+    VERSIONS,
+    older_code,
+    older_code_message,
+    read_versions,
+    write_versions,
+)
 from tests.helpers import proof, proof_fixtures
+from tests.helpers.toy_flow import make_toy, sh
 
 ROOT = Path(__file__).parents[2]
 
@@ -213,10 +222,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _check(root: Path) -> str:
+def _check(root: Path, *code: Path) -> str:
+    paths = ":".join(map(str, code or [root / "src"]))
     answer = subprocess.run(
         [sys.executable, "-m", "flows.check"],
-        cwd=root, env={"PYTHONPATH": f"{root}/src"}, capture_output=True, text=True, check=False,
+        cwd=root, env={"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     return answer.stdout
@@ -237,8 +247,26 @@ def test_edited_code_is_named_before_a_run(tree: Path) -> None:
     told = _check(tree)
     assert "the code of train is not what versions.yaml records" in told
     assert "make versions" in told
-    assert "dvc repro -f train" in told
+    assert "dvc repro -f -s train" in told
     path.write_text(text, encoding="utf-8")
     path = tree / "src" / "polybatch" / "sources" / "cldr_templates" / "sw.yaml"
     path.write_bytes(path.read_bytes() + b"\n")
     assert "the code of validate, download.cldr is not" in _check(tree)
+
+
+def test_a_study_of_ones_own_is_referred_to_what_it_has(tmp_path: Path) -> None:
+    root = tmp_path / "study"
+    assert main(["init", str(root)]) == 0
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    write_versions(root / VERSIONS, dict.fromkeys(stage_digests(), "0" * 12))
+    told = _check(root, ROOT / "src", ROOT)
+    assert "`polybatch upgrade --pipeline`" in told
+    assert "make " not in told
+
+
+def test_the_command_of_the_message_runs_its_stage_and_none_before_it(tmp_path: Path) -> None:
+    root = make_toy(tmp_path, ("a",))
+    sh(root, "dvc", "repro", "evaluate")
+    (command,) = re.findall("`(dvc .*?)`", older_code_message(["evaluate"], repository=True))
+    told = sh(root, *command.split())
+    assert re.findall(r"^Running stage '(.*)'", told, re.MULTILINE) == ["evaluate@a"]

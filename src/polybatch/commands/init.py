@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -47,7 +48,7 @@ rewrites params.yaml where a version asks for it.
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("out", type=Path, metavar="DIR", help="a new or empty folder")
-    words = "your questions and answers: .csv, .tsv or .jsonl, as `polybatch validate` reads it"
+    words = "your questions and answers: .csv, .tsv or .jsonl or a folder, as `polybatch validate`"
     parser.add_argument("--from", dest="faq", type=Path, metavar="FAQ.CSV", help=words)
 
 
@@ -57,21 +58,23 @@ def work(chosen: argparse.Namespace) -> str:
     Raises:
         InputError: the folder is not empty, or the file of questions cannot be read.
     """
-    from polybatch.core.files import whole_folder
-    from polybatch.sources.own_folder import contents, read_own
+    from polybatch.core.files import whole_together
+    from polybatch.sources.own_folder import contents, read_own, tables
 
     out: Path = chosen.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(out, "something there already", "a new or empty folder", "Name another")
     languages, splits = contents(chosen.faq) if chosen.faq else ([], [])
     rejected = read_own(chosen.faq, languages, splits).rejected.height if chosen.faq else 0
-    with whole_folder(out) as folder:
-        for name, place in _FILES.items():
-            _put(folder / place, _template(name))
-        _put(folder / "README.md", _README.format(name=out.resolve().name).encode())
-        _put(folder / "params.yaml", _params(languages, splits).encode())
-        if chosen.faq:
-            _put(folder / "inputs/faq" / chosen.faq.name, chosen.faq.read_bytes())
+    own = tables(chosen.faq) if chosen.faq else {}
+    with whole_together(out / "params.yaml") as place:  # into the folder, where a shell may stand
+        for name, path in _FILES.items():
+            place(out / path).write_bytes(_template(name))
+        readme = _README.format(name=out.resolve().name)
+        place(out / "README.md").write_text(readme, encoding="utf-8")
+        place(out / "params.yaml").write_text(_params(languages, splits), encoding="utf-8")
+        for inside, file in own.items():
+            place(out / "inputs/faq" / inside).write_bytes(file.read_bytes())
     found = f" of questions in {', '.join(languages)}" if languages else ""
     lost = f" ({rejected} rows cannot be used: polybatch validate {chosen.faq})" * bool(rejected)
     return f"{out} holds a study{found}{lost}. Next: its README.md"
@@ -79,11 +82,6 @@ def work(chosen: argparse.Namespace) -> str:
 
 def _template(name: str) -> bytes:
     return files("polybatch").joinpath("study_template", name).read_bytes()
-
-
-def _put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 def _params(languages: Sequence[str], splits: Sequence[str]) -> str:
@@ -96,4 +94,19 @@ def _params(languages: Sequence[str], splits: Sequence[str]) -> str:
     if not languages:
         return text
     text = text.replace("[de, en, sw]", f"[{', '.join(languages)}]")
-    return text.replace("splits: [all]", f"splits: [{', '.join(['all', *splits])}]")
+    return text.replace("splits: [all]", f"splits: {_yaml_list(['all', *splits])}")
+
+
+def _yaml_list(words: Sequence[str]) -> str:
+    """Return words as a YAML list of strings in one line.
+
+    Example:
+        >>> _yaml_list(["all", "2024", "a, b"])
+        "[all, '2024', 'a, b']"
+    """
+    from ruamel.yaml import YAML
+
+    yaml, stream = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.default_flow_style, yaml.width = True, 1_000_000
+    yaml.dump(list(words), stream)
+    return stream.getvalue().strip()

@@ -169,7 +169,7 @@ def read_table(path: Path, schema: pl.Schema) -> pl.DataFrame:
             path,
             f"columns {dict(frame.schema)}",
             f"{dict(schema)}",
-            "Rebuild the file with this version: `dvc repro --force` of the stage that writes it",
+            "Rebuild the file with this version: `dvc repro -f -s` of the stage that writes it",
         )
     return frame
 
@@ -268,7 +268,7 @@ def _unreadable(path: Path, error: BaseException) -> InputError:
         path,
         f"no readable Parquet ({type(error).__name__})",
         "a table of this pipeline",
-        "Run `dvc repro --force` of the stage that writes it",
+        "Run `dvc repro -f -s` of the stage that writes it",
     )
 
 

@@ -21,5 +21,5 @@ def read_json(path: Path) -> Any:
         raise not_made(path) from error
     except (OSError, ValueError, RecursionError) as error:
         found = f"no readable JSON ({type(error).__name__})"
-        do = "Run `dvc repro --force` of the stage that writes it"
+        do = "Run `dvc repro -f -s` of the stage that writes it"
         raise InputError(path, found, "JSON in UTF-8", do) from error

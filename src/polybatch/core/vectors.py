@@ -14,6 +14,7 @@ from polybatch.core.errors import InputError
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 UNIT_TOLERANCE = 1e-3
 """How far from 1 the length of a unit vector may be (float16 checkpoints keep about 1e-3)."""

@@ -24,11 +24,16 @@ from polybatch.validation.scripts import script_of
 
 _FAMILIES = {"AP": "map", "nDCG": "ndcg", "RR": "mrr", "R": "recall"}
 _LISTS = ["query_lang", "doc_lang"]
-_BIBLIOGRAPHIC = frozenset(
-    {"alb", "arm", "baq", "bur", "chi", "cze", "dut", "fre", "geo", "ger", "gre", "ice", "mac",
-     "mao", "may", "per", "rum", "slo", "tib", "wel"}
+_OWN = frozenset(
+    {"aka", "ara", "aym", "aze", "bod", "ces", "cre", "cym", "deu", "dzo", "ell", "est", "eus",
+     "fas", "fra", "ful", "grn", "guj", "hrv", "hye", "iku", "ipk", "isl", "kat", "kau", "kom",
+     "kon", "kur", "lav", "mkd", "mlg", "mon", "mri", "msa", "mya", "nep", "nld", "oji", "ori",
+     "orm", "pus", "que", "ron", "san", "slk", "sqi", "srd", "srp", "swa", "uzb", "yid", "zha",
+     "zho"}
 )  # fmt: skip
-"""ISO 639-2's other codes, which CLDR has as aliases too."""
+"""ISO 639-3's code where CLDR has several aliases: also retired, bibliographic, of a part."""
+_UNALIASED = {"tl": "tgl", "tw": "twi"}
+"""CLDR has these codes of three letters as aliases of another language."""
 
 
 def metric_of(measure: str) -> str:
@@ -47,8 +52,8 @@ def language_of(lang: str) -> str:
     """Return a language as MTEB writes it: ISO 639-3 and the script.
 
     Example:
-        >>> language_of("sw"), language_of("zh-Hant"), language_of("de")
-        ('swa-Latn', 'zho-Hant', 'deu-Latn')
+        >>> language_of("sw"), language_of("zh-Hant"), language_of("ro")
+        ('swa-Latn', 'zho-Hant', 'ron-Latn')
     """
     code = lang.partition("-")[0]
     return f"{_three_letters().get(code, code)}-{script_of(lang)}"
@@ -58,10 +63,10 @@ def language_of(lang: str) -> str:
 def _three_letters() -> dict[str, str]:
     """Return ISO 639-3's code of each with two letters: CLDR's aliases the other way round."""
     found: dict[str, str] = {}
-    for old, new in sorted(get_global("language_aliases").items()):
-        if len(old) == 3 and len(new) == 2 and old not in _BIBLIOGRAPHIC:
-            found.setdefault(new, old)
-    return found | {"zh": "zho"}
+    for old, new in get_global("language_aliases").items():
+        if len(old) == 3 and len(new) == 2 and (new not in found or old in _OWN):
+            found[new] = old
+    return found | _UNALIASED
 
 
 def write_results(study: Study, strategy: str, folder: Path) -> list[str]:

@@ -21,9 +21,8 @@ import polars as pl
 
 from polybatch.core.errors import InputError
 from polybatch.core.randomness import stream
-from polybatch.core.vectors import Float32, Int64, check_vectors
+from polybatch.core.vectors import Bools, Float32, Int64, check_vectors
 from polybatch.retrieval.index import Index
-from polybatch.retrieval.ranks import Bools
 from polybatch.settings.index import IndexSettings
 
 DOCUMENTS = pl.Schema({"doc_id": pl.String, "lang": pl.String, "removed": pl.Boolean})

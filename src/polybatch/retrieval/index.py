@@ -18,7 +18,7 @@ import polars as pl
 from polybatch.core.dataset import read_table, write_table
 from polybatch.core.errors import InputError, not_made
 from polybatch.core.files import library_writes, whole_file
-from polybatch.core.vectors import Float32, Int64, check_vectors
+from polybatch.core.vectors import Bools, Float32, Int64, check_vectors
 from polybatch.retrieval.flat_rows import rows_in
 
 DOC_IDS = pl.Schema({"doc_id": pl.String})
@@ -28,8 +28,8 @@ TOKENS = "tokens.json"
 
 _INDEX = "a FAISS index of this pipeline"
 _VECTORS = "vectors of queries (N, D) as 32-bit floats"
-_AGAIN = "Run `dvc repro --force` of the index stage: the files are of two makings"
-_DAMAGED = "Run `dvc repro --force` of the index stage: the file is damaged"
+_AGAIN = "Run `dvc repro -f -s` of the index stage: the files are of two makings"
+_DAMAGED = "Run `dvc repro -f -s` of the index stage: the file is damaged"
 _NOISE = 1e-5
 """More than the rounding error of a float32 inner product of unit vectors (1e-6 at D = 4096)."""
 
@@ -100,11 +100,14 @@ def _refuse_unusable(doc_ids: list[str], vectors: Float32) -> None:
         )
 
 
-def search(index: Index, queries: EncodedQueries, k: int) -> list[list[ScoredDoc]]:
+def search(
+    index: Index, queries: EncodedQueries, k: int, allowed: Bools | None = None
+) -> list[list[ScoredDoc]]:
     """Return the k nearest documents of each query, best first, equal scores by doc_id descending.
 
-    FAISS proposes, exact scores decide: candidates are fetched until the last of them is out of
-    reach, then scored by float64 sums rounded to float32, the same wherever a row stands.
+    `allowed`: (N,), which documents may be found, some at least; None for all. FAISS proposes,
+    exact scores decide: candidates are fetched until the last of them is out of reach, then scored
+    by float64 sums rounded to float32, the same wherever a row stands.
 
     Example:
         >>> index = build_index(["a", "b"], np.eye(2, dtype=np.float32))
@@ -115,7 +118,7 @@ def search(index: Index, queries: EncodedQueries, k: int) -> list[list[ScoredDoc
     check_vectors("queries", queries.query_ids, queries.vectors, unit=False)
     _check_fit(index, queries, k)
     found: list[list[ScoredDoc]] = [[] for _ in queries.query_ids]
-    for row, candidates in _candidates(index, queries.vectors, k):
+    for row, candidates in _candidates(index, queries.vectors, k, allowed):
         found[row] = _best(index, queries, row, candidates)[:k]
     return found
 
@@ -199,13 +202,22 @@ def load_queries(folder: Path) -> EncodedQueries:
     return EncodedQueries(query_ids, vectors)
 
 
-def _candidates(index: Index, vectors: Float32, k: int) -> list[tuple[int, Int64]]:
+def _candidates(
+    index: Index, vectors: Float32, k: int, allowed: Bools | None
+) -> list[tuple[int, Int64]]:
     """Return, for each query row, the index rows among which the best k surely are."""
     done: list[tuple[int, Int64]] = []
-    open_rows, depth, k = np.arange(len(vectors)), k + 1, min(k, len(index.doc_ids))
+    count, params = len(index.doc_ids), None
+    if allowed is not None:
+        count = int(allowed.sum())
+        library: Any = faiss  # whose stubs lack the parameters of its constructors
+        selector = library.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        params = library.SearchParameters(sel=selector)
+    open_rows, depth, k = np.arange(len(vectors)), k + 1, min(k, count)
     while open_rows.size:
-        scores, rows = index.flat.search(np.ascontiguousarray(vectors[open_rows]), depth)
-        if depth >= len(index.doc_ids):
+        asked = np.ascontiguousarray(vectors[open_rows])
+        scores, rows = index.flat.search(asked, depth, params=params)
+        if depth >= count:
             enough = np.ones(len(open_rows), bool)
         else:
             reach = _NOISE * np.maximum(1, np.linalg.norm(vectors[open_rows], axis=1))

@@ -11,15 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from polybatch.core.dataset import Dataset
 from polybatch.core.languages import POOL
-from polybatch.core.vectors import Float32, Int64
+from polybatch.core.vectors import Bools, Float32, Int64
 from polybatch.retrieval.score_rows import UNSCORED, ScoreRows, VectorScores
-
-Bools = npt.NDArray[np.bool_]
 
 TOP = pl.Schema(
     {

@@ -103,6 +103,15 @@ def pair_run(dataset: Dataset, source: ScoreRows, pair: LanguagePair, depth: int
     return top.filter(doc_lang=POOL).with_columns(doc_lang=pl.lit(pair.document))
 
 
+def judged_pairs(dataset: Dataset) -> list[LanguagePair]:
+    """Return the pairs of languages with a query that has a relevant document, sorted."""
+    relevant = dataset.qrels.filter(pl.col("relevance") > 0)
+    asked = dataset.queries.select("item_id", query="lang").join(relevant, on="item_id")
+    pairs = asked.join(dataset.corpus.select("doc_id", document="lang"), on="doc_id")
+    found = pairs.select("query", "document").unique().sort("query", "document")
+    return [LanguagePair(*row) for row in found.rows()]
+
+
 def write_pair(
     dataset: Dataset,
     source: ScoreRows,

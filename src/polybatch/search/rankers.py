@@ -12,13 +12,13 @@ import polars as pl
 
 from polybatch.core.errors import InputError
 from polybatch.core.files import sha256_of_folder
-from polybatch.core.vectors import Float32
+from polybatch.core.vectors import Bools, Float32
 from polybatch.encoders.checkpoints import open_checkpoint
 from polybatch.encoders.encode import encode_with_settings
 from polybatch.encoders.light import Encoder
 from polybatch.retrieval.approximate import ApproximateIndex, Hits
 from polybatch.retrieval.approximate_folder import open_approximate, refuse_other_source
-from polybatch.retrieval.index import EncodedQueries, Index, build_index, load_index, search
+from polybatch.retrieval.index import EncodedQueries, Index, load_index, search
 from polybatch.search.pool import Pool
 from polybatch.settings.encoder import EncoderSettings
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SAME = {"fp32": 1e-3, "bf16": 1e-2}
 """How far a number of a vector may be off when its text is encoded anew."""
-_FILTERS = 64  # language filters whose indexes are kept
+_FILTERS = 64  # language filters that are kept, a byte a document each
 
 
 class Ranked(NamedTuple):
@@ -52,7 +52,7 @@ class VectorRanker:
         self.approximate: ApproximateIndex | None = None
         self._pool = pool
         self._row = {doc_id: row for row, doc_id in enumerate(pool.doc_ids)}
-        self._filtered = lru_cache(_FILTERS)(self._part)
+        self._allowed = lru_cache(_FILTERS)(self._only)
 
     @classmethod
     def open(
@@ -96,11 +96,11 @@ class VectorRanker:
         if self.approximate is not None:
             hits = self.approximate.nearest(self.encode(texts), k, languages)
             return [self._ranked(self.approximate, one) for one in hits]
-        index = self._filtered(languages)
+        allowed = self._allowed(languages)
         queries = EncodedQueries(tuple(map(str, range(len(texts)))), self.encode(texts))
         return [
             [Ranked(self._row[doc.doc_id], doc.score) for doc in found]
-            for found in search(index, queries, k)
+            for found in search(self.index, queries, k, allowed)
         ]
 
     def scores(self, texts: Sequence[str], languages: tuple[str, ...]) -> ScoreRows:
@@ -126,12 +126,12 @@ class VectorRanker:
             )
         self.approximate = index
 
-    def _part(self, languages: tuple[str, ...]) -> Index:
+    def _only(self, languages: tuple[str, ...]) -> Bools | None:
         if not languages:
-            return self.index
-        rows = self._pool.rows(languages)
-        doc_ids = [self.index.doc_ids[row] for row in rows]
-        return build_index(doc_ids, self.index.flat.reconstruct_batch(rows))
+            return None
+        allowed = np.zeros(len(self.index.doc_ids), bool)
+        allowed[self._pool.rows(languages)] = True
+        return allowed
 
     def _refuse_other_checkpoint(self, checkpoint: Path, folder: Path) -> None:
         """Encode two documents anew: a checkpoint that did not make the index gives others."""

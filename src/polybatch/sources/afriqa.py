@@ -95,7 +95,7 @@ def _entries(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 f"{path}:{row}",
                 f"{type(error).__name__} ({error})",
                 "a question with id, question_lang, context and title, one JSON object a line",
-                "Fetch it again: `dvc repro --force download@afriqa`",
+                "Fetch it again: `dvc repro -f -s download@afriqa`",
             ) from error
 
 

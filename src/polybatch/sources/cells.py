@@ -38,5 +38,5 @@ def cells(path: Path, columns: int) -> Iterator[tuple[int, list[str]]]:
             f"{path}:{begun}",
             str(error),
             f"{columns} columns, separated by commas",
-            "Fetch the file again: `dvc repro --force` of its download stage",
+            "Fetch the file again: `dvc repro -f -s` of its download stage",
         ) from error

@@ -137,7 +137,7 @@ def _lines(path: Path) -> list[tuple[int, dict[str, str]]]:
             path,
             f"{type(error).__name__} ({error})",
             "facts, one JSON object a line",
-            "Write it again: `dvc repro --force download@cldr`",
+            "Write it again: `dvc repro -f -s download@cldr`",
         ) from error
 
 

@@ -140,5 +140,5 @@ def _refused(where: object, error: Exception) -> InputError:
         where,
         f"{type(error).__name__} ({error})",
         "questions with stem, choices, answerKey and language, one JSON object a line",
-        "Fetch it again: `dvc repro --force download@exams`",
+        "Fetch it again: `dvc repro -f -s download@exams`",
     )

@@ -69,7 +69,7 @@ def _pairs(path: Path, words: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
                 f"{path}:{row}",
                 f"{type(error).__name__} ({error})",
                 f"a translation with {' and '.join(words)}, one JSON object a line",
-                "Fetch it again: `dvc repro --force download@mafand`",
+                "Fetch it again: `dvc repro -f -s download@mafand`",
             ) from error
         yield row, texts
 

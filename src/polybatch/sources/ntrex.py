@@ -57,7 +57,7 @@ class Ntrex(Source):
                     path,
                     f"{len(found)} lines",
                     f"{len(articles)}, one for each line of {_DOCUMENTS}",
-                    "Fetch it again: `dvc repro --force download@ntrex`",
+                    "Fetch it again: `dvc repro -f -s download@ntrex`",
                 )
             for row, (text, article) in enumerate(zip(found, articles, strict=True), 1):
                 rows.read(path.name)

@@ -37,18 +37,17 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
         expected = "questions and answers: a .csv, .tsv or .jsonl file, or a folder of them"
         raise InputError(path, "no such file or folder", expected, "Name another")
     codes, splits, seen = set[str](), set[str](), set[str]()
-    for file in [path] if path.is_file() else sorted(path.rglob("*")):
-        if file.is_file() and not file.name.startswith(".") and is_table(file):
-            opened = open_rows(file)
-            names = set(opened.columns or ())
-            for row in opened.rows:
-                if not isinstance(row, Broken):
-                    _, fields = row
-                    names.update(fields)
-                    codes.add(str(fields.get("lang") or ""))
-                    splits.add(str(fields.get("split") or "").strip())
-            seen |= names
-            codes.update(wide[1] for name in names if (wide := _WIDE.fullmatch(name)))
+    for file in tables(path).values():
+        opened = open_rows(file)
+        names = set(opened.columns or ())
+        for row in opened.rows:
+            if not isinstance(row, Broken):
+                _, fields = row
+                names.update(fields)
+                codes.add(str(fields.get("lang") or ""))
+                splits.add(str(fields.get("split") or "").strip())
+        seen |= names
+        codes.update(wide[1] for name in names if (wide := _WIDE.fullmatch(name)))
     languages = sorted({usual for code in codes if (usual := canonical(code))})
     if not languages:
         raise InputError(
@@ -58,6 +57,22 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
             "Add the codes, or name a folder of .csv, .tsv or .jsonl files",
         )
     return languages, sorted(splits - {""})
+
+
+def tables(path: Path) -> dict[Path, Path]:
+    """Return the files with rows by their path in the folder; a file by its name.
+
+    Raises:
+        InputError: a file that may hold data in a form that is not read.
+    """
+    if path.is_file():
+        return {Path(path.name): path}
+    files = {file.relative_to(path): file for file in sorted(path.rglob("*")) if file.is_file()}
+    return {
+        inside: file
+        for inside, file in files.items()
+        if not any(part.startswith(".") for part in inside.parts) and is_table(file)
+    }
 
 
 def read_own(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:

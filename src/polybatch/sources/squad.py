@@ -88,7 +88,7 @@ def paragraphs(path: Path) -> Iterator[Paragraph]:
             path,
             f"{type(error).__name__} ({error})",
             "SQuAD's form: data / paragraphs / qas / answers",
-            "Fetch the file again: `dvc repro --force` of its download stage",
+            "Fetch the file again: `dvc repro -f -s` of its download stage",
         ) from error
 
 

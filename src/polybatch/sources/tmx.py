@@ -48,7 +48,7 @@ def units(path: Path) -> Iterator[Unit]:
             f"{path}:{reader.parser.CurrentLineNumber}",
             f"{type(error).__name__} ({error})",
             "TMX: units with an id, sentences with a language, no document type",
-            "Fetch it again: `dvc repro --force` of its download stage",
+            "Fetch it again: `dvc repro -f -s` of its download stage",
         ) from error
     yield from reader.units
 
@@ -69,7 +69,7 @@ def _content(path: Path) -> bytes:
             path,
             f"{type(error).__name__} ({error})",
             f"a zip archive with one .tmx of at most {_LIMIT} bytes",
-            "Fetch it again: `dvc repro --force` of its download stage",
+            "Fetch it again: `dvc repro -f -s` of its download stage",
         ) from error
 
 

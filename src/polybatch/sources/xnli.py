@@ -59,7 +59,7 @@ def _read(rows: Rows, path: Path, split: str, lang: str) -> None:
                 f"{path}:{number}",
                 f"{len(cells)} columns" if len(cells) != 3 else f"the label '{cells[2][:20]}'",
                 f"premise, hypothesis and one of {', '.join(_LABELS)}; tabs separate them",
-                "Fetch the file again: `dvc repro --force` of its download stage",
+                "Fetch the file again: `dvc repro -f -s` of its download stage",
             )
         if cells[2] != "entailment":
             continue

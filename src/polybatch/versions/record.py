@@ -94,17 +94,25 @@ def older_code(path: Path, digests: Mapping[str, str], sources: Iterable[str] = 
     ]
 
 
-def older_code_message(stages: list[str]) -> str:
+def older_code_message(stages: list[str], repository: bool) -> str:
     """Say that stages changed since their results' version was recorded, and what to do.
 
+    `repository`: the study stands with the code, not in a folder of its own (`polybatch init`).
+
     Example:
-        >>> older_code_message(["evaluate"])[:54]
+        >>> older_code_message(["evaluate"], repository=True)[:54]
         'the code of evaluate is not what versions.yaml records'
     """
+    cure = "`make versions` finds out whether the new code gives other results"
+    if not repository:
+        cure = (
+            "`polybatch upgrade` says which stages give other results now, `polybatch upgrade"
+            " --pipeline` lets the next run rerun them"
+        )
     return (
         f"the code of {', '.join(stages)} is not what {VERSIONS} records: results of older code"
-        " are kept as they are. `make versions` finds out whether the new code gives other results;"
-        f" `dvc repro -f {stages[0].partition('.')[0]}` runs a stage regardless"
+        f" are kept as they are. {cure}; `dvc repro -f -s {stages[0].partition('.')[0]}` runs a"
+        " stage regardless"
     )
 
 

@@ -128,7 +128,7 @@ def contrast_section(contrasts: pl.DataFrame, rule: Rule) -> str:
             "trainings where there are several (docs/measures.md). p is corrected over all rows of "
             "this table, by max-|t| (which decides) and by Holm. *detectable*: the smallest "
             "difference that these questions and trainings find with 80% power, after "
-            "correction; *margin*: half of the interval. Less than "
+            "correction (none with one training or two); *margin*: half of the interval. Less than "
             f"{100 * rule.smallest:g} points does not matter here "
             "(`statistics.smallest_difference`).",
             markdown(pl.DataFrame(cells, names, orient="row")),

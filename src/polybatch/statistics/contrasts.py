@@ -11,7 +11,7 @@ from scipy import stats
 from polybatch.core.randomness import stream
 from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
-from polybatch.statistics.decisions import Difference, Outcome, Rule, decide
+from polybatch.statistics.decisions import TRAININGS, Difference, Outcome, Rule, decide
 from polybatch.statistics.family import Claims, Corrected, family, holm
 from polybatch.statistics.influence import Float64
 from polybatch.statistics.multi_reader import Estimate, equal_seed_variances, estimate
@@ -53,8 +53,8 @@ over the same. `detectable`: the smallest difference found with 80% power after 
 `margin`: half of the interval, which the smallest difference has to exceed for two equal arms to be
 called equal. `error`, `freedom`: standard error and degrees of freedom, made of `from_seeds` and
 `from_clusters`, variances; `equal_seeds`: Bartlett's p of all trained arms having the seed variance
-that is pooled over them. Null where nothing can be decided: with fewer than five clusters, or
-(`from_seeds`, `equal_seeds`) with one training."""
+that is pooled over them. Null where nothing can be decided: with fewer than five clusters,
+(`detectable`) with one training or two, or (`from_seeds`, `equal_seeds`) with one."""
 
 POWER = 0.8
 
@@ -111,7 +111,8 @@ def _rows(
     for k, (first, second) in enumerate(pairs):
         one = estimate(part.arms, part.contrast(first, second))
         low, high = one.interval(rule.confidence)
-        reach = _detectable(one, level)
+        seeds = part.seeds(first, second)
+        reach = _detectable(one, level, seeds)
         for v, view in enumerate(part.views):
             sure = v in enough
             numbers = (
@@ -125,7 +126,7 @@ def _rows(
                     *(part.dataset, view.kind, view.setting, view.group),
                     *(part.measure, first, second),
                     *(float(one.value[v]), *known),
-                    *(part.seeds(first, second), part.items[v], int(part.clusters[v])),
+                    *(seeds, part.items[v], int(part.clusters[v])),
                     *(part.level, ""),
                 )
             )
@@ -136,8 +137,13 @@ def _digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _detectable(one: Estimate, level: float) -> Float64:
-    """Return the smallest true difference that a single test at `level` finds with POWER (V,)."""
+def _detectable(one: Estimate, level: float, seeds: int | None) -> Float64:
+    """Return the smallest true difference that a single test at `level` finds with POWER (V,).
+
+    NaN where too few trainings allow no decision on any difference.
+    """
+    if seeds is not None and seeds < TRAININGS:
+        return np.full_like(one.value, np.nan)
     limit = stats.t.isf(level / 2, one.freedom)
     found: Float64 = (limit + stats.t.ppf(POWER, one.freedom)) * one.error
     return found

@@ -24,6 +24,9 @@ Outcome = Literal[
 ]
 DECIDED: tuple[Outcome, ...] = ("better", "worse")
 
+TRAININGS = 3
+"""Of a trained strategy, below which nothing is decided."""
+
 ONE_TRAINING = "one training: intervals do not include chance of training"
 TWO_TRAININGS = "two trainings: intervals include chance of training, but decide nothing"
 NO_INTERVAL = f"fewer than {LEAST} clusters of questions: no interval"
@@ -55,7 +58,7 @@ class Difference:
     @property
     def trainings(self) -> Outcome | None:
         """Why the number of trainings allows no decision, None where it does."""
-        if self.seeds is None or self.seeds > 2:
+        if self.seeds is None or self.seeds >= TRAININGS:
             return None
         return "one training" if self.seeds == 1 else "two trainings"
 

@@ -161,7 +161,7 @@ def _report() -> Report:
         study=EVIL,
         focus=NAMES[1],
         baseline="mono",
-        headlines=headlines(_contrasts(), Rule(0.005, 0.95)),
+        headlines=headlines(_contrasts(), Rule(0.005, 0.95), 3),
         scores=score_rows(
             comparison, sure, "AP", (NAMES[1], "mono"), decided(_contrasts(), "mono")
         ),

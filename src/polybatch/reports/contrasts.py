@@ -19,6 +19,7 @@ from polybatch.statistics.decisions import (
     Outcome,
     Rule,
     sentence,
+    too_few,
 )
 from polybatch.statistics.meta_analysis import FEWEST, Pooled
 
@@ -38,24 +39,26 @@ EQUAL_SEEDS = (
 )
 
 
-def headlines(contrasts: pl.DataFrame, rule: Rule) -> list[str]:
+def headlines(contrasts: pl.DataFrame, rule: Rule, seeds: int | None) -> list[str]:
     """Return why nothing is decided, where that is so, then one sentence per dataset and contrast.
 
-    `contrasts`: contrasts.CONTRASTS. All words are those of `decisions.sentence`.
+    `contrasts`: contrasts.CONTRASTS. `seeds`: the fewest trainings of the trained rows of the
+    study, contrasted or not; None where none was trained. All words are those of
+    `decisions.sentence`.
 
     Example:
         >>> row = {"dataset": "d", "kind": "setting", "setting": "cross", "measure": "AP",
         ...        "first": "hybrid", "second": "mono", "difference": 0.037, "low": 0.033,
         ...        "high": 0.042, "p_corrected": 0.001, "seeds": 3, "clusters": 48,
         ...        "outcome": "better"}
-        >>> headlines(pl.DataFrame([row]), Rule(0.005, 0.95))
+        >>> headlines(pl.DataFrame([row]), Rule(0.005, 0.95), 3)
         ['On d, hybrid beats mono by 3.7 points of cross-lingual AP [3.3, 4.2].']
     """
     rows = contrasts.filter(kind="setting")
     found = [
         f"{REASONS[reason][0].upper()}{REASONS[reason][1:]}."
         for reason in REASONS
-        if (rows["outcome"] == reason).any()
+        if (rows["outcome"] == reason).any() or too_few(seeds) == reason
     ]
     for (dataset, first, second), part in rows.group_by(
         "dataset", "first", "second", maintain_order=True

@@ -50,9 +50,8 @@ class SideBySide:
         rows = self.sure.drop("low", "high").rename(
             {"difference_low": "low", "difference_high": "high"}
         )
-        return headlines(
-            rows.with_columns(first=pl.lit(self.second), second=pl.lit(self.first)), self.rule
-        )
+        rows = rows.with_columns(first=pl.lit(self.second), second=pl.lit(self.first))
+        return headlines(rows, self.rule, rows["seeds"][0])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from scipy import stats
 from polybatch.core.randomness import stream
 from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
-from polybatch.statistics.decisions import TRAININGS, Difference, Outcome, Rule, decide
+from polybatch.statistics.decisions import Difference, Outcome, Rule, decide, too_few
 from polybatch.statistics.family import Claims, Corrected, family, holm
 from polybatch.statistics.influence import Float64
 from polybatch.statistics.multi_reader import Estimate, equal_seed_variances, estimate
@@ -142,7 +142,7 @@ def _detectable(one: Estimate, level: float, seeds: int | None) -> Float64:
 
     NaN where too few trainings allow no decision on any difference.
     """
-    if seeds is not None and seeds < TRAININGS:
+    if too_few(seeds):
         return np.full_like(one.value, np.nan)
     limit = stats.t.isf(level / 2, one.freedom)
     found: Float64 = (limit + stats.t.ppf(POWER, one.freedom)) * one.error

@@ -41,6 +41,18 @@ class Rule:
     confidence: float
 
 
+def too_few(seeds: int | None) -> Outcome | None:
+    """Return why so many trainings allow no decision, None where they do or nothing was trained.
+
+    Example:
+        >>> [too_few(seeds) for seeds in (None, 1, 2, 3)]
+        [None, 'one training', 'two trainings', None]
+    """
+    if seeds is None or seeds >= TRAININGS:
+        return None
+    return "one training" if seeds == 1 else "two trainings"
+
+
 @dataclass(frozen=True)
 class Difference:
     """A difference with its interval, None where there is none, and p corrected for its family.
@@ -58,9 +70,7 @@ class Difference:
     @property
     def trainings(self) -> Outcome | None:
         """Why the number of trainings allows no decision, None where it does."""
-        if self.seeds is None or self.seeds >= TRAININGS:
-            return None
-        return "one training" if self.seeds == 1 else "two trainings"
+        return too_few(self.seeds)
 
 
 def decide(found: Difference, rule: Rule) -> Outcome:

@@ -235,6 +235,7 @@ def test_questions_are_searched_filtered_ordered_and_opened(written: Path) -> No
     with visit(written) as found:
         open_page = found.page
         assert "3 questions" in open_page.inner_text("#q-count")
+        assert "those that the first one found" in open_page.inner_text("#questions .note")
         assert (
             open_page.locator("#q-list bdi").first.inner_text() == "من كتبه؟"
         )  # most disagreed on

@@ -59,6 +59,7 @@ def test_p_is_corrected_over_the_rows_of_a_kind(found: SideBySide) -> None:
             least = min(1.0, max(least, p * (rows.height - place)))
             stepped.append(least)
         assert rows["p_corrected"].to_list() == pytest.approx(stepped, abs=1e-6)
+    assert "documents are those that the first one found" in as_markdown(found)
     assert "picked out of many is not corrected" in as_markdown(found)
 
 

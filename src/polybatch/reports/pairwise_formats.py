@@ -66,6 +66,8 @@ _NOT_DECLARED = (
     "not corrected."
 )
 
+_FIRST = "Scores are means over trainings; the documents are those that the first one found."
+
 
 def as_markdown(found: SideBySide) -> str:
     """Return the tables, and the questions that changed most with both strategies' answers."""
@@ -80,8 +82,7 @@ def as_markdown(found: SideBySide) -> str:
     for title, table in tables(found).items():
         parts += [f"## {escape(title)}", markdown(_escaped(table, escape))]
     parts.append(f"## The {len(found.changed)} questions that changed most")
-    if not found.changed:
-        parts.append("None changed.")
+    parts.append(_FIRST if found.changed else "None changed.")
     parts += [_question(found, changed) for changed in found.changed]
     return "\n\n".join(parts)
 

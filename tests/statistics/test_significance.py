@@ -144,6 +144,7 @@ def test_seeds_widen_the_interval_and_arms_of_one_plan_are_paired() -> None:
     assert paired["margin"] == pytest.approx(0, abs=1e-6)  # both move alike: no chance is left
     assert unpaired["from_seeds"] == pytest.approx(2 * 0.03**2 / 3, rel=1e-4)
     assert unpaired["seeds"] == 3
+    assert (paired["seed_freedom"], unpaired["seed_freedom"]) == (2, 4)  # of one difference, of two
 
 
 @pytest.mark.parametrize(("seeds", "known"), [(1, False), (2, False), (3, True)])

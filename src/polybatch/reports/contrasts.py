@@ -234,10 +234,14 @@ def pooled_section(pooled: Sequence[Pooled], datasets: int) -> str:
         | hybrid - mono | cross | +3.0 | [1.0, 5.0] | 0.0120 | 0.4 | 6 |
         >>> pooled_section([], 2)
         '2 datasets: no pooled claim (that needs 5).'
+        >>> pooled_section([], 6)
+        'No contrast can be decided on 5 datasets: no pooled claim.'
     """
     if datasets < FEWEST:
         count = "one dataset" if datasets == 1 else f"{datasets} datasets"
         return f"{count.capitalize()}: no pooled claim (that needs {FEWEST})."
+    if not pooled:
+        return f"No contrast can be decided on {FEWEST} datasets: no pooled claim."
     cells = [
         (
             escape(f"{one.first} - {one.second}"),
@@ -254,6 +258,7 @@ def pooled_section(pooled: Sequence[Pooled], datasets: int) -> str:
     return (
         "Random effects over datasets (DerSimonian and Laird; interval of Hartung, Knapp, Sidik "
         "and Jonkman), in points. *between datasets*: the standard deviation of the true "
-        "differences. Datasets whose seeds allow no decision are in it as they are.\n\n"
+        "differences. One checkpoint is scored on all datasets, so what seeds add counts as common "
+        "to them; one training or two are not pooled. p is of each row alone, not corrected.\n\n"
         + markdown(pl.DataFrame(cells, names, orient="row"))
     )

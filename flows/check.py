@@ -77,21 +77,21 @@ def _reach(root: Path, config: Config) -> list[str]:
     rows = [
         row
         for row in contrast_rows(root)
-        if f"{row['first']} - {row['second']}" in names
-        and row["dataset"] in config.datasets
-        and row["detectable"]
+        if f"{row['first']} - {row['second']}" in names and row["dataset"] in config.datasets
     ]
+    once = [row for row in rows if row["seeds"] in ("1", "2")]
+    rows = [row for row in rows if row["detectable"] and row not in once]
     if not rows:
-        return []
+        line = "the last results are of one training or two, which decide nothing: study.seeds"
+        return [line] if once else []
     most = max(rows, key=lambda row: float(row["detectable"]))
     least = min(rows, key=lambda row: float(row["detectable"]))
     low, high = (f"{100 * float(row['detectable']):.1f}" for row in (least, most))
     margin = max(float(row["margin"]) for row in rows)
-    once = ", chance of training left out" if any(row["seeds"] == "1" for row in rows) else ""
     return [
         f"by the last results the declared contrasts find differences from {low} to {high} points"
         f" (the least: {least['first']} - {least['second']}, the most: {most['first']} -"
-        f" {most['second']}{once}), and equality within {100 * margin:.1f} points at best;"
+        f" {most['second']}), and equality within {100 * margin:.1f} points at best;"
         " `polybatch plan-study --difference 1` says what more seeds and questions bring"
     ]
 

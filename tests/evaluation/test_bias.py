@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import numpy as np
 import polars as pl
 import pytest
@@ -10,10 +13,11 @@ from hypothesis import strategies as st
 
 from polybatch.core.dataset import Dataset
 from polybatch.core.errors import InputError
-from polybatch.core.vectors import Float32
+from polybatch.core.vectors import Float32, Int64
 from polybatch.evaluation.alignment import alignment_and_uniformity
 from polybatch.evaluation.language_bias import PANEL, Bias, language_bias
-from polybatch.retrieval.ranks import rank_documents
+from polybatch.retrieval.ranks import rank, rank_documents
+from polybatch.retrieval.score_rows import ScoreRow
 
 
 def _bias(dataset: Dataset, queries: Float32, documents: Float32) -> Bias:
@@ -79,6 +83,47 @@ def test_five_documents_by_hand() -> None:
         "no_answer_in_own_language": 0,
     }
     assert tuple(bias.panel) == PANEL
+
+
+def _of_scores(rows: list[list[float]]) -> Bias:
+    """Return the bias of scores of d1 to d5 for q1 and q2 of `_five`; -inf: not ranked."""
+    dataset = _five()[0]
+    scores = np.array(rows, np.float32)
+
+    class Source:
+        columns = np.arange(5)
+
+        def of(self, queries: Int64) -> Iterator[ScoreRow]:
+            return (ScoreRow(int(n), scores[n], scores[n]) for n in queries)
+
+    found = rank(dataset, Source(), 10)
+    bias = language_bias(dataset, found.relevant, found.top)
+    assert bias is not None
+    return bias
+
+
+def test_answers_that_were_never_ranked_are_not_found() -> None:
+    none = -np.inf
+    # q1 (en; answers d1 en, d2 sw, d5 de): only d1 is ranked; the pool has five, so d2 is at 5.
+    # q2 (sw; answers d3 en, d4 sw): neither is, nor d5; ties go to the larger id: d4 at 4, d3 at 5.
+    bias = _of_scores([[0.9, none, 0.8, none, none], [0.3, 0.9, none, none, none]])
+    en, sw = bias.by_query_lang["en"], bias.by_query_lang["sw"]
+    assert en["Complete@10"] == sw["Complete@10"] == bias.panel["Complete@100"] == 0
+    assert en["LanguagePreference"] == 1  # d1 is above both
+    assert sw["LanguagePreference"] == 0.5
+    assert (en["Max@R"], en["RankDistance"]) == (5, 4)
+    assert (sw["Max@R"], sw["RankDistance"]) == (5, 1)
+    # d1, the only one in English, is not ranked, d2 is and d5 is not: of two pairs, 0 and a half
+    lost = _of_scores([[none, 0.7, 0.8, none, none], [0.3, 0.9, 0.5, 0.6, 0.1]])
+    assert lost.by_query_lang["en"]["LanguagePreference"] == 0.25
+    assert lost.by_query_lang["sw"]["Complete@10"] == 1
+
+
+def test_a_language_whose_queries_found_nothing_has_no_row() -> None:
+    bias = _of_scores([[0.9, 0.7, 0.8, 0.1, 0.2], [-np.inf] * 5])
+    assert bias.matrix == {"en": {"de": 0.2, "en": 0.4, "sw": 0.4}}
+    assert "SameLanguage@10" not in bias.by_query_lang["sw"]
+    json.dumps(bias.as_json(), allow_nan=False)
 
 
 def test_a_query_in_a_language_without_answers_has_no_preference() -> None:

@@ -83,10 +83,12 @@ def test_a_contrast_that_turned_is_sent_as_an_event(
 def test_before_a_run_one_line_says_what_the_last_results_find(tmp_path: Path) -> None:
     config = load(ROOT / "params.yaml")
     assert remarks(tmp_path, config) == []
-    _write(tmp_path, _row("mono", "better", "0.012", "1"), _row("cross", "better", "0.0051", "1"))
+    _write(tmp_path, _row("mono", "better", "0.012"), _row("cross", "better", "0.0051"))
     (line,) = remarks(tmp_path, config)
     assert "find differences from 0.5 to 1.2 points" in line
-    assert "chance of training left out" in line
     assert "equality within 0.4 points at best" in line
+    _write(tmp_path, _row("mono", "one training", "", "1"), _row("mono", "", "0.012", "2"))
+    (line,) = remarks(tmp_path, config)
+    assert "decide nothing: study.seeds" in line
     _write(tmp_path, ("setting", "other", "mono", "a", "b", "better", "0.01", "0.1", "3"))
     assert remarks(tmp_path, config) == []  # of another study

@@ -55,8 +55,10 @@ def made(path: Path) -> Path:
     return path
 
 
-def write_strategy(folder: Path, strategy: str, noise: float, dataset: Dataset) -> None:
-    chance = np.random.default_rng(0)
+def write_strategy(
+    folder: Path, strategy: str, noise: float, dataset: Dataset, seed: int = 0
+) -> None:
+    chance = np.random.default_rng(seed)
     count = dataset.queries.height
     items = np.repeat(chance.standard_normal((count // 2, 8)), 2, axis=0)  # both languages alike
     documents = (items + 0.5 * chance.standard_normal((count, 8))).astype(np.float32)
@@ -64,12 +66,12 @@ def write_strategy(folder: Path, strategy: str, noise: float, dataset: Dataset) 
     queries, documents = (
         rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (queries, documents)
     )
-    index = made(folder / "data/index" / strategy / "0" / "cldr-test")
+    index = made(folder / "data/index" / strategy / str(seed) / "cldr-test")
     save_index(build_index(dataset.corpus["doc_id"].to_list(), documents), index)
     save_queries(EncodedQueries(tuple(dataset.queries["query_id"]), queries), index)
     scores = evaluate(dataset, queries, documents, ["AP", "R@1"]).per_query
     revisions = {dataset.name: revision_of(dataset)}
-    write_table(scores, made(folder / "results/scores" / strategy) / "0.parquet", revisions)
+    write_table(scores, made(folder / "results/scores" / strategy) / f"{seed}.parquet", revisions)
 
 
 def write_others(folder: Path, dataset: Dataset) -> None:

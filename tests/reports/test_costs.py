@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from polybatch.evaluation.language_bias import Bias
 from polybatch.reports.comparison import comparison
-from polybatch.reports.costs import COSTS, cost_page, cost_section, machine_costs
+from polybatch.reports.costs import (
+    COSTS,
+    TOKENS,
+    cost_page,
+    cost_section,
+    fixed_costs,
+    machine_costs,
+)
 from polybatch.reports.languages import (
     DECLARED,
     MEASURED,
@@ -16,6 +24,8 @@ from polybatch.reports.languages import (
     known_by,
     readings,
 )
+from polybatch.reports.recommendation import _order
+from polybatch.reports.results_folder import Study
 from polybatch.settings.load import load
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +65,33 @@ def test_a_row_costs_what_it_is_made_of() -> None:
     page = cost_page(table)
     assert "| bm25-hybrid | 60.0 | 10.0 | 3.0 | 7.50 |" in page
     assert "| x-y | – | – | – | – |" in page
+
+
+def test_what_was_trained_elsewhere_has_no_known_cost_and_is_not_the_cheapest(
+    tmp_path: Path,
+) -> None:
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    params = params.replace("external: {}", "external: {ours: {folder: inputs/o, form: runs}}")
+    params = params.replace(
+        "fusions:", "fusions:\n  joined: {first: ours, second: hybrid, constant: 60}"
+    )
+    (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
+    study = Study(tmp_path)
+    summary = {"tokens": 5, "query_tokens": 100, "document_tokens": 200}
+    files = {f"training/{name}/0/summary": summary for name in study.config.strategies}
+    own = {name: {"d": {"index_bytes": 7}} for name in study.kinds}
+    files |= {f"bias/{name}/0": found for name, found in own.items()}
+    files |= {"adaptation/0/summary": summary}
+    files |= {f"bias/{name}/0": {"d": {}} for name in ("ours", "joined")}
+    for name, found in files.items():
+        path = tmp_path / "results" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found), encoding="utf-8")
+    costs = fixed_costs(study)
+    assert costs["hybrid"] == costs["bm25-hybrid"] == {TOKENS: 300, "d index": 7}
+    assert costs["ours"] == costs["joined"] == {TOKENS: None, "d index": None}
+    order = _order(costs, "d")
+    assert (order[0], order[-2:]) == ("bm25", ["joined", "ours"])
 
 
 def test_scores_and_costs_stand_beside_each_other() -> None:

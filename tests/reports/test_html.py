@@ -161,7 +161,7 @@ def _report() -> Report:
         study=EVIL,
         focus=NAMES[1],
         baseline="mono",
-        headlines=headlines(_contrasts(), Rule(0.005, 0.95)),
+        headlines=headlines(_contrasts(), Rule(0.005, 0.95), 3),
         scores=score_rows(
             comparison, sure, "AP", (NAMES[1], "mono"), decided(_contrasts(), "mono")
         ),
@@ -235,6 +235,7 @@ def test_questions_are_searched_filtered_ordered_and_opened(written: Path) -> No
     with visit(written) as found:
         open_page = found.page
         assert "3 questions" in open_page.inner_text("#q-count")
+        assert "those that the first one found" in open_page.inner_text("#questions .note")
         assert (
             open_page.locator("#q-list bdi").first.inner_text() == "من كتبه؟"
         )  # most disagreed on

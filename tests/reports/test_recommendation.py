@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from polybatch.evaluation.scores import SCORES
-from polybatch.reports.recommendation import _chosen, _settings
+from polybatch.reports.recommendation import Recommendation, _chosen, _settings
 from polybatch.statistics.arms import ArmKind, read_arms
 from polybatch.statistics.clusters import Clusters
 from polybatch.statistics.decisions import Rule
@@ -54,6 +56,13 @@ def test_the_cheapest_of_those_that_are_not_shown_to_be_worse(
     told = found.sentence()
     assert f"Take {found.chosen} (" in told
     assert ("another seed may turn it" in told) == (seeds == 1)
+
+
+def test_unknown_costs_are_said() -> None:
+    found = Recommendation("faq", "mono", "AP", "ours", ("mono", "ours"), 0.6, False, ("ours",))
+    assert found.sentence().endswith("worse. The cost of ours is unknown.")
+    both = replace(found, left=("ours", "joined"), unknown=("ours", "joined"))
+    assert "Take ours (60.0 AP), the first that is not" in both.sentence()
 
 
 def test_one_that_beats_all_others_is_not_undecided() -> None:

@@ -107,7 +107,7 @@ def _row(setting: str, outcome: str, seeds: int | None, **more: object) -> dict[
 
 def test_with_one_training_the_first_line_says_so_and_nothing_beats() -> None:
     rows = pl.DataFrame([_row("mono", "one training", 1), _row("cross", "one training", 1)])
-    assert headlines(rows, RULE) == [
+    assert headlines(rows, RULE, 1) == [
         "One training: intervals do not include chance of training.",
         "On d, hybrid - mono in points of AP: +1.2 monolingual [0.8, 1.6], +1.2 cross-lingual"
         " [0.8, 1.6] (one training: nothing is decided).",
@@ -115,11 +115,22 @@ def test_with_one_training_the_first_line_says_so_and_nothing_beats() -> None:
     assert decided(rows, "mono") == set()
 
 
+def test_chance_of_training_is_said_where_no_contrast_of_trained_rows_is_declared() -> None:
+    untrained = pl.DataFrame([_row("mono", "better", None)])
+    said = "One training: intervals do not include chance of training."
+    assert headlines(untrained.clear(), RULE, 1) == [said]
+    assert headlines(untrained, RULE, 1)[0] == said
+    assert headlines(untrained, RULE, 2)[0].startswith("Two trainings: ")
+    for seeds in (3, None):
+        assert headlines(untrained.clear(), RULE, seeds) == []
+        assert headlines(untrained, RULE, seeds)[0].startswith("On d, hybrid beats mono")
+
+
 def test_bold_is_what_the_headline_says() -> None:
     rows = pl.DataFrame([_row("mono", "undecided", 3), _row("cross", "better", 3)])
     assert decided(rows, "mono") == {("hybrid", "d", "cross")}
     assert decided(rows, "hybrid") == {("mono", "d", "cross")}
-    (line,) = headlines(rows, RULE)
+    (line,) = headlines(rows, RULE, 3)
     assert line == (
         "On d, hybrid - mono, monolingual AP: +1.2 [0.8, 1.6] points, undecided;"
         " hybrid beats mono by 1.2 points of cross-lingual AP [0.8, 1.6]."

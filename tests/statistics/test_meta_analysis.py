@@ -51,10 +51,42 @@ def test_the_interval_is_hartung_and_knapps() -> None:
 def test_fewer_than_five_datasets_are_not_pooled() -> None:
     rows = [
         {"first": "a", "second": "b", "kind": "setting", "setting": "mono", "difference": 0.01 * n,
-         "error": 0.01, "dataset": f"d{n}"}
+         "error": 0.01, "dataset": f"d{n}", "seeds": 3, "from_seeds": 0.0, "seed_freedom": 4.0}
         for n in range(5)
     ]  # fmt: skip
     (found,) = pool(pl.DataFrame(rows), 0.95)
     assert (found.value, found.datasets) == (pytest.approx(0.02), 5)
     assert pool(pl.DataFrame(rows[:4]), 0.95) == []
     assert pool(pl.DataFrame(rows).with_columns(error=pl.lit(None, pl.Float64)), 0.95) == []
+    once = pl.DataFrame(rows).with_columns(seeds=pl.Series([3, 3, 3, 3, 2]))
+    assert pool(once, 0.95) == []  # two trainings decide nothing
+
+
+def test_the_seeds_of_all_datasets_are_added_once() -> None:
+    """By hand: five alike of 0.1 with error 0.02, of whose variance seeds add 0.0003 to each."""
+    found = random_effects([0.1] * 5, [0.02] * 5, 0.95, [0.0003] * 5, 4.0)
+    own = 0.0004 / 5
+    freedom = (own + 0.0003) ** 2 / (own**2 / 4 + 0.0003**2 / 4)
+    reach = stats.t.ppf(0.975, freedom) * (own + 0.0003) ** 0.5
+    assert (found.low, found.high) == pytest.approx((0.1 - reach, 0.1 + reach))
+
+
+@pytest.mark.parametrize(("datasets", "without"), [(5, 0.92), (8, 0.8)])
+def test_intervals_hold_a_seed_effect_that_all_datasets_share(
+    datasets: int, without: float
+) -> None:
+    """Two equal arms of three trainings, whose seeds move all datasets as much as clusters do."""
+    chance, times, seeds = np.random.default_rng(7), 600, 3
+    moved = chance.normal(0, (seeds / 2) ** 0.5, (times, 2, seeds))
+    means = moved.mean(axis=2)
+    values = (means[:, :1] - means[:, 1:]) + chance.normal(0, 1, (times, datasets))
+    from_seeds = 2 * moved.var(axis=2, ddof=1).mean(axis=1) / seeds
+    clusters = chance.chisquare(39, (times, datasets)) / 39
+    held = {"with": 0, "without": 0}
+    for value, spread, cluster in zip(values, from_seeds, clusters, strict=True):
+        error = np.sqrt(spread + cluster)
+        for key, added in (("with", (np.full(datasets, spread), 4.0)), ("without", ())):
+            found = random_effects(value, error, 0.95, *added)
+            held[key] += found.low <= 0 <= found.high
+    assert 0.93 <= held["with"] / times <= 0.98
+    assert held["without"] / times < without

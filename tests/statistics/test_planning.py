@@ -43,6 +43,14 @@ def test_the_needed_clusters_find_it_in_four_studies_of_five() -> None:
     assert 0.76 <= found / 2_000 <= 0.84
 
 
+def test_one_training_or_two_find_nothing() -> None:
+    """As `decide`, which says neither better nor worse of them; what nobody trained needs none."""
+    for training, found in ((1e-5, [True, True, False]), (0.0, [False] * 3)):
+        variances = Variances(training, 0.01, 2)
+        reach = [detectable(variances, seeds, 100, 0.05) for seeds in (1, 2, 3)]
+        assert [math.isinf(one) for one in reach] == found
+
+
 @given(st.floats(1e-6, 1e-3), st.floats(1e-5, 1e-2), st.integers(3, 10), st.floats(0.001, 0.1))
 def test_the_answer_is_the_smallest_number_that_is_enough(
     training: float, cluster: float, seeds: int, difference: float

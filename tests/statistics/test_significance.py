@@ -144,6 +144,19 @@ def test_seeds_widen_the_interval_and_arms_of_one_plan_are_paired() -> None:
     assert paired["margin"] == pytest.approx(0, abs=1e-6)  # both move alike: no chance is left
     assert unpaired["from_seeds"] == pytest.approx(2 * 0.03**2 / 3, rel=1e-4)
     assert unpaired["seeds"] == 3
+    assert (paired["seed_freedom"], unpaired["seed_freedom"]) == (2, 4)  # of one difference, of two
+
+
+@pytest.mark.parametrize(("seeds", "known"), [(1, False), (2, False), (3, True)])
+def test_what_no_number_of_trainings_decides_has_no_smallest_difference(
+    seeds: int, known: bool
+) -> None:
+    frames = {f"{name}/{n}": _scores(n + 5 * place) for n in range(seeds)
+              for place, name in enumerate("ab")}  # fmt: skip
+    kinds = {name: ArmKind(tuple(f"{name}/{n}" for n in range(seeds)), True) for name in "ab"}
+    found = contrast_table(_read(frames, kinds=kinds), [("b", "a")], RULE, 1_000, 0)
+    assert found["detectable"].is_not_null().to_list() == [known] * 3
+    assert found["margin"].null_count() == 0
 
 
 def test_equal_arms_are_never_decided_and_p_is_1() -> None:

@@ -8,14 +8,16 @@ is left out, and counted. With R the pool ranks of a query's parallel answers:
 - `RankDistance`: max(R) - min(R). 0 is impossible with two answers; small is good.
 - `Max@R`: max(R), how far down one must read to find them all (the measure that arXiv 2604.05684
   calls so). Its mean, and as `MedianMax@R` its median: one lost answer moves the mean by thousands.
-- `Complete@k`: 1 if max(R) <= k, else 0.
+- `Complete@k`: 1 if max(R) <= k, else 0. An answer that the source never ranked is not found.
 - `LanguagePreference`: of all pairs (answer in the query's language, answer in another), the share
   in which the former stands higher. 0.5 is no preference, 1 is always the query's own language.
+  A pair of which the source ranked neither counts half.
   Queries without an answer in their own language are left out of this one, and counted.
 - `SameLanguage@10`: the share of the ten best documents that are in the query's language, against
   `PoolShare`, that language's share of the pool; all queries.
 - the matrix: of the ten best documents of queries in language a, the share in language b.
 
+In ranks, answers that the source never ranked stand in the order of ties behind all that it did.
 All are means over queries (`MedianMax@R`: the median). Every sum is of whole numbers, or of sorted
 ones, so renaming or reordering anything changes no bit.
 
@@ -62,11 +64,11 @@ class Bias:
 
     `panel`: {name of PANEL: value}, over all queries; a value that no query defines is absent.
     `by_query_lang`: the same for the queries of each language. `matrix`: {query language:
-    {document language: share of the ten best}}, `pool`: {document language: share of the pool}.
-    `counts`: queries, and how many are left out of what. All these are empty for a pool of one
-    language. `vectors`: what `alignment_and_uniformity` returns, `distinct_queries`: {language:
-    [different texts, different vectors]}; both empty for a strategy without vectors.
-    `tokens`: what `TokenCounts.by_language` returns of the documents.
+    {document language: share of the ten best}}, where any was found. `pool`: {document language:
+    share of the pool}. `counts`: queries, and how many are left out of what. All these are empty
+    for a pool of one language. `vectors`: what `alignment_and_uniformity` returns,
+    `distinct_queries`: {language: [different texts, different vectors]}; both empty for a strategy
+    without vectors. `tokens`: what `TokenCounts.by_language` returns of the documents.
     `index_bytes`: of what is searched, None where that is somebody else's.
 
     Example:
@@ -134,7 +136,7 @@ def language_bias(dataset: Dataset, relevant: Relevant, top: pl.DataFrame) -> Bi
     return Bias(
         _panel(answers, shown, langs, everyone),
         {lang: _panel(answers, shown, langs, mask) for lang, mask in masks.items()},
-        {lang: shown.shares(mask) for lang, mask in masks.items()},
+        {lang: shares for lang, mask in masks.items() if (shares := shown.shares(mask))},
         {lang: float(pool[lang]) for lang in languages},
         {
             "queries": queries,
@@ -151,15 +153,16 @@ class _Answers:
     parallel: npt.NDArray[np.bool_]
     best: Int64
     worst: Int64
+    complete: npt.NDArray[np.bool_]  # whether the source ranked them all
     pairs: Int64  # (own language, other language)
-    own_first: Int64  # of these, those whose own is higher
+    own_first: Int64  # of these, twice those whose own is higher, once those it ranked neither of
 
 
 def _answers(dataset: Dataset, relevant: Relevant) -> _Answers:
     size = dataset.queries.height
     order = np.lexsort((relevant.in_pool, relevant.query))
     query, rank = relevant.query[order], relevant.in_pool[order]
-    document = relevant.document[order]
+    document, lost = relevant.document[order], ~relevant.in_pool_scored[order]
     own = (
         dataset.corpus["lang"].gather(document) == dataset.queries["lang"].gather(query)
     ).to_numpy()
@@ -174,8 +177,11 @@ def _answers(dataset: Dataset, relevant: Relevant) -> _Answers:
     before = np.cumsum(~own)  # others at or above this place, of this query and earlier ones
     earlier = np.cumsum(others) - others
     below = np.where(own, others[query] - (before - earlier[query]), 0)
-    own_first = np.bincount(query, below, size).astype(np.int64)
-    return _Answers(parallel, best, worst, mine * others, own_first)
+    unranked = np.bincount(query, ~own & lost, size).astype(np.int64)
+    won = np.where(own & lost, unranked[query], 2 * below)
+    own_first = np.bincount(query, won, size).astype(np.int64)
+    complete = np.bincount(query, lost, size) == 0
+    return _Answers(parallel, best, worst, complete, mine * others, own_first)
 
 
 @dataclass(frozen=True)
@@ -187,12 +193,11 @@ class _Shown:
     languages: list[str]
 
     def shares(self, chosen: npt.NDArray[np.bool_]) -> dict[str, float]:
-        """Return each language's share of the ten best of the chosen queries."""
+        """Return each language's share of the ten best of the chosen queries; {} of no document."""
         totals = self.counts[chosen].sum(axis=0)
-        return {
-            lang: float(count / totals.sum())
-            for lang, count in zip(self.languages, totals, strict=True)
-        }
+        found = totals.sum()
+        each = zip(self.languages, totals, strict=True)
+        return {lang: float(count / found) for lang, count in each} if found else {}
 
     def same(self, langs: npt.NDArray[np.object_], chosen: npt.NDArray[np.bool_]) -> float:
         """Return the share of the ten best that are in their query's language."""
@@ -221,14 +226,15 @@ def _panel(
     counted = chosen & answers.parallel
     worst, distance = answers.worst[counted], (answers.worst - answers.best)[counted]
     with_own = counted & (answers.pairs > 0)
-    rates = answers.own_first[with_own] / answers.pairs[with_own]
+    rates = answers.own_first[with_own] / (2 * answers.pairs[with_own])
+    complete = answers.complete[counted]
     panel: Panel = {}
     if counted.any():
         panel |= {
             "RankDistance": float(distance.mean()),
             "Max@R": float(worst.mean()),
             "MedianMax@R": float(np.median(worst)),
-        } | {f"Complete@{k}": float((worst <= k).mean()) for k in COMPLETE_AT}
+        } | {f"Complete@{k}": float((complete & (worst <= k)).mean()) for k in COMPLETE_AT}
     if with_own.any():
         panel["LanguagePreference"] = float(np.sort(rates).mean())
     if chosen.any() and shown.counts[chosen].any():

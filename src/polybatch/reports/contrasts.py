@@ -19,6 +19,7 @@ from polybatch.statistics.decisions import (
     Outcome,
     Rule,
     sentence,
+    too_few,
 )
 from polybatch.statistics.meta_analysis import FEWEST, Pooled
 
@@ -38,24 +39,26 @@ EQUAL_SEEDS = (
 )
 
 
-def headlines(contrasts: pl.DataFrame, rule: Rule) -> list[str]:
+def headlines(contrasts: pl.DataFrame, rule: Rule, seeds: int | None) -> list[str]:
     """Return why nothing is decided, where that is so, then one sentence per dataset and contrast.
 
-    `contrasts`: contrasts.CONTRASTS. All words are those of `decisions.sentence`.
+    `contrasts`: contrasts.CONTRASTS. `seeds`: the fewest trainings of the trained rows of the
+    study, contrasted or not; None where none was trained. All words are those of
+    `decisions.sentence`.
 
     Example:
         >>> row = {"dataset": "d", "kind": "setting", "setting": "cross", "measure": "AP",
         ...        "first": "hybrid", "second": "mono", "difference": 0.037, "low": 0.033,
         ...        "high": 0.042, "p_corrected": 0.001, "seeds": 3, "clusters": 48,
         ...        "outcome": "better"}
-        >>> headlines(pl.DataFrame([row]), Rule(0.005, 0.95))
+        >>> headlines(pl.DataFrame([row]), Rule(0.005, 0.95), 3)
         ['On d, hybrid beats mono by 3.7 points of cross-lingual AP [3.3, 4.2].']
     """
     rows = contrasts.filter(kind="setting")
     found = [
         f"{REASONS[reason][0].upper()}{REASONS[reason][1:]}."
         for reason in REASONS
-        if (rows["outcome"] == reason).any()
+        if (rows["outcome"] == reason).any() or too_few(seeds) == reason
     ]
     for (dataset, first, second), part in rows.group_by(
         "dataset", "first", "second", maintain_order=True
@@ -128,7 +131,7 @@ def contrast_section(contrasts: pl.DataFrame, rule: Rule) -> str:
             "trainings where there are several (docs/measures.md). p is corrected over all rows of "
             "this table, by max-|t| (which decides) and by Holm. *detectable*: the smallest "
             "difference that these questions and trainings find with 80% power, after "
-            "correction; *margin*: half of the interval. Less than "
+            "correction (none with one training or two); *margin*: half of the interval. Less than "
             f"{100 * rule.smallest:g} points does not matter here "
             "(`statistics.smallest_difference`).",
             markdown(pl.DataFrame(cells, names, orient="row")),
@@ -231,10 +234,14 @@ def pooled_section(pooled: Sequence[Pooled], datasets: int) -> str:
         | hybrid - mono | cross | +3.0 | [1.0, 5.0] | 0.0120 | 0.4 | 6 |
         >>> pooled_section([], 2)
         '2 datasets: no pooled claim (that needs 5).'
+        >>> pooled_section([], 6)
+        'No contrast can be decided on 5 datasets: no pooled claim.'
     """
     if datasets < FEWEST:
         count = "one dataset" if datasets == 1 else f"{datasets} datasets"
         return f"{count.capitalize()}: no pooled claim (that needs {FEWEST})."
+    if not pooled:
+        return f"No contrast can be decided on {FEWEST} datasets: no pooled claim."
     cells = [
         (
             escape(f"{one.first} - {one.second}"),
@@ -251,6 +258,7 @@ def pooled_section(pooled: Sequence[Pooled], datasets: int) -> str:
     return (
         "Random effects over datasets (DerSimonian and Laird; interval of Hartung, Knapp, Sidik "
         "and Jonkman), in points. *between datasets*: the standard deviation of the true "
-        "differences. Datasets whose seeds allow no decision are in it as they are.\n\n"
+        "differences. One checkpoint is scored on all datasets, so what seeds add counts as common "
+        "to them; one training or two are not pooled. p is of each row alone, not corrected.\n\n"
         + markdown(pl.DataFrame(cells, names, orient="row"))
     )

@@ -64,14 +64,20 @@ def budget(plan: Mapping[str, Any], training: Mapping[str, Any]) -> dict[str, in
 def fixed_costs(study: Study) -> dict[str, dict[str, int | None]]:
     """Return of each row its TOKENS, and the bytes of its index of each dataset.
 
-    Tokens are those of the first seed.
+    Tokens are those of the first seed, None of what was trained elsewhere (`external`).
     """
     costs: dict[str, dict[str, int | None]] = {}
     for name in study.kinds:
-        costs[name] = {TOKENS: _tokens(study, name)}
+        costs[name] = {TOKENS: None if _elsewhere(study.config, name) else _tokens(study, name)}
         for dataset, one in study.bias[name].items():
             costs[name][f"{dataset} index"] = one.index_bytes
     return costs
+
+
+def _elsewhere(config: Config, name: str) -> bool:
+    """Return whether a row, or one that it is made of, is `external`."""
+    arm = config.arms[name]
+    return arm.section == "external" or any(_elsewhere(config, part) for part in arm.parts)
 
 
 def _tokens(study: Study, name: str) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 import polars as pl
 
 from polybatch.core.markdown import MISSING, escape, markdown, number, probability, span
-from polybatch.reports.pairwise import Answer, Changed, SideBySide
+from polybatch.reports.changed_questions import Answer, Changed
+from polybatch.reports.pairwise import SideBySide
 
 _LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -56,12 +57,16 @@ def as_json(found: SideBySide) -> str:
 
 _DECLARED = (
     "This contrast is a declared one: in the settings p is corrected over all declared contrasts, "
-    "elsewhere within each table (Holm)."
+    "elsewhere (Holm) over all rows of the same kind on this page."
 )
 _NOT_DECLARED = (
     "This contrast is not among `statistics.contrasts`: what it shows was looked for, not claimed "
-    "before. p is corrected within each table (Holm)."
+    "before. p is corrected (Holm) over all rows of the same kind on this page: over its datasets "
+    "and settings, elsewhere over their languages, too. That this pair was picked out of many is "
+    "not corrected."
 )
+
+_FIRST = "Scores are means over trainings; the documents are those that the first one found."
 
 
 def as_markdown(found: SideBySide) -> str:
@@ -77,8 +82,7 @@ def as_markdown(found: SideBySide) -> str:
     for title, table in tables(found).items():
         parts += [f"## {escape(title)}", markdown(_escaped(table, escape))]
     parts.append(f"## The {len(found.changed)} questions that changed most")
-    if not found.changed:
-        parts.append("None changed.")
+    parts.append(_FIRST if found.changed else "None changed.")
     parts += [_question(found, changed) for changed in found.changed]
     return "\n\n".join(parts)
 

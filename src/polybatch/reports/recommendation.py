@@ -7,6 +7,7 @@ training is left out of it, and said to be.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -27,7 +28,8 @@ class Recommendation:
     """Of a dataset and setting. `best`: the row with the highest score; `left`: it and all that
     are not shown to be worse, the cheapest first; `chosen`: the first of these.
 
-    `once`: whether one or two trainings leave the chance of training out.
+    `once`: whether one or two trainings leave the chance of training out. `unknown`: those of
+    `left` whose cost is not known, which come last.
     """
 
     dataset: str
@@ -37,6 +39,7 @@ class Recommendation:
     left: tuple[str, ...]
     score: float
     once: bool
+    unknown: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> str:
@@ -58,8 +61,11 @@ class Recommendation:
             sentence = f"take {self.chosen} ({value}): every other row is shown to be worse."
         else:
             names = f"{', '.join(self.left[:-1])} and {self.left[-1]}"
-            sentence = f"undecided between {names}. Take {self.chosen} ({value}), the cheapest that"
+            which = "first" if self.chosen in self.unknown else "cheapest"
+            sentence = f"undecided between {names}. Take {self.chosen} ({value}), the {which} that"
             sentence += " is not shown to be worse."
+        if self.unknown:
+            sentence += f" The cost of {' and '.join(self.unknown)} is unknown."
         once = " Of these trainings: with fewer than three, another seed may turn it." * self.once
         return f"{head}{sentence}{once}"
 
@@ -90,7 +96,9 @@ def recommend(
                     held = values.filter(setting=one)
                     best = str(held.sort("value", descending=True)["strategy"][0])
                     table = assess([part], best, study.rule).filter(setting=one)
-                    rows.append(_chosen(table, best, study.rule, _order(costs, part.dataset)))
+                    found = _chosen(table, best, study.rule, _order(costs, part.dataset))
+                    unknown = tuple(each for each in found.left if costs[each][TOKENS] is None)
+                    rows.append(replace(found, unknown=unknown))
     return rows
 
 
@@ -116,11 +124,21 @@ def _chosen(table: pl.DataFrame, best: str, rule: Rule, order: Sequence[str]) ->
 
 
 def _order(costs: dict[str, dict[str, int | None]], dataset: str) -> list[str]:
-    """Return the rows, the cheapest first: by tokens of training, then by the index's bytes."""
-    return sorted(
-        costs,
-        key=lambda name: (costs[name][TOKENS] or 0, costs[name].get(f"{dataset} index") or 0),
-    )
+    """Return the rows, the cheapest first: by tokens of training, then by the index's bytes.
+
+    What is not known counts as the most.
+
+    Example:
+        >>> costs = {"theirs": {TOKENS: None, "d index": 8}, "mono": {TOKENS: 9, "d index": None}}
+        >>> _order(costs | {"hybrid": {TOKENS: 9, "d index": 8}}, "d")
+        ['hybrid', 'mono', 'theirs']
+    """
+
+    def cost(name: str) -> list[float]:
+        found = (costs[name][TOKENS], costs[name][f"{dataset} index"])
+        return [math.inf if one is None else one for one in found]
+
+    return sorted(costs, key=cost)
 
 
 def _among(option: str, value: str | None, known: Sequence[str]) -> None:

@@ -79,12 +79,14 @@ def compare_study(study: Study) -> StudyComparison:
     read = readings(study.bias)
     known, kind = known_by(config.encoder.name, read)
     sure, contrasts = _tested(study, known, kind)
+    trained = [len(kind.trials) for kind in study.kinds.values() if kind.trained]
+    lines = headlines(contrasts, rule, min(trained, default=None))
     budgets = {name: _budget(study, name) for name in config.strategies}
     searched = {name: one.source for name, one in config.used_for("evaluate").items()}
     notes = [*not_zero_shot(config.encoder.name, searched), *collapse_notes(read)]
     found = StudyComparison(
         table, seeds, sure, contrasts, "", budgets, fixed_costs(study), made,
-        headlines(contrasts, rule), notes, sorted(flagged(read, known)), metrics,
+        lines, notes, sorted(flagged(read, known)), metrics,
     )  # fmt: skip
     remarks = [*found.headlines, *found.notes]
     sections = _sections(study, found, read, kind)

@@ -11,10 +11,15 @@ from scipy import stats
 from polybatch.core.randomness import stream
 from polybatch.statistics.arms import Scored
 from polybatch.statistics.clusters import LEAST
-from polybatch.statistics.decisions import Difference, Outcome, Rule, decide
+from polybatch.statistics.decisions import Difference, Outcome, Rule, decide, too_few
 from polybatch.statistics.family import Claims, Corrected, family, holm
 from polybatch.statistics.influence import Float64
-from polybatch.statistics.multi_reader import Estimate, equal_seed_variances, estimate
+from polybatch.statistics.multi_reader import (
+    Estimate,
+    equal_seed_variances,
+    estimate,
+    seed_variance,
+)
 from polybatch.statistics.significance import DIGITS
 
 CONTRASTS = pl.Schema(
@@ -37,6 +42,7 @@ CONTRASTS = pl.Schema(
         "error": pl.Float64,
         "freedom": pl.Float64,
         "from_seeds": pl.Float64,
+        "seed_freedom": pl.Float64,
         "from_clusters": pl.Float64,
         "equal_seeds": pl.Float64,
         "seeds": pl.Int64,
@@ -52,9 +58,10 @@ CONTRASTS = pl.Schema(
 over the same. `detectable`: the smallest difference found with 80% power after correction;
 `margin`: half of the interval, which the smallest difference has to exceed for two equal arms to be
 called equal. `error`, `freedom`: standard error and degrees of freedom, made of `from_seeds` and
-`from_clusters`, variances; `equal_seeds`: Bartlett's p of all trained arms having the seed variance
-that is pooled over them. Null where nothing can be decided: with fewer than five clusters, or
-(`from_seeds`, `equal_seeds`) with one training."""
+`from_clusters`, variances; `seed_freedom`: degrees of freedom of the former; `equal_seeds`:
+Bartlett's p of all trained arms having the seed variance that is pooled over them. Null where
+nothing can be decided: with fewer than five clusters, (`detectable`) with one training or two, or
+(of seeds) with one; `seed_freedom` also where nothing was trained."""
 
 POWER = 0.8
 
@@ -111,13 +118,14 @@ def _rows(
     for k, (first, second) in enumerate(pairs):
         one = estimate(part.arms, part.contrast(first, second))
         low, high = one.interval(rule.confidence)
-        reach = _detectable(one, level)
+        seeds, seed_freedom = part.seeds(first, second), _seed_freedom(part, first, second)
+        reach = _detectable(one, level, seeds)
         for v, view in enumerate(part.views):
             sure = v in enough
             numbers = (
                 low[v], high[v], one.p[v], float(p[k][enough.index(v)]) if sure else np.nan, np.nan,
                 reach[v], (high[v] - low[v]) / 2, one.error[v], one.freedom[v],
-                _digits(one.from_seeds[v]), _digits(one.from_clusters[v]), equal[v],
+                _digits(one.from_seeds[v]), seed_freedom, _digits(one.from_clusters[v]), equal[v],
             )  # fmt: skip
             known = [float(x) if sure and np.isfinite(x) else None for x in numbers]
             rows.append(
@@ -125,19 +133,32 @@ def _rows(
                     *(part.dataset, view.kind, view.setting, view.group),
                     *(part.measure, first, second),
                     *(float(one.value[v]), *known),
-                    *(part.seeds(first, second), part.items[v], int(part.clusters[v])),
+                    *(seeds, part.items[v], int(part.clusters[v])),
                     *(part.level, ""),
                 )
             )
     return rows
 
 
+def _seed_freedom(part: Scored, first: str, second: str) -> float:
+    """Return the degrees of freedom of the variance over seeds, NaN where there is none."""
+    seeds = part.seeds(first, second)
+    if seeds is None or seeds < 2:
+        return np.nan
+    return seeds - 1 if part.contrast(first, second).shared_plan else seed_variance(part.arms)[1]
+
+
 def _digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _detectable(one: Estimate, level: float) -> Float64:
-    """Return the smallest true difference that a single test at `level` finds with POWER (V,)."""
+def _detectable(one: Estimate, level: float, seeds: int | None) -> Float64:
+    """Return the smallest true difference that a single test at `level` finds with POWER (V,).
+
+    NaN where too few trainings allow no decision on any difference.
+    """
+    if too_few(seeds):
+        return np.full_like(one.value, np.nan)
     limit = stats.t.isf(level / 2, one.freedom)
     found: Float64 = (limit + stats.t.ppf(POWER, one.freedom)) * one.error
     return found

@@ -24,6 +24,9 @@ Outcome = Literal[
 ]
 DECIDED: tuple[Outcome, ...] = ("better", "worse")
 
+TRAININGS = 3
+"""Of a trained strategy, below which nothing is decided."""
+
 ONE_TRAINING = "one training: intervals do not include chance of training"
 TWO_TRAININGS = "two trainings: intervals include chance of training, but decide nothing"
 NO_INTERVAL = f"fewer than {LEAST} clusters of questions: no interval"
@@ -36,6 +39,18 @@ class Rule:
 
     smallest: float
     confidence: float
+
+
+def too_few(seeds: int | None) -> Outcome | None:
+    """Return why so many trainings allow no decision, None where they do or nothing was trained.
+
+    Example:
+        >>> [too_few(seeds) for seeds in (None, 1, 2, 3)]
+        [None, 'one training', 'two trainings', None]
+    """
+    if seeds is None or seeds >= TRAININGS:
+        return None
+    return "one training" if seeds == 1 else "two trainings"
 
 
 @dataclass(frozen=True)
@@ -55,9 +70,7 @@ class Difference:
     @property
     def trainings(self) -> Outcome | None:
         """Why the number of trainings allows no decision, None where it does."""
-        if self.seeds is None or self.seeds > 2:
-            return None
-        return "one training" if self.seeds == 1 else "two trainings"
+        return too_few(self.seeds)
 
 
 def decide(found: Difference, rule: Rule) -> Outcome:

@@ -18,6 +18,7 @@ from scipy import stats
 from polybatch.core.markdown import MISSING, escape, markdown, number
 from polybatch.statistics.clusters import LEAST
 from polybatch.statistics.contrasts import POWER
+from polybatch.statistics.decisions import TRAININGS
 
 SEEDS = (3, 5, 10)
 """Trainings that a plan is made for: with fewer than three nothing is decided."""
@@ -49,13 +50,15 @@ class Earlier:
 
 
 def detectable(found: Variances, seeds: int, clusters: int, level: float) -> float:
-    """Return the smallest difference found with 80% power at a level; infinite with one training.
+    """Return the smallest difference found with 80% power at a level.
+
+    Infinite with fewer trainings than decide anything.
 
     Example:
         >>> round(detectable(Variances(0.0, 0.01, 1), 1, 100, 0.05), 4)  # 2.83 errors of 0.01
         0.0283
     """
-    if clusters < 2 or (found.training and seeds < 2):
+    if clusters < 2 or (found.training and seeds < TRAININGS):
         return math.inf
     training, cluster = found.training / seeds, found.cluster / clusters
     below = cluster**2 / (clusters - 1)

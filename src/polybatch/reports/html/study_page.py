@@ -68,7 +68,7 @@ def _plots(study: Study, sure: pl.DataFrame, measure: str, flagged: list[str]) -
     first = {name: kind.trials[0] for name, kind in study.kinds.items()}
     datasets = list(config.used_for("evaluate"))
     trade_offs = {name: trade_off(sure, measure, name, names) for name in datasets}
-    languages = {name: pl.read_csv(results / "languages" / f"{first[name]}.csv") for name in names}
+    languages = {name: _languages(study, name) for name in names}
     losses = {name: _loss(results / "training" / first[name]) for name in names}
     adapted = {}
     if settings := config.adaptation:
@@ -90,6 +90,14 @@ def _plots(study: Study, sure: pl.DataFrame, measure: str, flagged: list[str]) -
         "curves": curves({k: v for k, v in losses.items() if v is not None}, names),
         "adaptation": curves({k: v for k, v in adapted.items() if v is not None}, list(adapted)),
     }
+
+
+def _languages(study: Study, name: str) -> pl.DataFrame:
+    """Return a row's scores by pair of languages (results/languages), averaged over trainings."""
+    folder = study.folder / "results" / "languages"
+    frames = [pl.read_csv(folder / f"{trial}.csv") for trial in study.kinds[name].trials]
+    pairs = pl.concat(frames).group_by("dataset", "query_lang", "doc_lang", maintain_order=True)
+    return pairs.agg(pl.col(_HEAT).mean())
 
 
 def _loss(folder: Path) -> pl.DataFrame | None:

@@ -83,7 +83,7 @@ def _pooled(kinds: dict[str, ArmKind], first: str, second: str) -> int:
     plans = [kinds[name].plan for name in (first, second) if name in kinds]
     if len(plans) == 2 and plans[0] is not None and plans[0] == plans[1]:
         return 1
-    return max(1, sum(kind.trained for kind in kinds.values()))
+    return max(1, sum(kind.trained and not kind.derived for kind in kinds.values()))
 
 
 def _check(difference: float, assumed: Assumed) -> None:

@@ -89,6 +89,9 @@ def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> 
     notes = list(opened.notes)
     if both := entries.both[file]:
         notes.append(f"{both} rows have an answer and a document; the document is not read")
+    for name, lang in entries.left_out.get(file, ()):
+        pair = f"question_{lang} and answer_{lang} (or document_{lang})"
+        notes.append(f"the column {name} is not read as language '{lang}': that takes {pair}")
     return notes if begun or notes else ["no rows"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,7 @@ from polybatch.sources.local import Local
 from polybatch.sources.source import Parsed, RemoteFile
 from polybatch.sources.user_files import is_table, open_rows
 from polybatch.sources.user_rows import Broken
-
-_WIDE = re.compile(r"(?:question|answer|document|title)_(.+)")
+from polybatch.sources.wide_columns import is_lone, wide_columns
 
 
 def contents(path: Path) -> tuple[list[str], list[str]]:
@@ -40,15 +38,19 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
     for file in [path] if path.is_file() else sorted(path.rglob("*")):
         if file.is_file() and not file.name.startswith(".") and is_table(file):
             opened = open_rows(file)
-            names = set(opened.columns or ())
+            layouts = {opened.columns or ()}
             for row in opened.rows:
                 if not isinstance(row, Broken):
                     _, fields = row
-                    names.update(fields)
+                    layouts.add(tuple(fields))
                     codes.add(str(fields.get("lang") or ""))
                     splits.add(str(fields.get("split") or "").strip())
-            seen |= names
-            codes.update(wide[1] for name in names if (wide := _WIDE.fullmatch(name)))
+            for names in layouts:
+                seen.update(names)
+                wide = wide_columns({name: name for name in names})
+                codes.update(
+                    lang for lang in wide if not is_lone(lang, wide[lang], "lang" in names)
+                )
     languages = sorted({usual for code in codes if (usual := canonical(code))})
     if not languages:
         raise InputError(

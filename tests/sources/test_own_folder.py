@@ -110,3 +110,11 @@ def test_a_lone_column_is_left_out_where_its_language_is_requested_unless_params
     assert sorted(found.corpus["text"]) == ["Because.", "Begitu.", "Sebab."]
     with pytest.raises(InputError, match=r"no row in id .*the column document_id is not read as"):
         read_own(tmp_path / "own/a.csv", ["en", "id"], [])
+
+
+def test_hidden_folders_are_looked_into_by_nothing(folder: Path) -> None:
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints/a.csv").write_text("item_id,lang,question\n1,fr,Quoi?\n")
+    assert contents(folder)[0] == ["de", "en", "sw-TZ"]
+    read_files = read_own(folder, ["en"], ["train"]).tally["file"]
+    assert sorted(read_files) == ["a.csv", "b.jsonl"]

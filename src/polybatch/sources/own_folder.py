@@ -10,7 +10,7 @@ from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.collected import ALL
-from polybatch.sources.local import Local
+from polybatch.sources.local import Local, own_files
 from polybatch.sources.source import Parsed, RemoteFile
 from polybatch.sources.user_files import is_table, open_rows
 from polybatch.sources.user_rows import Broken
@@ -35,8 +35,8 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
         expected = "questions and answers: a .csv, .tsv or .jsonl file, or a folder of them"
         raise InputError(path, "no such file or folder", expected, "Name another")
     codes, splits, seen = set[str](), set[str](), set[str]()
-    for file in [path] if path.is_file() else sorted(path.rglob("*")):
-        if file.is_file() and not file.name.startswith(".") and is_table(file):
+    for file in [path] if path.is_file() else [path / inside for inside in own_files(path)]:
+        if is_table(file):
             opened = open_rows(file)
             layouts = {opened.columns or ()}
             for row in opened.rows:

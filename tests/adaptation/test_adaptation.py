@@ -43,6 +43,19 @@ def test_an_objective_the_encoder_cannot_do_says_which_it_can(tmp_path: Path, ba
             adapt(dataclasses.replace(todo, settings=changed(objective=name)))
 
 
+@pytest.mark.parametrize(("kind", "positions"), [("bert", 80), ("xlm", 78)])  # from behind a pad
+def test_a_length_without_positions_is_refused_before_any_step(
+    tmp_path: Path, kind: str, positions: int
+) -> None:
+    start = transformer(tmp_path / "start", kind)
+    for objective in NAMES:
+        settings = changed(objective=objective, max_length=positions + 1)
+        with pytest.raises(InputError, match=rf"dapt\.max_length: .* at most the {positions} that"):
+            adapt(job(tmp_path, start, settings))
+    # A batch of packed documents that are as long as that
+    assert adapt(job(tmp_path, start, changed(max_length=positions, steps=1))).tokens > positions
+
+
 # Masked language modelling -----------------------------------------------------------------------
 
 

@@ -74,6 +74,31 @@ def test_a_checkpoint_that_cannot_be_read_is_no_checkpoint_without_a_head(tmp_pa
     assert _language_model(dataclasses.replace(todo, lengths=lengths), rows)[1] == "new"
 
 
+def test_the_new_head_is_trained_where_the_rest_will_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a GPU: torch's device that holds no numbers stands for one."""
+    todo, seen = job(tmp_path, transformer(tmp_path / "start")), set()
+
+    def look(module: torch.nn.Module, *_: object) -> None:
+        seen.update(str(each.device) for each in module.parameters())
+        raise InterruptedError
+
+    monkeypatch.setattr(mlm, "device", lambda: "meta")
+    monkeypatch.setattr(mlm, "set_frequencies", lambda *_: None)
+    monkeypatch.setattr(mlm, "warm_up", look)
+    with pytest.raises(InterruptedError):
+        adapt(todo)
+    assert seen == {"meta"}
+
+
+def test_the_warm_up_says_so_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "polybatch"):
+        adapt(job(tmp_path, transformer(tmp_path / "start"), changed(steps=1)))
+    told = [line for line in caplog.messages if "head" in line]
+    assert told == ["dapt, mlm: the new head is trained alone first, 100 steps on cpu"]
+
+
 def test_a_head_that_the_checkpoint_has_is_not_trained_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

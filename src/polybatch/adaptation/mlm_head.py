@@ -8,6 +8,7 @@ which are held like all the rest.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,6 +26,8 @@ from polybatch.encoders.inspection import inspect_folder
 from polybatch.encoders.load import ENCODERS
 from polybatch.encoders.loading import loading
 from polybatch.settings.encoder_rules import HUB_NAMES
+
+log = logging.getLogger(__name__)
 
 STEPS = 100
 """Steps of a new head alone."""
@@ -96,6 +99,7 @@ def warm_up(
     device = own[0].device
     low = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     module.eval()
+    log.info("dapt, mlm: the new head is trained alone first, %d steps on %s", STEPS, device)
     for parameter in held:
         parameter.requires_grad_(False)
     for step in range(STEPS):

@@ -20,6 +20,7 @@ from polybatch.adaptation.noise import IGNORED
 from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.settings.adaptation import OBJECTIVES as NAMES
+from polybatch.training import resume
 from tests.helpers.adaptation import SPECIAL, changed, contents, job, run, texts, transformer
 
 
@@ -208,6 +209,41 @@ def test_a_killed_adaptation_goes_on_and_ends_with_the_same_bytes(
     assert not (killed / "checkpoint").exists()
     assert run(killed, base, settings) == told
     assert contents(killed) == contents(whole)
+
+
+@pytest.mark.parametrize("objective", NAMES)
+def test_only_the_same_code_on_the_same_machine_goes_on_with_a_checkpoint(
+    tmp_path: Path, base: Path, objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else decides bytes makes another training; nothing is trained here."""
+    found: list[str] = []
+
+    def note(trainer: resume.Resumable, *_: object) -> None:
+        found.append(trainer.fingerprint)
+        raise InterruptedError
+
+    def start(threads: int = 1, version: int = 2) -> None:
+        todo = job(tmp_path, base, changed(objective=objective))
+        torch.set_num_threads(threads)
+        with pytest.raises(InterruptedError):
+            adapt(dataclasses.replace(todo, version=version))
+
+    monkeypatch.setattr(resume.Resumable, "run", note)
+    start()
+    start(version=3)
+    start(threads=2)
+    monkeypatch.setattr(torch, "__version__", "9.9.0")
+    start()
+    monkeypatch.setattr(resume, "device", lambda: "cuda")
+    start()
+    assert len(set(found)) == 5
+    alone = resume.fingerprint_of("", [], torch.nn.Identity())
+    monkeypatch.setattr(resume, "processes", lambda: 2)
+    assert resume.fingerprint_of("", [], torch.nn.Identity()) != alone
+    monkeypatch.undo()
+    monkeypatch.setattr(resume.Resumable, "run", note)
+    start()
+    assert found[-1] == found[0]
 
 
 @pytest.mark.parametrize("objective", NAMES)

@@ -17,6 +17,7 @@ from polybatch.settings.config import Config
 from polybatch.settings.data import NO_FOLDER
 from polybatch.settings.load import load
 from polybatch.settings.moved import upgrade_hint
+from polybatch.settings.tuned import TUNED, tuned_remarks
 from polybatch.versions.code_digest import OURS, package_folder
 from polybatch.versions.kept_digests import DIGESTS, kept_digests
 from polybatch.versions.record import VERSIONS, older_code, older_code_message
@@ -63,7 +64,7 @@ def remarks(root: Path, config: Config) -> list[str]:
             f"encoder.folder is {encoder.folder}, but encoder.name is a folder: DVC does not see"
             f" when its files change. Write folder: {encoder.name}"
         )
-    found += _reach(root, config)
+    found += [*tuned_remarks(config, root / TUNED), *_reach(root, config)]
     if (root / VERSIONS).is_file():
         stages = older_code(root / VERSIONS, kept_digests(root / DIGESTS), config.sources)
         here = package_folder(OURS[0]).is_relative_to(root.resolve())

@@ -14,6 +14,7 @@ from polybatch.core.dataset import read_dataset
 from polybatch.core.files import whole_folder, write_json, write_text
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.config import Config
+from polybatch.versions.record import VERSIONS, read_versions
 
 from .common import MODELS, RESULTS, START, VALID, known, log, run
 
@@ -63,7 +64,8 @@ def _adapt(config: Config, settings: AdaptationSettings, seed: int) -> str:
         texts.removed,
     )
     curves, work = _CURVES / str(seed), MODELS / ".resume" / f".dapt-{seed}"
-    job = Job(encoder, texts, settings, config.encoder, seed, work, curves)
+    version = read_versions(VERSIONS).numbers["dapt"]
+    job = Job(encoder, texts, settings, config.encoder, seed, work, curves, version)
     summary = adapt(job)
     if is_first_process():
         write_json(curves / "summary.json", asdict(summary))

@@ -27,6 +27,7 @@ from polybatch.training.machine import (
     make_deterministic,
     processes,
 )
+from polybatch.versions.record import VERSIONS, read_versions
 
 from .common import BATCHES, MODELS, RESULTS, STARTS, log, run_trial
 
@@ -44,7 +45,8 @@ def train_strategy(config: Config, trial: Trial) -> str:
     resume = MODELS / ".resume" / str(trial)
     log_folder = RESULTS / "training" / trial.path
     settings = config.training_of(trial.strategy)
-    summary = train(encoder, plan, settings, config.encoder, trial.seed, resume, log_folder)
+    places = (resume, log_folder, read_versions(VERSIONS).numbers["train"])
+    summary = train(encoder, plan, settings, config.encoder, trial.seed, *places)
     if is_first_process():
         write_json(log_folder / "summary.json", asdict(summary))
         with whole_folder(MODELS / trial.path) as folder:

@@ -71,7 +71,7 @@ def _prepared(config: Config, name: str) -> Prepared:
 def _write_results(config: Config, outcomes: Mapping[str, Outcome]) -> None:
     """Write the report, the summary and the Data Docs."""
     write_json(RESULTS / "validation.json", summary(outcomes))
-    write_text(RESULTS / "validation.md", validation_report(outcomes, config.validation.leakage))
+    write_text(RESULTS / "validation.md", validation_report(outcomes, config.validation))
     pages = []
     with whole_folder(RESULTS / "expectations") as folder:
         for name, outcome in outcomes.items():

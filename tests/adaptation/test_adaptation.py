@@ -20,6 +20,7 @@ from polybatch.adaptation.noise import IGNORED
 from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.settings.adaptation import OBJECTIVES as NAMES
+from polybatch.training import resume
 from tests.helpers.adaptation import SPECIAL, changed, contents, job, run, texts, transformer
 
 
@@ -41,6 +42,19 @@ def test_an_objective_the_encoder_cannot_do_says_which_it_can(tmp_path: Path, ba
     for name in ("mlm", "tsdae"):
         with pytest.raises(InputError, match=r"use-multilingual cannot do, expected one of crop\."):
             adapt(dataclasses.replace(todo, settings=changed(objective=name)))
+
+
+@pytest.mark.parametrize(("kind", "positions"), [("bert", 80), ("xlm", 78)])  # from behind a pad
+def test_a_length_without_positions_is_refused_before_any_step(
+    tmp_path: Path, kind: str, positions: int
+) -> None:
+    start = transformer(tmp_path / "start", kind)
+    for objective in NAMES:
+        settings = changed(objective=objective, max_length=positions + 1)
+        with pytest.raises(InputError, match=rf"dapt\.max_length: .* at most the {positions} that"):
+            adapt(job(tmp_path, start, settings))
+    # A batch of packed documents that are as long as that
+    assert adapt(job(tmp_path, start, changed(max_length=positions, steps=1))).tokens > positions
 
 
 # Masked language modelling -----------------------------------------------------------------------
@@ -195,6 +209,41 @@ def test_a_killed_adaptation_goes_on_and_ends_with_the_same_bytes(
     assert not (killed / "checkpoint").exists()
     assert run(killed, base, settings) == told
     assert contents(killed) == contents(whole)
+
+
+@pytest.mark.parametrize("objective", NAMES)
+def test_only_the_same_code_on_the_same_machine_goes_on_with_a_checkpoint(
+    tmp_path: Path, base: Path, objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else decides bytes makes another training; nothing is trained here."""
+    found: list[str] = []
+
+    def note(trainer: resume.Resumable, *_: object) -> None:
+        found.append(trainer.fingerprint)
+        raise InterruptedError
+
+    def start(threads: int = 1, version: int = 2) -> None:
+        todo = job(tmp_path, base, changed(objective=objective))
+        torch.set_num_threads(threads)
+        with pytest.raises(InterruptedError):
+            adapt(dataclasses.replace(todo, version=version))
+
+    monkeypatch.setattr(resume.Resumable, "run", note)
+    start()
+    start(version=3)
+    start(threads=2)
+    monkeypatch.setattr(torch, "__version__", "9.9.0")
+    start()
+    monkeypatch.setattr(resume, "device", lambda: "cuda")
+    start()
+    assert len(set(found)) == 5
+    alone = resume.fingerprint_of("", [], torch.nn.Identity())
+    monkeypatch.setattr(resume, "processes", lambda: 2)
+    assert resume.fingerprint_of("", [], torch.nn.Identity()) != alone
+    monkeypatch.undo()
+    monkeypatch.setattr(resume.Resumable, "run", note)
+    start()
+    assert found[-1] == found[0]
 
 
 @pytest.mark.parametrize("objective", NAMES)

@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 from polybatch.core.errors import InputError, InputErrorList
 from polybatch.settings.config import Config
 from polybatch.settings.load import load
-from polybatch.settings.tuned import read_tuned
+from polybatch.settings.tuned import TUNED as FILE
+from polybatch.settings.tuned import read_tuned, tuned_remarks
 
 ROOT = Path(__file__).parents[2]
 TUNE = YAML(typ="safe").load((ROOT / "tests/golden/presets/tune-mlqa.yaml").read_text("utf-8"))
@@ -143,6 +144,28 @@ def test_a_tuning_that_is_not_there_is_named(tmp_path: Path) -> None:
         _load(tmp_path, params, TUNED)
 
 
+def test_a_tuning_of_another_encoder_is_refused(tmp_path: Path) -> None:
+    params = _with(XQUAD, ("study/tuned", "tune-mlqa"))
+    name = params["encoder"]["name"]
+    _load(tmp_path, params, _with(TUNED, ("tune-mlqa/encoder", name)))
+    with pytest.raises(InputError, match=rf"encoder.name: found '{name}' .*'tune-mlqa' .* 'e5'"):
+        _load(tmp_path, params, _with(TUNED, ("tune-mlqa/encoder", "e5")))
+
+
+def test_a_line_before_a_run_says_which_keys_the_tuning_replaces(tmp_path: Path) -> None:
+    assert tuned_remarks(_load(tmp_path, XQUAD, TUNED), tmp_path / FILE) == []
+    rows = ("zero-shot", "mono", "hybrid", "cross", "dapt-hybrid")
+    strategies = {name: XQUAD["strategies"][name] for name in rows}
+    params = _with(XQUAD, ("study/tuned", "tune-mlqa"), ("strategies", strategies),
+                   ("merges", {}), ("centred", {}), ("fusions", {}),
+                   ("statistics/contrasts", ["hybrid - mono"]))  # fmt: skip
+    assert tuned_remarks(_load(tmp_path, params, TUNED), tmp_path / FILE) == [
+        "training.learning_rate, training.temperature, dapt.learning_rate, dapt.steps are those of"
+        " tuned.yaml ('tune-mlqa'), not of params.yaml; not of cross, dapt-hybrid, which it has"
+        " nothing of"
+    ]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("tune-mlqa/strategies/mono/values/learning_rate", "fast"), ("tune-mlqa/steps", None),
@@ -154,5 +177,7 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, key: str, value: Any)
         _load(tmp_path, params, _with(TUNED, (key, value)))
 
 
-def test_the_committed_file_is_whole() -> None:
-    read_tuned(ROOT / "tuned.yaml")
+def test_the_committed_file_is_whole_and_names_the_encoders_of_the_presets() -> None:
+    for name, tuned in read_tuned(ROOT / "tuned.yaml").items():
+        path = ROOT / f"tests/golden/presets/{name}.yaml"
+        assert tuned.encoder == YAML(typ="safe").load(path.read_text("utf-8"))["encoder"]["name"]

@@ -10,6 +10,7 @@ import pytest
 from polybatch.cli import main
 from polybatch.core.errors import InputError
 from polybatch.sources.own_folder import contents, read_own
+from tests.helpers.own_files import read
 
 ROWS = """item_id,lang,question,answer,split
 1,en,Why?,Because.,train
@@ -67,3 +68,53 @@ def test_nothing_to_read_is_said(folder: Path, capsys: pytest.CaptureFixture[str
     (folder / "c.xlsx").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"c\.xlsx"):
         contents(folder)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "there", "left_out"),
+    [
+        ("item_id,lang,question,answer,document_id", "1,en,Why?,So.,d17", ["en"], "document_id"),
+        ("item_id,lang,question,answer,answer_no", "1,en,Why?,Because.,7", ["en"], "answer_no"),
+        ("item_id,question_en,answer_en,document_id", "1,Why?,Because.,d17", ["en"], "document_id"),
+        ("item_id,question_en,answer_en,question_ID", "1,Why?,Because.,q17", ["en"], "question_ID"),
+        ("item_id,question_en,answer_en,title_de", "1,Why?,Because.,Grund", ["en"], ""),
+        ("item_id,lang,question,answer,question_id,answer_id", "1,en,Why?,So.,Kenapa?,Begitu.",
+         ["en", "id"], ""),
+        ("item_id,question_id,answer_id", "1,Kenapa?,Begitu.", ["id"], ""),
+        ("item_id,question_en,answer_en,question_sw", "1,Why?,Because.,Mbona?", ["en", "sw"], ""),
+    ],
+)  # fmt: skip
+def test_identifiers_named_like_texts_of_a_language_are_none(
+    tmp_path: Path, head: str, row: str, there: list[str], left_out: str
+) -> None:
+    """Rows with one question each: what is read of them is what a person would read."""
+    path = tmp_path / "faq.csv"
+    path.write_text(f"{head}\n{row}\n", encoding="utf-8")
+    languages, _ = contents(path)
+    assert languages == there
+    found = read_own(path, languages, [])
+    assert sorted(found.queries["lang"]) == there
+    assert {"d17", "7", "q17"}.isdisjoint([*found.queries["text"], *found.corpus["text"]])
+    notes = [note for note in found.notes if "is not read as language" in note]
+    assert [f"the column {left_out} " in note for note in notes] == [True] * bool(left_out)
+
+
+def test_a_lone_column_is_left_out_where_its_language_is_requested_unless_params_map_it(
+    tmp_path: Path,
+) -> None:
+    rows = "item_id,lang,question,answer,document_id\n1,en,Why?,Because.,Begitu.\n"
+    files = {"a.csv": rows, "b.csv": "item_id,lang,question,answer\n1,id,Kenapa?,Sebab.\n"}
+    found = read(tmp_path, files, ("en", "id"))
+    assert sorted(found.corpus["text"]) == ["Because.", "Sebab."]
+    found = read(tmp_path, {"a.csv": rows}, ("en", "id"), columns=("document_id=document_id",))
+    assert sorted(found.corpus["text"]) == ["Because.", "Begitu.", "Sebab."]
+    with pytest.raises(InputError, match=r"no row in id .*the column document_id is not read as"):
+        read_own(tmp_path / "own/a.csv", ["en", "id"], [])
+
+
+def test_hidden_folders_are_looked_into_by_nothing(folder: Path) -> None:
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints/a.csv").write_text("item_id,lang,question\n1,fr,Quoi?\n")
+    assert contents(folder)[0] == ["de", "en", "sw-TZ"]
+    read_files = read_own(folder, ["en"], ["train"]).tally["file"]
+    assert sorted(read_files) == ["a.csv", "b.jsonl"]

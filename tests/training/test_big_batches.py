@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,7 @@ def _study(folder: Path) -> Plan:
         assert old in text
         text = text.replace(old, new, 1)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / "versions.yaml", folder)
     save_checkpoint(load_encoder(settings_for(given)), folder / "models" / "start" / "base")
     write_json(folder / "data/starts/mono/0.json", {"checkpoint": "models/start/base"})
     (folder / "data/batches/mono/0").mkdir(parents=True)

@@ -138,6 +138,7 @@ def test_a_trial_that_another_process_makes_is_waited_for(
 
 def test_all_strategies_have_as_many_trials_of_the_same_settings(runs: Runs) -> None:
     tuned = _tuned(runs[0])
+    assert tuned.encoder == "inputs/tiny"
     hybrid, mono = tuned.strategies["hybrid"], tuned.strategies["dapt-mono"]
     assert [*tuned.strategies] == ["hybrid", "dapt-mono"]
     assert tuned.adaptation is not None

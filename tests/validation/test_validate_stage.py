@@ -112,6 +112,27 @@ def test_the_stage_fails_with_the_reason_and_leaves_the_report(
     assert "Expectations that do not hold" in Path("results/validation.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("edits", "says"),
+    [
+        ({}, "Looked for: equal texts only (validation.near_duplicate and contained_characters,"),
+        ({"near_duplicate: 1.0": "near_duplicate: 0.95"},
+         "Looked for: equal texts, texts that have 95 % of their character trigrams in common."),
+        ({"contained_characters: 100000": "contained_characters: 70", "contained: 0.8":
+          "contained: 0.9"}, "Looked for: equal texts, texts of 70 characters or more of which 90"),
+    ],
+)  # fmt: skip
+def test_where_nothing_leaks_the_report_says_what_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edits: dict[str, str], says: str
+) -> None:
+    config = _study(tmp_path, monkeypatch, edits)
+    _write(tmp_path)
+    download(config, "local")
+    validate(config, "")
+    report = Path("results/validation.md").read_text(encoding="utf-8")
+    assert f"None. {says}" in report
+
+
 def test_a_language_of_three_rows_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = _study(tmp_path, monkeypatch, {"languages: [de, en]": "languages: [de, en, sw]"})
     rows = [f"i{n},sw,Bidhaa nambari {n} ni bei gani?,Ni shilingi {n},train" for n in range(3)]

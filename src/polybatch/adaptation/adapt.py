@@ -12,6 +12,7 @@ from polybatch.adaptation.job import AdaptationSummary, Job, Outcome, summary
 from polybatch.adaptation.mlm import adapt_by_masks, can_mask
 from polybatch.adaptation.tsdae import adapt_by_denoising, can_denoise
 from polybatch.core.errors import InputError
+from polybatch.encoders.hub import check_positions
 from polybatch.encoders.loading import enough_memory
 from polybatch.training.machine import (
     check_machine,
@@ -46,8 +47,9 @@ def adapt(job: Job) -> AdaptationSummary:
     """Adapt the job's encoder in place and return what was spent and what came of it.
 
     A later call with an equal job goes on from the last whole checkpoint in `job.work` and ends
-    with the same weights. InputError when the encoder cannot do the objective, when a batch
-    cannot be filled, or when a loss is not finite (with the step and the batch's texts).
+    with the same weights. InputError when the encoder cannot do the objective, has no positions
+    for `max_length`, when a batch cannot be filled, or when a loss is not finite (with the step and
+    the batch's texts).
     """
     name = job.settings.objective
     if name not in (can := possible(job.encoder)):
@@ -57,6 +59,7 @@ def adapt(job: Job) -> AdaptationSummary:
             f"one of {', '.join(can)}",
             "Choose one, or another encoder",
         )
+    check_positions(job.encoder, job.lengths.name, {"dapt.max_length": job.settings.max_length})
     if job.encoder.transformers_model is not None:
         share_one_heap()
     join_processes()

@@ -51,9 +51,8 @@ def adapt_by_crops(job: Job) -> Outcome:
     lengths = EncoderSettings(**vars(job.lengths) | dict.fromkeys(_LENGTHS, settings.max_length))
     followed = Plan("dapt", spans, settings.batch_texts)
     try:
-        summary = train(
-            job.encoder, followed, _training(settings), lengths, job.seed, job.work, job.curves
-        )
+        places = (job.work, job.curves, job.version)
+        summary = train(job.encoder, followed, _training(settings), lengths, job.seed, *places)
     except InputError as error:
         _raise_with_texts(error, plan, used["document_id"].to_list())
     assert summary.first_loss is not None

@@ -19,7 +19,8 @@ from polybatch.settings.encoder import EncoderSettings
 class Job:
     """An adaptation to do: `encoder` is trained in place.
 
-    `work` keeps checkpoints, so that a killed adaptation goes on; `curves` gets the log.
+    `work` keeps checkpoints, so that a killed adaptation goes on; `curves` gets the log. `version`:
+    of the stage's results, as other code may not go on with its checkpoints.
     """
 
     encoder: SentenceTransformer
@@ -29,6 +30,7 @@ class Job:
     seed: int
     work: Path
     curves: Path
+    version: int = 0
 
 
 @dataclass(frozen=True)

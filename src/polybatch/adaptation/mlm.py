@@ -33,6 +33,7 @@ from polybatch.adaptation.trainer import Batch, Steps, follow
 from polybatch.batches.pairs import Int64
 from polybatch.core.errors import InputError
 from polybatch.core.randomness import stream
+from polybatch.training.machine import device
 
 _HEADS = ("lm_head", "cls")  # of RoBERTa and XLM-R, of BERT: modules from hidden states to logits
 
@@ -56,6 +57,7 @@ def adapt_by_masks(job: Job) -> Outcome:
     places[rows] = torch.arange(len(rows))
     compact = [places[torch.tensor(each)].numpy() for each in packed]
     model, head = _language_model(job, rows)
+    model.to(device())  # the warm-up and the first perplexity are work, too
     masker = _Masker(job, places, len(rows))
     plan = plan_texts(langs, None, job.settings, job.seed)
     held = [places[torch.tensor(each)].numpy() for each in heldout]
@@ -230,10 +232,10 @@ def _perplexity(
         return None
     module.eval()
     total, count = 0.0, 0
-    device = next(module.parameters()).device
+    place = next(module.parameters()).device
     for first in range(0, len(sequences), job.settings.batch_texts):
         some = sequences[first : first + job.settings.batch_texts]
-        batch = {name: value.to(device) for name, value in masker(some, "heldout", first).items()}
+        batch = {name: value.to(place) for name, value in masker(some, "heldout", first).items()}
         places = int((batch["labels"] != IGNORED).sum())
         if places:
             with torch.no_grad():

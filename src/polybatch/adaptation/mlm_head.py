@@ -8,6 +8,7 @@ which are held like all the rest.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,9 +20,14 @@ from transformers import AutoConfig, AutoModelForMaskedLM
 from polybatch.adaptation.job import Job
 from polybatch.adaptation.trainer import Batch
 from polybatch.batches.pairs import Int64
-from polybatch.core.errors import InputError
 from polybatch.encoders import hub
 from polybatch.encoders.configurations import check_values, read_json
+from polybatch.encoders.inspection import inspect_folder
+from polybatch.encoders.load import ENCODERS
+from polybatch.encoders.loading import loading
+from polybatch.settings.encoder_rules import HUB_NAMES
+
+log = logging.getLogger(__name__)
 
 STEPS = 100
 """Steps of a new head alone."""
@@ -33,24 +39,29 @@ def given_head(job: Job, model: Any, rows: Tensor) -> str:
     """Copy the head of the checkpoint that params name, where it has one and it fits.
 
     `rows`: token ids of the model's vocabulary. Returns the checkpoint's name, else `new`.
+
+    Raises:
+        InputError: the checkpoint cannot be reached or read, so that nobody knows whether it has.
     """
     name = job.lengths.name
+    if name in ENCODERS and name not in HUB_NAMES:
+        return "new"  # of a package, which has no head
+    folder = hub.folder_of(job.lengths)
+    if (folder / "modules.json").is_file():
+        folder /= next(each.path for part in inspect_folder(folder) for each in part.transformers())
+    check_values(folder / "config.json", read_json(folder / "config.json"))
     plain: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        folder = hub.folder_of(job.lengths)
-        check_values(folder / "config.json", read_json(folder / "config.json"))
+    with loading(folder):
         made = AutoConfig.from_pretrained(folder, **plain).architectures or ()
         if not any(each.endswith("MaskedLM") for each in made):
             return "new"  # saved without a head: do not load it to find that out
-        given, loading = AutoModelForMaskedLM.from_pretrained(
+        given, info = AutoModelForMaskedLM.from_pretrained(
             folder, output_loading_info=True, use_safetensors=True, **plain
         )
-    except (InputError, OSError, ValueError):
-        return "new"
     prefix = f"{model.base_model_prefix}."
     mine = {key: value for key, value in model.state_dict().items() if not key.startswith(prefix)}
     theirs = given.state_dict()
-    if loading["missing_keys"] or len(given.get_input_embeddings().weight) < int(rows.max()) + 1:
+    if info["missing_keys"] or len(given.get_input_embeddings().weight) < int(rows.max()) + 1:
         return "new"
     for key, value in mine.items():
         if key not in theirs:
@@ -88,6 +99,7 @@ def warm_up(
     device = own[0].device
     low = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
     module.eval()
+    log.info("dapt, mlm: the new head is trained alone first, %d steps on %s", STEPS, device)
     for parameter in held:
         parameter.requires_grad_(False)
     for step in range(STEPS):

@@ -61,7 +61,7 @@ def follow(job: Job, module: nn.Module, steps: Steps) -> tuple[float, float]:
         optimizers=(torch.optim.Adam(module.parameters(), settings.learning_rate), None),
     )
     trainer.names = steps.names
-    decides = (settings, job.lengths, job.seed, steps.plan.tolist())
+    decides = (settings, job.lengths, job.seed, job.version, steps.plan.tolist())
     trainer.fingerprint = fingerprint_of(decides, steps.texts, module)
     title = f"dapt, {settings.objective}"
     progress = Progress(title, "texts", settings.batch_texts, contrastive=False)

@@ -7,6 +7,7 @@ is a folder like any other. Code that comes with weights is never run.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 _WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _UNWANTED = ["onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*"]
 _SENTENCE = ("modules.json", "1_Pooling/config.json")
+_LENGTHS = ("query_length", "document_length")
 _LABSE = "sentence-transformers/LaBSE"
 _FILES = {_LABSE: ("2_Dense/config.json", "2_Dense/model.safetensors")}
 
@@ -67,7 +69,8 @@ def load(settings: EncoderSettings, folder: Path | None = None) -> SentenceTrans
     _check_weights(encoder, folder)
     _check_finite(encoder, folder)
     _check_vocabulary(encoder, folder)
-    _check_lengths(encoder, settings)
+    lengths = {f"encoder.{key}": getattr(settings, key) for key in _LENGTHS}
+    check_positions(encoder, settings.name, lengths)
     _check_vectors(encoder, folder, settings)
     encoder.max_seq_length = settings.document_length
     encoder.prompts = {"query": settings.query_prompt, "document": settings.document_prompt}
@@ -250,15 +253,19 @@ def _check_vectors(encoder: SentenceTransformer, folder: Path, settings: Encoder
             )
 
 
-def _check_lengths(encoder: SentenceTransformer, settings: EncoderSettings) -> None:
+def check_positions(encoder: SentenceTransformer, name: str, lengths: Mapping[str, int]) -> None:
+    """Refuse a length that an encoder has no positions for. `lengths`: tokens, by key of params.
+
+    Raises:
+        InputError: such a length; `name` is the encoder's.
+    """
     longest = _positions(transformer_of(encoder))
-    for key in ("query_length", "document_length"):
-        length = getattr(settings, key)
+    for key, length in lengths.items():
         if longest is not None and length > longest:
             raise InputError(
-                f"encoder.{key}",
+                key,
                 f"{length} tokens",
-                f"at most the {longest} that '{settings.name}' has positions for",
+                f"at most the {longest} that '{name}' has positions for",
                 "Lower it",
             )
 

@@ -7,6 +7,7 @@ tuning that it takes values from (`study.tuned`). What it says of a strategy its
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,10 +66,12 @@ class TunedStudy:
     """A tuning. `seeds`: of the order of settings, and of every training.
 
     `trial_steps`: those of each trial; `steps`: the fewest that are within `margin` of the best,
-    on average over all strategies. `zero_shot`: the score of the encoder as it comes.
+    on average over all strategies. `zero_shot`: the score of the encoder as it comes; `encoder`:
+    its name, which older tunings did not keep.
     """
 
     measure: str
+    encoder: str | None = field(default=None, kw_only=True)
     seeds: dict[str, int]
     trials: int
     trial_steps: int
@@ -110,7 +113,8 @@ def with_tuned(config: Config, path: Path) -> Config:
     """Return a study with the values that the tuning it names chose; without one, as it is.
 
     Raises:
-        InputError: nothing there of that name; or settings chosen on what this study evaluates.
+        InputError: nothing there of that name; or settings chosen for another encoder, or on what
+            this study evaluates.
     """
     name = config.study.tuned
     if name is None:
@@ -122,6 +126,13 @@ def with_tuned(config: Config, path: Path) -> Config:
         expected = f"one that study.tuned may name ({', '.join(known) or 'none yet'})"
         raise InputError(path, found, expected, did_you_mean(name, known, do))
     tuned = known[name]
+    if tuned.encoder not in (None, config.encoder.name):
+        raise InputError(
+            "encoder.name",
+            f"'{config.encoder.name}' with the settings that '{name}' chose for '{tuned.encoder}'",
+            "the encoder of the tuning that study.tuned names",
+            "Take that encoder, make a tuning of this one, or remove study.tuned",
+        )
     _refuse_evaluated(config, name, tuned)
     strategies = {key: _strategy(key, row, tuned) for key, row in config.strategies.items()}
     dapt = config.dapt
@@ -130,6 +141,22 @@ def with_tuned(config: Config, path: Path) -> Config:
         whole = {"steps": int(values.pop("steps"))} if "steps" in values else {}
         dapt = dataclasses.replace(dapt, **values, **whole)  # type: ignore[arg-type]
     return dataclasses.replace(config, strategies=strategies, dapt=dapt)
+
+
+def tuned_remarks(config: Config, path: Path) -> list[str]:
+    """Return which keys of params.yaml the tuning replaces, and for which strategies it cannot."""
+    name = config.study.tuned
+    if name is None:
+        return []
+    tuned = read_tuned(path)[name]
+    trained = [key for key, row in config.strategies.items() if row.batches != "none"]
+    arms = [tuned.strategies[key] for key in trained if key in tuned.strategies]
+    keys = {f"training.{key}": None for arm in arms for key in arm.values if key != "cross_ratio"}
+    if config.adaptation is not None and tuned.adaptation is not None:
+        keys |= {f"dapt.{key}": None for key in tuned.adaptation.values}
+    others = [key for key in trained if key not in tuned.strategies]
+    found = f"{', '.join(keys)} are those of {path.name} ('{name}'), not of params.yaml"
+    return [found + f"; not of {', '.join(others)}, which it has nothing of" * bool(others)]
 
 
 def _refuse_evaluated(config: Config, name: str, tuned: TunedStudy) -> None:

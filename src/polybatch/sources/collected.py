@@ -7,6 +7,7 @@ and no row number is in them, so files can be renamed and rows sorted or inserte
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -261,7 +262,8 @@ class Collected:
         remarks = [f"rows there, by code: {found}" if found else "no rows there"]
         if self._refused:
             remarks.append(f"{self._refused} rejected, first {self._first}")
-        remarks += [note for note in notes if note.endswith(("it is empty", "no rows"))][:5]
+        telling = re.compile(r"it is empty$|no rows$|is not read as language")
+        remarks += [note for note in notes if telling.search(note)][:5]
         raise InputError(
             f"sources.{self._name}",
             f"no row in {', '.join(missing)} ({'; '.join(remarks)})",

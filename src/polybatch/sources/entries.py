@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 from polybatch.core.dataset import NOT_REQUESTED
 from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical, language_mistake, quoted_nearest, same_language
+from polybatch.sources.wide_columns import TEXTS, WIDE, is_lone, is_whole, wide_columns
 
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
-_TEXTS = ("question", "answer", "document")
-_WIDE = re.compile(rf"({'|'.join(_TEXTS)})_(.+)")
 _KINDS = {bool: "true or false", dict: "an object", list: "a list"}
 _LAYOUTS = 1_000  # of files whose rows have different keys: kept to be found quickly
 
@@ -42,9 +41,13 @@ class Entry(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Which columns say what: `texts` by language code, '' being the one in `lang`."""
+    """Which columns say what: `texts` by language code, '' being the one in `lang`.
+
+    `left_out`: columns that are no texts, though named as those of a language, and its code.
+    """
 
     texts: dict[str, dict[str, str]]
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 class Languages:
@@ -100,6 +103,8 @@ class Entries:
         self._about = [(field, self._column(field)) for field in about]
         self.both: Counter[str] = Counter()
         """Rows of each file that have an answer and a document; the document is not read."""
+        self.left_out: dict[str, dict[tuple[str, str], None]] = {}
+        """Columns of each file that are no texts, though named so, and the code in their name."""
 
     def mistake(self, file: str, row: int, fields: Mapping[str, Any]) -> InputError | None:
         """Return what is wrong with a row whose fields have none of the names that are read."""
@@ -114,6 +119,7 @@ class Entries:
         layout = self._known(file, row, tuple(fields))
         about = {field: _text(fields, column) for field, column in self._about}
         any_text = False
+        self.left_out.setdefault(file, {}).update(dict.fromkeys(layout.left_out))
         for lang, columns in layout.texts.items():
             texts = {field: _text(fields, column) for field, column in columns.items()}
             if any(text or fault for text, fault in texts.values()):
@@ -170,26 +176,23 @@ class Entries:
         self._unseen = {key: name for key, name in self._unseen.items() if name not in there}
         self._refuse_misnamed(file, row, there)
         texts: dict[str, dict[str, str]] = {}
-        if self._column("lang") in there:
-            long = {field: self._column(field) for field in _TEXTS}
-            texts[""] = {field: name for field, name in long.items() if name in there}
+        if long := self._column("lang") in there:
+            own = {field: self._column(field) for field in TEXTS}
+            texts[""] = {field: name for field, name in own.items() if name in there}
         taken = set(self._mapped.values())
         fields = {name: name for name in there - taken} | {
             name: field for field, name in self._mapped.items() if name in there}  # fmt: skip
-        for name in sorted(there):
-            if wide := _WIDE.fullmatch(fields.get(name, "")):
-                texts.setdefault(wide[2], {})[wide[1]] = name
-        return Layout({lang: columns for lang, columns in texts.items()
-                       if columns and (not lang or self._is_wide(lang, columns))})  # fmt: skip
-
-    def _is_wide(self, lang: str, columns: Mapping[str, str]) -> bool:
-        """Return whether `question_<lang>` … hold texts in a language; `question_id` does not."""
-        whole = "question" in columns and len(columns) > 1
-        return whole or same_language(lang, self._languages.requested) is not None
+        left_out: list[tuple[str, str]] = []
+        for lang, columns in wide_columns(fields).items():
+            if is_lone(lang, columns, long) and not taken & set(columns.values()):
+                left_out += [(name, lang) for name in columns.values() if canonical(lang)]
+            elif is_whole(columns) or same_language(lang, self._languages.requested):
+                texts[lang] = columns
+        return Layout({lang: texts[lang] for lang in texts if texts[lang]}, tuple(left_out))
 
     def _refuse_misnamed(self, file: str, row: int, there: set[str]) -> None:
         """Refuse a column whose name is nearly one that is read, and that is missing."""
-        wide = [f"{field}_{lang}" for field in _TEXTS for lang in self._languages.requested]
+        wide = [f"{field}_{lang}" for field in TEXTS for lang in self._languages.requested]
         known = {self._column(field) for field in (*FIELDS, *wide)} | set(self._mapped.values())
         others = sorted(name for name in there - known if not self._is_known_wide(name))
         for field in (*FIELDS, *wide):
@@ -204,7 +207,7 @@ class Entries:
 
     def _is_known_wide(self, name: str) -> bool:
         """Return whether a column is a text in a requested language by another code of it."""
-        wide = _WIDE.fullmatch(name)
+        wide = WIDE.fullmatch(name)
         return bool(wide and same_language(wide[2], self._languages.requested))
 
     def _no_columns(self, file: str, row: int, names: Sequence[str]) -> InputError:
@@ -246,7 +249,7 @@ def _nearly(field: str, name: str) -> bool:
     """
     if _folded(field) == _folded(name):
         return True
-    if field not in ("item_id", *_TEXTS) or name.startswith(f"{field}_"):
+    if field not in ("item_id", *TEXTS) or name.startswith(f"{field}_"):
         return False
     return difflib.SequenceMatcher(None, field, name).ratio() > 0.8
 

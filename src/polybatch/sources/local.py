@@ -89,6 +89,9 @@ def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> 
     notes = list(opened.notes)
     if both := entries.both[file]:
         notes.append(f"{both} rows have an answer and a document; the document is not read")
+    for name, lang in entries.left_out.get(file, ()):
+        pair = f"question_{lang} and answer_{lang} (or document_{lang})"
+        notes.append(f"the column {name} is not read as language '{lang}': that takes {pair}")
     return notes if begun or notes else ["no rows"]
 
 
@@ -121,17 +124,31 @@ def copy_files(origin: Path, folder: Path, name: str) -> list[dict[str, Any]]:
     """
     refuse_special_files(origin, f"sources.{name}.folder")
     found = []
-    for path in sorted(origin.rglob("*")):
-        inside = path.relative_to(origin)
-        if path.is_file() and not any(part.startswith(".") for part in inside.parts):
-            target = folder / "files" / inside
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-            size, digest = target.stat().st_size, sha256_of(target)
-            found.append({"path": inside.as_posix(), "bytes": size, "sha256": digest})
+    for inside in own_files(origin):
+        target = folder / "files" / inside
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(origin / inside, target)
+        size, digest = target.stat().st_size, sha256_of(target)
+        found.append({"path": inside.as_posix(), "bytes": size, "sha256": digest})
     if not found:
         raise InputError(origin, "no file", "at least one", "Put your files there")
     return found
+
+
+def own_files(folder: Path) -> list[Path]:
+    """Return the files in a folder, relative to it and sorted, without hidden ones and folders.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / ".git").mkdir()
+        >>> for name in ("faq.csv", ".git/old.csv", ".DS_Store"):
+        ...     (folder / name).touch()
+        >>> [str(path) for path in own_files(folder)]
+        ['faq.csv']
+    """
+    inside = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
+    return [path for path in inside if not any(part.startswith(".") for part in path.parts)]
 
 
 def check_names(files: Sequence[Mapping[str, Any]], name: str) -> None:

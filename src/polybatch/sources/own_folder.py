@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,11 @@ from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.collected import ALL
-from polybatch.sources.local import Local
+from polybatch.sources.local import Local, own_files
 from polybatch.sources.source import Parsed, RemoteFile
 from polybatch.sources.user_files import is_table, open_rows
 from polybatch.sources.user_rows import Broken
-
-_WIDE = re.compile(r"(?:question|answer|document|title)_(.+)")
+from polybatch.sources.wide_columns import is_lone, wide_columns
 
 
 def contents(path: Path) -> tuple[list[str], list[str]]:
@@ -39,15 +37,17 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
     codes, splits, seen = set[str](), set[str](), set[str]()
     for file in tables(path).values():
         opened = open_rows(file)
-        names = set(opened.columns or ())
+        layouts = {opened.columns or ()}
         for row in opened.rows:
             if not isinstance(row, Broken):
                 _, fields = row
-                names.update(fields)
+                layouts.add(tuple(fields))
                 codes.add(str(fields.get("lang") or ""))
                 splits.add(str(fields.get("split") or "").strip())
-        seen |= names
-        codes.update(wide[1] for name in names if (wide := _WIDE.fullmatch(name)))
+        for names in layouts:
+            seen.update(names)
+            wide = wide_columns({name: name for name in names})
+            codes.update(lang for lang in wide if not is_lone(lang, wide[lang], "lang" in names))
     languages = sorted({usual for code in codes if (usual := canonical(code))})
     if not languages:
         raise InputError(
@@ -67,12 +67,7 @@ def tables(path: Path) -> dict[Path, Path]:
     """
     if path.is_file():
         return {Path(path.name): path}
-    files = {file.relative_to(path): file for file in sorted(path.rglob("*")) if file.is_file()}
-    return {
-        inside: file
-        for inside, file in files.items()
-        if not any(part.startswith(".") for part in inside.parts) and is_table(file)
-    }
+    return {inside: path / inside for inside in own_files(path) if is_table(path / inside)}
 
 
 def read_own(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:

@@ -76,11 +76,13 @@ def train(
     seed: int,
     work: Path,
     curves: Path,
+    version: int = 0,
 ) -> TrainingSummary:
     """Train `encoder` in place and return what was spent and what came of it.
 
     `work` keeps checkpoints: a later call with the same plan and settings goes on from the last
-    whole one and ends with the same weights. `curves` gets DVCLive's log (loss, learning rate).
+    whole one and ends with the same weights. `version`: of the stage's results, as other code may
+    not go on with its checkpoints. `curves` gets DVCLive's log (loss, learning rate).
     InputError when the loss is not finite, or the machine cannot do what `training` asks.
     """
     if encoder.transformers_model is None:
@@ -102,7 +104,7 @@ def train(
     with trained_rows(encoder, seen | padding_ids(encoder)) as tables:
         rows = plan.texts.select("query_text", "doc_text")
         trainer = plan_trainer(encoder, rows, plan.batch_pairs, training, tokens, seed, work)
-        settings = (plan.batch_pairs, training, lengths, seed)
+        settings = (plan.batch_pairs, training, lengths, seed, version)
         texts = plan.texts.cast(pl.String).iter_columns()
         trainer.fingerprint = fingerprint_of(
             settings, (one.str.join("\0").item() for one in texts), encoder

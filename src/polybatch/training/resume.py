@@ -1,7 +1,8 @@
 """Trainings that go on where they were: checkpoints that are whole or ignored, to the same bytes.
 
 A base for transformers' trainers, whatever the loss. A checkpoint belongs to one training: its
-fingerprint holds the settings, the texts in their order and the weights at the start.
+fingerprint holds the settings, the texts in their order, the weights at the start, the number of
+its stage and what of the machine decides bytes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from transformers import PrinterCallback, TrainerCallback
 from polybatch.core.files import library_writes, write_json
 from polybatch.training.callbacks import Curves, LastPoint
 from polybatch.training.machine import (
+    device,
     from_first_process,
     is_first_process,
     processes,
@@ -168,14 +170,17 @@ def last_checkpoint(work: Path, fingerprint: str) -> str | None:
 
 
 def fingerprint_of(settings: object, texts: Iterable[str], module: nn.Module) -> str:
-    """Return the digest of all that decides a training: settings, texts in order, weights.
+    """Return the digest of all that decides a training: settings, texts in order, weights, machine.
+
+    A machine is its device, threads and processes, and torch's version.
 
     Example:
         >>> orders = ["a", "b"], ["b", "a"]
         >>> len({fingerprint_of("settings", texts, nn.Identity()) for texts in orders})
         2
     """
-    digest = hashlib.sha256(repr(settings).encode())
+    machine = (torch.__version__, device(), torch.get_num_threads(), processes())
+    digest = hashlib.sha256(repr((settings, machine)).encode())
     for text in texts:
         digest.update(text.encode() + b"\0")
     for name, value in sorted(module.state_dict().items()):

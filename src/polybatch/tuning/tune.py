@@ -53,6 +53,7 @@ def tune(folder: Path, config: Config) -> TunedStudy:
     margin = config.statistics.smallest_difference
     return TunedStudy(
         measure=config.evaluation.headline,
+        encoder=config.encoder.name,
         seeds={"settings": tuning.seed, "training": bench.seed},
         trials=tuning.trials,
         trial_steps=config.batches.steps,

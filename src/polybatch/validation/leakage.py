@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from polybatch.core.dataset import REJECTED, Dataset, normalised
+from polybatch.settings.data import ValidationSettings
 from polybatch.validation.containment import Contained, Containment
 from polybatch.validation.near_duplicates import similar
 
@@ -72,6 +73,21 @@ def leaks(
         pl.lit(evaluation.name).alias("evaluation")
     )
     return found.select(list(LEAKS)).cast(LEAKS).sort("table", "id")
+
+
+def looked_for(rules: ValidationSettings) -> str:
+    """Return in words which texts `rules` take for leaks: no others are found."""
+    kinds = ["equal texts"]
+    if rules.near_duplicate < 1:
+        share = f"{100 * rules.near_duplicate:g} % of their character trigrams"
+        kinds.append(f"texts that have {share} in common")
+    if rules.contained_characters <= rules.max_characters:
+        long_enough = f"texts of {rules.contained_characters} characters or more"
+        kinds.append(f"{long_enough} of which {100 * rules.contained:g} % stand inside another")
+    if len(kinds) > 1:
+        return f"Looked for: {', '.join(kinds)}."
+    cure = "validation.near_duplicate and contained_characters, such as 0.8 and 30, find more"
+    return f"Looked for: equal texts only ({cure})."
 
 
 def without(

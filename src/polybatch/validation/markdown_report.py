@@ -11,10 +11,10 @@ import polars as pl
 from polybatch.core.dataset import TALLY, Dataset
 from polybatch.core.errors import InputError
 from polybatch.core.markdown import escape, excerpt, markdown
-from polybatch.settings.data import DatasetSettings
+from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.validation.articles import common_articles
 from polybatch.validation.duplicates import MERGED
-from polybatch.validation.leakage import MATCH_WORDS
+from polybatch.validation.leakage import MATCH_WORDS, looked_for
 from polybatch.validation.profile import Profile
 
 _SHOWN = 5  # examples of each reason
@@ -66,8 +66,8 @@ def rows_read(tally: pl.DataFrame) -> str:
     return f"{read:,} rows read = {kept:,} kept + {merged:,} merged + {rejected:,} rejected"
 
 
-def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
-    """Return the report as Markdown. `leakage`: what params say is to happen to leaking texts."""
+def validation_report(outcomes: Mapping[str, Outcome], rules: ValidationSettings) -> str:
+    """Return the report as Markdown. `rules`: what the data were held against."""
     parts = [
         "# The data of this study",
         markdown(pl.DataFrame([_overview(outcome) for outcome in outcomes.values()])),
@@ -76,7 +76,7 @@ def validation_report(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     ]
     for outcome in outcomes.values():
         parts += _dataset(outcome)
-    parts += ["## Training texts that stand in an evaluation dataset", _leakage(outcomes, leakage)]
+    parts += ["## Training texts that stand in an evaluation dataset", _leakage(outcomes, rules)]
     parts += ["## Articles that training and evaluation have in common", _articles(outcomes)]
     return "\n\n".join(parts) + "\n"
 
@@ -185,10 +185,10 @@ def _rejected(rejected: pl.DataFrame) -> str:
     return "\n\n".join(parts)
 
 
-def _leakage(outcomes: Mapping[str, Outcome], leakage: str) -> str:
+def _leakage(outcomes: Mapping[str, Outcome], rules: ValidationSettings) -> str:
     found = pl.concat([outcome.leaks for outcome in outcomes.values()])
     if found.is_empty():
-        return "None."
+        return f"None. {looked_for(rules)}"
     done = {"remove": "Their items were removed from training.", "report": "They were left there."}
     by = ["evaluation", "table", "match"]
     counts = found.group_by(by).len().sort(by).rows()
@@ -198,7 +198,8 @@ def _leakage(outcomes: Mapping[str, Outcome], leakage: str) -> str:
     )
     columns = ["table", "id", "match", "similarity", "text", "evaluation", "evaluation_id"]
     shown = _shown(found.sort("similarity", "id").head(20), [*columns, "evaluation_text"])
-    return f"{escape(summary)}. {done.get(leakage, '')}\n\n{markdown(shown)}"
+    words = [f"{escape(summary)}.", done.get(rules.leakage, ""), looked_for(rules)]
+    return f"{' '.join(filter(None, words))}\n\n{markdown(shown)}"
 
 
 def _articles(outcomes: Mapping[str, Outcome]) -> str:

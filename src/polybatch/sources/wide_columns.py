@@ -1,0 +1,44 @@
+"""Columns of a table with a language in their name: `question_sw`, `answer_sw`, ..."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+TEXTS = ("question", "answer", "document")
+WIDE = re.compile(rf"({'|'.join(TEXTS)})_(.+)")
+_NUMBERS = ("id", "key", "no", "nr", "num")  # codes that are also words for an identifier
+
+
+def wide_columns(fields: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return {language code: {field: column}} of a wide table. `fields`: {column: field}.
+
+    Example:
+        >>> wide_columns({"item_id": "item_id", "Frage": "question_de", "title_de": "title_de"})
+        {'de': {'question': 'Frage'}}
+    """
+    found: dict[str, dict[str, str]] = {}
+    for name in sorted(fields):
+        if wide := WIDE.fullmatch(fields[name]):
+            found.setdefault(wide[2], {})[wide[1]] = name
+    return found
+
+
+def is_lone(lang: str, columns: Mapping[str, str], long: bool) -> bool:
+    """Return whether columns named after a language are most likely no texts in it.
+
+    Beside a column `lang` (`long`) a question and what answers it have to stand together. In other
+    tables a text may be the only one in its language, but `document_id` alone is an identifier.
+
+    Example:
+        >>> is_lone("id", {"document": "document_id"}, long=False)
+        True
+        >>> is_lone("id", {"question": "question_id", "answer": "answer_id"}, long=True)
+        False
+    """
+    return not is_whole(columns) and (long or lang.casefold() in _NUMBERS)
+
+
+def is_whole(columns: Mapping[str, str]) -> bool:
+    """Return whether a language has a column of questions and one of what answers them."""
+    return "question" in columns and len(columns) > 1

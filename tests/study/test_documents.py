@@ -126,8 +126,13 @@ NOT_RUN = {
     ),
     "make fuzz": "minutes; its short version is tests/sources/test_fuzz.py",
     "python benchmarks/identification.py MIRROR": "measures on a mirror of real data",
-    "python -m polybatch.reports.kept_study docs/results/mine": "tests/study/test_pipeline.py keeps"
-    " the study that it runs",
+    **dict.fromkeys(
+        (
+            "python -m polybatch.reports.kept_study docs/results/mine",
+            "python -m polybatch.reports.kept_study --contrasts docs/results/mine",
+        ),
+        "tests/study/test_pipeline.py keeps the study that it runs",
+    ),
     "python benchmarks/leak_pairs.py": "minutes, on a mirror of real data",
     **dict.fromkeys(
         ("pip install 'polybatch[e5]'", "pip install 'polybatch[onnx]'"),

@@ -10,7 +10,6 @@ params.yaml and data/valid (`dvc repro validate`) have to be the study's.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
 import sys
@@ -109,20 +108,21 @@ def _git(root: Path, *arguments: str) -> str:
 
 def main() -> None:
     """Keep the study of this folder, or read one that is kept."""
-    parser = argparse.ArgumentParser(prog="python -m polybatch.reports.kept_study")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--contrasts", action="store_true", help="compute its contrasts anew")
-    given, study = parser.parse_args(), Study(Path())
+    *option, last = sys.argv[1:] or ["--help"]
+    if last.startswith("-") or option not in ([], ["--contrasts"]):
+        sys.stdout.write("usage: python -m polybatch.reports.kept_study [--contrasts] FOLDER\n")
+        sys.exit(last not in ("-h", "--help"))
+    study, folder = Study(Path()), Path(last)
     try:
-        if not given.contrasts:
-            keep(study, given.folder)
+        if not option:
+            keep(study, folder)
         else:
-            found = contrasts_again(study, pl.read_parquet(given.folder / "ap.parquet"))
+            found = contrasts_again(study, pl.read_parquet(folder / "ap.parquet"))
             text = contrast_section(found, study.rule)
-            write_text(given.folder / "contrasts-again.md", f"{text}\n")
+            write_text(folder / "contrasts-again.md", f"{text}\n")
     except InputError as error:
         sys.exit(f"polybatch: {error}")
-    print(f"polybatch: kept in {given.folder}")
+    print(f"polybatch: kept in {folder}")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,9 @@ def test_a_finished_study_is_kept_so_that_its_means_can_be_checked(
     written = pl.read_csv(studied.folder / "results/contrasts.csv").filter(kind="setting")
     assert found["outcome"].to_list() == written["outcome"].to_list()
     for column in ("difference", "low", "high"):
-        assert (found[column] - written[column]).abs().max() < 1e-3
+        apart = dict(zip(found["setting"], (found[column] - written[column]).abs(), strict=True))
+        assert max(apart["mono"], apart["multi"]) < 1e-4
+        assert apart["cross"] < 0.005  # where items that some languages lack weigh less
     shutil.rmtree(studied.folder / "docs")
 
 

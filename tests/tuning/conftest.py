@@ -32,7 +32,7 @@ def study() -> dict[str, Any]:
     params["datasets"] = {"cldr-train": data, "cldr-held": held}
     params["validation"] |= {"min_rows": 1, "leakage": "report"}
     params["batches"] |= {"steps": 4, "batch_pairs": 4}
-    params["dapt"] |= {"steps": 2, "batch_texts": 4}
+    params["dapt"] |= {"steps": 2, "batch_texts": 4, "max_length": 64}
     params["encoder"] |= {"name": "inputs/tiny", "folder": "inputs/tiny"}
     params["encoder"] |= {"pooling": "mean", "query_length": 16, "document_length": 32}
     rows = params["strategies"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import shutil
 import sys
 import time
@@ -17,6 +18,7 @@ import vl_convert
 
 import flows.tune
 from polybatch.cli import main
+from polybatch.core.errors import InputError, InputErrorList
 from polybatch.core.processes import alone
 from polybatch.reports.html.tuning_page import plots, tuning_page
 from polybatch.settings.load import load
@@ -84,6 +86,13 @@ def test_a_search_that_is_done_trains_nothing(runs: Runs, monkeypatch: pytest.Mo
     monkeypatch.setattr(bench, "open_checkpoint", lambda *_: pytest.fail("it opens an encoder"))
     assert _tune(runs[0]) == 0
     assert (runs[0] / "tuned.yaml").read_bytes() == before
+
+
+def test_what_was_wrong_in_a_trial_of_another_process_arrives_whole() -> None:
+    error = InputError("a.tsv:2", "1 column", "3", "Separate columns by tabs")
+    for each in (error, InputErrorList("a.tsv cannot be used", [error])):
+        again = pickle.loads(pickle.dumps(each))
+        assert (type(again), str(again)) == (type(each), str(each))
 
 
 def test_a_search_that_is_ended_ends_its_trials_too(made: Path, tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ class InputError(Exception):
             f"{self.where}: found {self.found}, expected {self.expected}. {self.do}{stop}"
         )
 
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, ...]]:  # from another process
+        return type(self), (self.where, self.found, self.expected, self.do)
+
 
 class InputErrorList(Exception):
     """Several mistakes at once, one line each, so that all can be corrected in one go.
@@ -46,9 +49,12 @@ class InputErrorList(Exception):
     """
 
     def __init__(self, title: str, errors: list[InputError]) -> None:
-        self.errors = tuple(errors)
+        self.title, self.errors = title, tuple(errors)
         lines = "\n".join(f"  - {error}" for error in errors)
         super().__init__(f"{title} ({len(errors)} to correct):\n{lines}")
+
+    def __reduce__(self) -> tuple[type[InputErrorList], tuple[str, list[InputError]]]:
+        return type(self), (self.title, list(self.errors))
 
 
 def not_made(path: object, kind: str = "file") -> InputError:

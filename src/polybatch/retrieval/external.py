@@ -19,6 +19,7 @@ Letters: Q queries, N documents, D dimensions.
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -114,7 +115,7 @@ def _npy(path: Path) -> Float32:
     try:
         # Mapped: a header may claim any size, and only what is in the file is then read.
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, BadZipFile) as error:
         found = f"no readable array ({type(error).__name__})"
         raise InputError(path, found, f"{_VECTORS}, no pickle", "Save it again: np.save") from error
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f":

@@ -70,6 +70,16 @@ def taken(mine: Path, work: Path, languages: list[str]) -> Parsed:
     return SOURCES["text"].read(work, languages, ["all"])
 
 
+def test_hidden_folders_are_left_alone(mine: Path, tmp_path: Path) -> None:
+    before = taken(mine, tmp_path / "before", ["sw"])
+    (mine / ".ipynb_checkpoints").mkdir()
+    (mine / ".ipynb_checkpoints" / "old.sw.txt").write_text("Zamani.")
+    (mine / ".ipynb_checkpoints" / "old.csv").touch()
+    (mine / ".hidden.sw.txt").write_text("Siri.")
+    after = taken(mine, tmp_path / "after", ["sw"])
+    assert (after.corpus.rows(), after.notes) == (before.corpus.rows(), before.notes)
+
+
 def test_the_users_folder_is_read_by_content(mine: Path, tmp_path: Path) -> None:
     found = taken(mine, tmp_path / "raw", ["sw", "pt-BR"])
     file = f"text:{text_id('sw', 'Moja mbili.')}"  # a file is a group, named after its first text

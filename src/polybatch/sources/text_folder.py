@@ -22,7 +22,7 @@ from polybatch.core.languages import is_language
 from polybatch.sources.collected import text_id
 from polybatch.sources.entries import Languages
 from polybatch.sources.lines import decoded
-from polybatch.sources.local import check_names
+from polybatch.sources.local import check_names, own_files
 from polybatch.sources.manifest import MANIFEST, Manifest
 from polybatch.sources.rows import halved
 from polybatch.sources.source import Document, Fetch, Parsed, Place, Rows, Source
@@ -82,11 +82,7 @@ class TextFolder(Source):
                 "at least one",
                 f"Put text there, or correct sources.{self.name}.folder",
             )
-        others = sorted(
-            path.relative_to(root).as_posix()
-            for path in root.rglob("*")
-            if path.is_file() and path.suffix not in _KINDS and not path.name.startswith(".")
-        )
+        others = [path.as_posix() for path in own_files(root) if path.suffix not in _KINDS]
         check_names([{"path": place} for place in (*files, *others)], self.name)
         Manifest(source=self.name, files=files, not_read=others).write(folder)
 
@@ -133,7 +129,8 @@ class _Text:
 
 
 def _paths(root: Path) -> list[Path]:
-    return sorted(path for path in root.rglob("*") if path.suffix in _KINDS and path.is_file())
+    """Return the files of text, without hidden ones and those in hidden folders."""
+    return [root / path for path in own_files(root) if path.suffix in _KINDS]
 
 
 def _texts(path: Path, file: str, languages: Languages) -> list[_Text]:

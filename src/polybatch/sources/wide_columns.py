@@ -27,16 +27,20 @@ def wide_columns(fields: Mapping[str, str]) -> dict[str, dict[str, str]]:
 def is_lone(lang: str, columns: Mapping[str, str], long: bool) -> bool:
     """Return whether columns named after a language are most likely no texts in it.
 
-    Beside a column `lang` (`long`) a question and what answers it have to stand together. In other
-    tables a text may be the only one in its language, but `document_id` alone is an identifier.
+    Beside a column `lang` (`long`) a question and what answers it have to stand together, and
+    `question_id` and `document_id` are identifiers, not Indonesian. In other tables a text may be
+    the only one in its language, but `document_id` alone is an identifier.
 
     Example:
         >>> is_lone("id", {"document": "document_id"}, long=False)
         True
-        >>> is_lone("id", {"question": "question_id", "answer": "answer_id"}, long=True)
+        >>> is_lone("id", {"question": "question_id", "answer": "answer_id"}, long=False)
         False
+        >>> is_lone("id", {"question": "question_id", "answer": "answer_id"}, long=True)
+        True
     """
-    return not is_whole(columns) and (long or lang.casefold() in _NUMBERS)
+    number = lang.casefold() in _NUMBERS
+    return number and long if is_whole(columns) else number or long
 
 
 def is_whole(columns: Mapping[str, str]) -> bool:

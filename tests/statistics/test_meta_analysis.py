@@ -65,10 +65,21 @@ def test_fewer_than_five_datasets_are_not_pooled() -> None:
 def test_the_seeds_of_all_datasets_are_added_once() -> None:
     """By hand: five alike of 0.1 with error 0.02, of whose variance seeds add 0.0003 to each."""
     found = random_effects([0.1] * 5, [0.02] * 5, 0.95, [0.0003] * 5, 4.0)
-    own = 0.0004 / 5
+    own = (0.0004 - 0.0003) / 5
     freedom = (own + 0.0003) ** 2 / (own**2 / 4 + 0.0003**2 / 4)
     reach = stats.t.ppf(0.975, freedom) * (own + 0.0003) ** 0.5
     assert (found.low, found.high) == pytest.approx((0.1 - reach, 0.1 + reach))
+
+
+def test_the_spread_between_datasets_is_not_hidden_by_what_seeds_add_to_all() -> None:
+    """Six datasets whose true differences spread by 0.7; seeds move all by 1, clusters by 0.2."""
+    chance, found = np.random.default_rng(5), []
+    error, from_seeds = [1.2**0.5] * 6, [1.0] * 6
+    for _ in range(300):
+        values = chance.normal(0, 1) + chance.normal(0, (0.7**2 + 0.2) ** 0.5, 6)
+        found.append(random_effects(values, error, 0.95, from_seeds, 4.0).spread)
+    assert np.mean(found) == pytest.approx(0.65, abs=0.1)  # a root, so a little below 0.7
+    assert np.mean(np.array(found) == 0) < 0.15
 
 
 @pytest.mark.parametrize(("datasets", "without"), [(5, 0.92), (8, 0.8)])

@@ -55,15 +55,16 @@ def random_effects(
 ) -> Effect:
     """Return the mean of the true effects; `errors`: standard errors of `values`, more than one.
 
-    `from_seeds`: of each dataset, or of all alike, the variance that seeds add to it, with
-    `seed_freedom` degrees of freedom.
+    `from_seeds`: of each dataset, or of all alike, the part of its variance that seeds add, with
+    `seed_freedom` degrees of freedom. It is left out of the spread between datasets.
 
     Example:
         >>> found = random_effects([0.1, 0.2, 0.3], [0.1, 0.1, 0.1], 0.95)
         >>> round(found.value, 3), round(found.spread, 3)
         (0.2, 0.0)
     """
-    effect, variance = np.asarray(values), np.asarray(errors) ** 2
+    effect, whole = np.asarray(values), np.asarray(errors) ** 2
+    variance = np.maximum(whole - np.asarray(from_seeds), 1e-9 * whole)
     freedom = len(effect) - 1
     weight = 1 / variance
     excess = float(weight @ (effect - np.average(effect, weights=weight)) ** 2) - freedom

@@ -151,6 +151,15 @@ def test_one_language_has_no_cross_and_no_pool() -> None:
     assert scores.counts["toy"]["multi"]["lists"] == 0
 
 
+def test_the_heat_map_is_ap_whatever_else_is_measured() -> None:
+    world = _parallel(3, 8)
+    found, whole = (evaluate(*world, measures) for measures in (["R@1"], ["AP", "R@1"]))
+    assert set(found.heatmap["measure"]) == {"AP"}
+    assert found.heatmap.equals(whole.heatmap)
+    assert {name for each in found.summary["toy"].values() for name in each} == {"R@1"}
+    assert set(found.per_query["measure"]) == {"R@1"}
+
+
 def test_queries_in_a_language_without_documents_are_cross_only() -> None:
     """As AfriQA: questions in African languages, documents in English or French."""
     dataset, queries, documents = _parallel(2, 5)

@@ -16,8 +16,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from polybatch.core.errors import InputError
 from polybatch.reports.environment import environment
-from polybatch.reports.kept_study import contrasts_again
+from polybatch.reports.kept_study import contrasts_again, read_kept
 from polybatch.reports.results_folder import Study
 from tests.helpers.browser import visit
 from tests.helpers.workspace import ARMS, WIDTH, Workspace, environment_of
@@ -93,23 +94,26 @@ def test_a_finished_study_is_kept_so_that_its_means_can_be_checked(
     assert (about["commit"], about["code_edited"], about["seeds"]) == (commit, False, [0])
     table = pl.read_parquet(kept / "ap.parquet")
     scores = pl.read_parquet(studied.folder / "results/scores/hybrid/0.parquet")
-    of_each = scores.filter(measure="AP").group_by(table.columns[:4]).agg(pl.col("score").mean())
-    both = table.join(of_each, on=table.columns[:4], validate="1:1")
-    assert both.height == table.height
+    crossed = table.filter(setting="cross")  # some languages lack items, so each keeps its own
+    both = crossed.join(scores.filter(measure="AP"), on=table.columns[:5], validate="1:1")
+    assert both.height == crossed.height == scores.filter(measure="AP", setting="cross").height
     assert (both["hybrid/0"] - both["score"]).abs().max() < 1e-4
     metrics = json.loads((studied.folder / "results/metrics/hybrid/0.json").read_text())
-    for setting in ("mono", "multi"):  # in cross, items that some languages lack weigh less
-        means = table.filter(setting=setting).group_by("query_lang").agg(pl.col("hybrid/0").mean())
+    for setting in ("mono", "cross", "multi"):
+        lists = table.filter(setting=setting).group_by("query_lang", "doc_lang")
         whole = metrics["cldr-test"][setting]["AP"]
-        assert means["hybrid/0"].mean() == pytest.approx(whole, abs=1e-4)
+        found = lists.agg(pl.col("hybrid/0").mean())["hybrid/0"].mean()
+        assert found == pytest.approx(whole, abs=1e-4)
     monkeypatch.chdir(studied.folder)
-    found = contrasts_again(Study(Path()), table)
+    found = contrasts_again(Study(Path()), read_kept(Study(Path()), kept))
     written = pl.read_csv(studied.folder / "results/contrasts.csv").filter(kind="setting")
     assert found["outcome"].to_list() == written["outcome"].to_list()
     for column in ("difference", "low", "high"):
-        apart = dict(zip(found["setting"], (found[column] - written[column]).abs(), strict=True))
-        assert max(apart["mono"], apart["multi"]) < 1e-4
-        assert apart["cross"] < 0.005  # where items that some languages lack weigh less
+        assert (found[column] - written[column]).abs().max() < 1e-4
+    whole = table.group_by([*table.columns[:3], "item_id"]).agg(pl.col(pl.Float32).mean())
+    whole.write_parquet(kept / "ap.parquet")  # as it was kept before, over all document languages
+    with pytest.raises(InputError, match=r"cross: .* as in compare.csv"):
+        read_kept(Study(Path()), kept)
     shutil.rmtree(studied.folder / "docs")
 
 

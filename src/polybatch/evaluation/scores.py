@@ -47,6 +47,7 @@ Summary = dict[str, dict[str, dict[str, float]]]
 Counts = dict[str, dict[str, dict[str, int]]]
 
 _KEY = ["dataset", "setting", "query_lang", "doc_lang", "item_id"]
+_HEAT = "AP"
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,9 @@ def refuse_missing(dataset: Dataset, per_query: pl.DataFrame) -> None:
 
 
 def _scores(dataset: Dataset, ranking: Ranking, measures: list[str]) -> Scores:
-    wide = _wide(dataset, ranking.relevant, measures).sort(_KEY)
-    lists = _list_means(wide, measures)
+    computed = list(dict.fromkeys([*measures, _HEAT]))
+    wide = _wide(dataset, ranking.relevant, computed).sort(_KEY)
+    lists = _list_means(wide, computed)
     per_query = wide.unpivot(
         measures, index=_KEY, variable_name="measure", value_name="score"
     ).select(SCORES.names())
@@ -185,7 +187,7 @@ def _scores(dataset: Dataset, ranking: Ranking, measures: list[str]) -> Scores:
         per_query,
         {dataset.name: _summary(lists, measures)},
         {dataset.name: _counts(dataset, lists)},
-        _heatmap(dataset.name, lists, measures),
+        _heatmap(dataset.name, lists),
         ranking.top,
         ranking.relevant,
     )
@@ -280,17 +282,16 @@ def _counts(dataset: Dataset, lists: pl.DataFrame) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _heatmap(name: str, lists: pl.DataFrame, measures: list[str]) -> pl.DataFrame:
-    """Return the means of AP (else of the first measure), query language x document language."""
-    measure = "AP" if "AP" in measures else measures[0]
+def _heatmap(name: str, lists: pl.DataFrame) -> pl.DataFrame:
+    """Return the means of AP, of whatever the study measures: query language x document one."""
     return (
         lists.filter(pl.col("setting") != "multi")
         .select(
             pl.lit(name).alias("dataset"),
-            pl.lit(measure).alias("measure"),
+            pl.lit(_HEAT).alias("measure"),
             "query_lang",
             "doc_lang",
-            value=pl.col(measure),
+            value=pl.col(_HEAT),
         )
         .sort("query_lang", "doc_lang")
         .match_to_schema(HEATMAP)

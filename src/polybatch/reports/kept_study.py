@@ -1,7 +1,8 @@
 """A finished study as a folder for git: `python -m polybatch.reports.kept_study docs/results/mine`.
 
 It holds what somebody needs who checks a sentence about the study, or repeats it: params.yaml,
-versions.yaml, the tables, validation.md, the commit, and AP of every question (AP_TABLE).
+versions.yaml, the tables, validation.md, the commit, and AP of every question (AP_TABLE), or the
+study's first measure where it has no AP.
 
 With `--contrasts` it is read instead: the declared contrasts of its settings are computed anew, by
 the statistics of today, and written to `contrasts-again.md` beside its tables. Nothing is trained;
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import polars as pl
 
@@ -26,10 +28,17 @@ from polybatch.statistics.arms import read_arms
 from polybatch.statistics.breakdowns import setting_views
 from polybatch.statistics.contrasts import contrast_table
 
-AP_TABLE = pl.Schema(dict.fromkeys(("dataset", "setting", "query_lang", "item_id"), pl.String()))
-"""Keys of `ap.parquet`; each further column, such as `hybrid/0`, has AP of a row and a seed."""
+_LIST = ("dataset", "setting", "query_lang", "doc_lang")
+AP_TABLE = pl.Schema(dict.fromkeys((*_LIST, "item_id"), pl.String()))
+"""Keys of `ap.parquet`; each further column, such as `hybrid/0`, has AP of a row and a seed.
+
+Where every question is held against the same languages, `doc_lang` is ALL and AP a mean over them:
+means over questions and over languages are the same then. Tables kept earlier lack the column.
+"""
+ALL = "*"
 
 MOST_BYTES = 5_000_000
+_ROUNDING = 1e-4  # of a mean of scores with four places
 _TABLES = ("compare.md", "compare.csv", "contrasts.csv", "seeds.csv", "validation.md")
 
 
@@ -61,11 +70,11 @@ def keep(study: Study, folder: Path) -> None:
 
 
 def average_precisions(study: Study) -> pl.DataFrame:
-    """Return AP_TABLE and one column per trial: AP to four places, mean over document languages."""
-    keys, found = AP_TABLE.names(), None
+    """Return AP_TABLE and one column per trial: AP to four places."""
+    keys, found, measure = AP_TABLE.names(), None, study.config.evaluation.headline
     for kind in study.kinds.values():
         for trial in kind.trials:
-            scores = study.trial_scores(trial).filter(measure="AP").group_by(keys)
+            scores = _joined(study.trial_scores(trial).filter(measure=measure)).group_by(keys)
             column = scores.agg(pl.col("score").mean().round(4).cast(pl.Float32).alias(trial))
             found = (
                 column if found is None else found.join(column, on=keys, how="full", coalesce=True)
@@ -74,19 +83,53 @@ def average_precisions(study: Study) -> pl.DataFrame:
     return found.sort(keys)
 
 
+def _joined(scores: pl.DataFrame) -> pl.DataFrame:
+    """Call the languages of a dataset and setting ALL where every list has the same items."""
+    setting = ["dataset", "setting"]
+    lists = pl.struct(*_LIST).n_unique().over(setting)
+    whole = pl.len().over(setting) == lists * pl.col("item_id").n_unique().over(setting)
+    return scores.with_columns(doc_lang=pl.when(whole).then(pl.lit(ALL)).otherwise("doc_lang"))
+
+
 def contrasts_again(study: Study, kept: pl.DataFrame) -> pl.DataFrame:
     """Return CONTRASTS of the settings, computed from what `average_precisions` returned once.
 
     `study`: for its rows, what is declared, and what its questions have in common.
     """
+    measure = pl.lit(study.config.evaluation.headline)
 
     def read(trial: str) -> pl.DataFrame:
-        score = pl.col(trial).cast(pl.Float64)
-        return kept.select(*AP_TABLE, doc_lang=pl.lit("*"), measure=pl.lit("AP"), score=score)
+        return kept.select(*AP_TABLE, measure=measure, score=pl.col(trial).cast(pl.Float64))
 
     scored = read_arms(study.kinds, read, study.clusters, lambda lists, _: setting_views(lists))
     settings, seed = study.config.statistics, study.config.study.seeds[0]
     return contrast_table(scored, settings.pairs, study.rule, settings.resamples, seed)
+
+
+def read_kept(study: Study, folder: Path) -> pl.DataFrame:
+    """Return what `average_precisions` returned when the study was kept in `folder`.
+
+    Raises:
+        InputError: its means are not those of `compare.csv` beside it.
+    """
+    kept = pl.read_parquet(folder / "ap.parquet")
+    if "doc_lang" not in kept.columns:
+        kept = kept.with_columns(doc_lang=pl.lit(ALL))
+    trials = [name for name in kept.columns if name not in AP_TABLE]
+    means = kept.group_by(_LIST).agg(pl.col(trials).cast(pl.Float64).mean())
+    means = means.group_by("dataset", "setting").agg(pl.col(trials).mean())
+    table = pl.read_csv(folder / "compare.csv")
+    for row in table.filter(measure=study.config.evaluation.headline).iter_rows(named=True):
+        of = [name for name in trials if name.rpartition("/")[0] == row["strategy"]]
+        (found,) = means.filter(dataset=row["dataset"], setting=row["setting"]).select(of).rows()
+        if abs(fmean(found) - row["value"]) > _ROUNDING:
+            raise InputError(
+                folder / "ap.parquet",
+                f"{row['strategy']}, {row['dataset']} {row['setting']}: {fmean(found):.4f}",
+                f"{row['value']:.4f}, as in compare.csv",
+                "It was kept without its document languages: run the study, and keep it again",
+            )
+    return kept
 
 
 def _commit(root: Path) -> dict[str, object]:
@@ -117,7 +160,7 @@ def main() -> None:
         if not option:
             keep(study, folder)
         else:
-            found = contrasts_again(study, pl.read_parquet(folder / "ap.parquet"))
+            found = contrasts_again(study, read_kept(study, folder))
             text = contrast_section(found, study.rule)
             write_text(folder / "contrasts-again.md", f"{text}\n")
     except InputError as error:

@@ -130,6 +130,47 @@ def test_one_language_has_no_pool_files(tmp_path: Path) -> None:
     assert [file.name for file in files] == ["mono.run.gz", "mono.qrels.gz"]
 
 
+def _of(dataset: Dataset, docs: pl.Series, grades: pl.Expr) -> Dataset:
+    """Return the dataset with these documents, and other grades."""
+    corpus = dataset.corpus.filter(docs)
+    qrels = dataset.qrels.join(corpus.select("doc_id"), on="doc_id").with_columns(grades)
+    return Dataset("toy", dataset.queries, corpus, qrels)
+
+
+def test_documents_in_one_language_give_the_others_their_only_list(tmp_path: Path) -> None:
+    dataset, queries, documents = _world()
+    english = dataset.corpus["lang"] == "en"
+    part = _of(dataset, english, pl.col("relevance"))
+    scores = evaluate(part, queries, documents[english.to_numpy()], ["AP"], 20)
+    files = write_runs(part, scores.runs, tmp_path, "t")
+    assert {file.name.partition(".")[0] for file in files} == {"mono", "cross"}
+    for setting, lang in (("mono", "en"), ("cross", "sw")):
+        run, qrels = (tmp_path / f"{setting}.{kind}.gz" for kind in ("run", "qrels"))
+        assert {line[0].partition("-")[2] for line in _read(run)} == {lang}
+        found = _ir_measures(qrels, run, "AP")
+        assert found == pytest.approx(scores.summary["toy"][setting], abs=1e-12)
+
+
+def test_a_query_that_a_list_judges_without_a_relevant_document_is_left_out(
+    tmp_path: Path,
+) -> None:
+    """As in our scores: item 0 is judged 0 in Swahili, and relevant in English."""
+    dataset, queries, documents = _world()
+    grade = pl.when(pl.col("doc_id") == "d0-sw").then(0).otherwise("relevance")
+    part = _of(dataset, dataset.corpus["doc_id"] != "", grade.alias("relevance"))
+    scores = evaluate(part, queries, documents, ["AP"], 40)
+    write_runs(part, scores.runs, tmp_path, "t")
+    found = _ir_measures(tmp_path / "mono.qrels.gz", tmp_path / "mono.run.gz", "AP")
+    swahili = scores.per_query.filter(query_lang="sw", doc_lang="sw")
+    english = scores.per_query.filter(query_lang="en", doc_lang="en")
+    both = [*swahili["score"], *english["score"]]
+    assert (len(swahili), found["AP"]) == (19, pytest.approx(np.mean(both), abs=1e-12))
+    source = VectorScores.between(part, queries, documents)
+    run, qrels = write_pair(part, source, LanguagePair("en", "sw"), 40, tmp_path, "t")
+    cross = scores.per_query.filter(query_lang="en", doc_lang="sw")["score"].mean()
+    assert _ir_measures(qrels, run, "AP")["AP"] == pytest.approx(cross, abs=1e-12)
+
+
 def test_the_run_of_a_pair_agrees_with_the_scores() -> None:
     world = _world()
     ap = evaluate(*world, ["RR@20"]).per_query.filter(query_lang="sw", doc_lang="en")

@@ -1,9 +1,10 @@
 """Runs and qrels as trec_eval and ir_measures read them, gzipped.
 
 A run file holds one ranked list a query_id, so settings are files: `mono` (each query against its
-own language) and `multi` (against the pool). Cross-lingual lists, one per pair of languages, would
-be 14 million lines for XQuAD-R: `write_pair` makes those of one pair when they are wanted
-(`polybatch runs`), to any depth: AP by another tool is ours where the run holds all documents.
+own language) and `multi` (against the pool), or `cross` where all documents are in one language
+and a query has one list. Other cross-lingual lists, one per pair of languages, would be 14 million
+lines for XQuAD-R: `write_pair` makes those of one pair when they are wanted (`polybatch runs`), to
+any depth: AP by another tool is ours where the run holds all documents.
 Scores are written with as many digits as a float32 needs, so a tool that sorts them again, by
 score, then by doc_id, both descending, finds our ranks.
 """
@@ -29,16 +30,17 @@ _LEVEL = 3  # of gzip: XQuAD-R's two runs in 2 s; level 9 saves a tenth and take
 
 
 def write_runs(dataset: Dataset, runs: pl.DataFrame, folder: Path, tag: str) -> list[Path]:
-    """Write `{mono,multi}.{run,qrels}.gz` of one dataset into `folder`; same rows, same bytes.
+    """Write `{mono,cross,multi}.{run,qrels}.gz` of a dataset into `folder`; same rows, same bytes.
 
     `runs`: ranks.TOP, as evaluate returns it; `tag`: the run's name, the strategy. A setting the
-    dataset lacks (no document in a query's language; documents in one language) has no files.
+    dataset lacks (no document in a query's language; documents in one language) has no files, nor
+    has `cross` where documents are in several.
     InputError for ids with white space, which separates columns in these formats.
     """
     _refuse_spaces(dataset, tag)
     texts = {}
     for setting, rows in _settings(dataset, runs):
-        judged = _judgements(dataset, same_language=setting == "mono")
+        judged = _judgements(dataset, setting)
         texts[folder / f"{setting}.run.gz"] = run_lines(rows, tag)
         texts[folder / f"{setting}.qrels.gz"] = judged.select(
             "query_id", pl.lit("0").alias("0"), "doc_id", "relevance"
@@ -139,6 +141,7 @@ def write_pair(
             "at least one query with a relevant document",
             "Choose another pair",
         )
+    judged = _with_relevant(judged)
     runs = pair_run(dataset, source, pair, depth).join(judged, on="query_id", how="semi")
     name = f"{pair.query}_{pair.document}"
     files = [folder / f"{name}.run.gz", folder / f"{name}.qrels.gz"]
@@ -149,18 +152,32 @@ def write_pair(
 
 
 def _settings(dataset: Dataset, runs: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    pool = pl.col("doc_lang") == POOL
-    found = [("mono", runs.filter(~pool))]
+    pool = runs.filter(doc_lang=POOL)
+    found = [("mono", runs.filter(pl.col("doc_lang") != POOL))]
     if dataset.corpus["lang"].n_unique() > 1:
-        found.append(("multi", runs.filter(pool)))
+        found.append(("multi", pool))
+    else:
+        found.append(("cross", pool.join(_foreign(dataset), on="query_id", how="semi")))
     return [(setting, rows) for setting, rows in found if rows.height]
 
 
-def _judgements(dataset: Dataset, same_language: bool) -> pl.DataFrame:
-    pairs = dataset.queries.select("query_id", "item_id", "lang").join(dataset.qrels, on="item_id")
-    if same_language:
+def _foreign(dataset: Dataset) -> pl.DataFrame:
+    """Return the queries that no document shares its language with."""
+    return dataset.queries.join(dataset.corpus, on="lang", how="anti")
+
+
+def _judgements(dataset: Dataset, setting: str) -> pl.DataFrame:
+    asked = _foreign(dataset) if setting == "cross" else dataset.queries
+    pairs = asked.select("query_id", "item_id", "lang").join(dataset.qrels, on="item_id")
+    if setting == "mono":
         pairs = pairs.join(dataset.corpus.select("doc_id", "lang"), on=["doc_id", "lang"])
-    return pairs.sort("query_id", "doc_id")
+    return _with_relevant(pairs).sort("query_id", "doc_id")
+
+
+def _with_relevant(judged: pl.DataFrame) -> pl.DataFrame:
+    """Leave out queries of a list that judges no document relevant, as the scores do."""
+    relevant = judged.filter(pl.col("relevance") > 0)
+    return judged.join(relevant, on="query_id", how="semi")
 
 
 def _write_gzip(lines: pl.DataFrame, path: Path) -> None:

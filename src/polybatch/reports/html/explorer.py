@@ -39,7 +39,7 @@ class Question:
 
 @dataclass(frozen=True)
 class QuestionSet:
-    """A dataset's questions. `setting`: whose runs and scores these are, `multi` where it is."""
+    """A dataset's questions. `setting`: whose runs and scores these are: `multi`, `mono/cross`."""
 
     dataset: Dataset
     setting: str

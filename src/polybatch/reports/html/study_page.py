@@ -106,7 +106,7 @@ def _loss(folder: Path) -> pl.DataFrame | None:
 
 
 def _question_sets(study: Study, measure: str) -> Iterator[QuestionSet]:
-    """Yield each evaluation dataset's questions, in the pool where there is one."""
+    """Yield each evaluation dataset's questions: in the pool, else each in its only list."""
     scores = {
         name: mean_scores([_scores(study, trial, measure) for trial in kind.trials])
         for name, kind in study.kinds.items()
@@ -115,13 +115,13 @@ def _question_sets(study: Study, measure: str) -> Iterator[QuestionSet]:
         dataset = study.dataset(name)
         found = {key: frame.filter(dataset=name) for key, frame in scores.items()}
         pooled = any((frame["setting"] == "multi").any() for frame in found.values())
-        setting = "multi" if pooled else "mono"
-        part = {key: frame.filter(setting=setting) for key, frame in found.items()}
+        shown = ("multi",) if pooled else ("mono", "cross")
+        part = {key: frame.filter(pl.col("setting").is_in(shown)) for key, frame in found.items()}
         runs = {
-            key: _run(study, kind.trials[0], f"{name}/{setting}")
+            key: pl.concat(_run(study, kind.trials[0], f"{name}/{setting}") for setting in shown)
             for key, kind in study.kinds.items()
         }
-        yield QuestionSet(dataset, setting, questions(dataset, part, runs))
+        yield QuestionSet(dataset, "/".join(shown), questions(dataset, part, runs))
 
 
 def _run(study: Study, trial: str, part: str) -> pl.DataFrame:
@@ -131,9 +131,10 @@ def _run(study: Study, trial: str, part: str) -> pl.DataFrame:
 
 
 def _scores(study: Study, trial: str, measure: str) -> pl.DataFrame:
-    """Return one measure of a language's own list and of the pool: a small part of the file."""
-    found = study.trial_scores(trial)
-    return found.filter(pl.col("measure") == measure, pl.col("setting").is_in(["mono", "multi"]))
+    """Return one measure of what the page shows, the pool where there is one: a small part."""
+    found = study.trial_scores(trial).filter(measure=measure)
+    pooled = (pl.col("setting") == "multi").any().over("dataset")
+    return found.filter((pl.col("setting") == "multi") | ~pooled)
 
 
 def _important(validation: Mapping[str, DatasetSummary]) -> list[str]:

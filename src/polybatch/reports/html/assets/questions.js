@@ -78,7 +78,7 @@ function ask(data) {
   });
   $("q-list").replaceChildren(...list);
   $("q-count").textContent = `${rows.length.toLocaleString("en")} questions; ${data.measure} in percent, `
-    + (part.setting === "multi" ? "in the pool of all languages." : "in their own language.");
+    + (part.setting === "multi" ? "in the pool of all languages." : "in the one language that documents have.");
   $("q-more").hidden = rows.length <= shownQuestions;
 }
 

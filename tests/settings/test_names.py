@@ -118,6 +118,8 @@ def test_a_missing_id_is_none_that_can_be_used() -> None:
         ("size", "size-strategy"),
         ("nfiles", "nfiles-strategy"),
         ("start", "start-strategy"),
+        ("group", "group-strategy"),
+        ("interval", "interval-strategy"),
         ("con", "con-strategy"),
         ("null", "null-strategy"),
         ("übung", "ubung"),

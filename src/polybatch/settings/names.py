@@ -29,10 +29,12 @@ _RESERVED = {
     **dict.fromkeys(_DEVICES, "which Windows reserves for a device"),
     **dict.fromkeys(("null", "true", "false"), "which YAML reads as a value"),
 }
+_COLUMNS = ("decision", "difference", "group", "interval", "script", "setting")
 _TAKEN = {
     "strategy": {
         "start": "as models/start holds what all start from",
         "current": "as models/current holds what flows export",
+        **dict.fromkeys(_COLUMNS, "as tables have a column of that name"),
     }
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -153,6 +154,9 @@ def test_the_card_has_the_hubs_metadata_and_the_measures(exported: Path) -> None
     assert all(0 <= value <= 100 for value in found.values())
     for part in ("How to load", "Measures", "Bias and limits", "Unicode License"):
         assert part in text
+    assert "as it comes, not trained" in text
+    assert "training" not in text.partition("## How to load")[0].replace("not trained", "")
+    assert "One training" not in text
 
 
 def test_the_metadata_are_what_the_hub_reads(exported: Path) -> None:
@@ -195,6 +199,17 @@ def test_results_in_mtebs_form(study: Path, tmp_path: Path) -> None:
     truth = json.loads((study / "results/metrics/zero-shot/0.json").read_text())[NAME]
     own = [rows[f"{lang}-{lang}"]["map"] for lang in languages]
     assert np.mean(own) == pytest.approx(truth["mono"]["AP"])
+
+
+def test_a_studys_name_leads_nowhere_else(study: Path, tmp_path: Path) -> None:
+    shutil.copytree(study, tmp_path / "study", ignore=shutil.ignore_patterns("models"))
+    params = tmp_path / "study/params.yaml"
+    params.write_text(re.sub(r"(?m)^  name: .*", "  name: ../../out", params.read_text(), count=1))
+    before = set(tmp_path.iterdir())
+    given = ["zero-shot", str(tmp_path / "in"), "--results", "mteb"]
+    assert main(["export", *given, "--folder", str(tmp_path / "study")]) == 0
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "in"}
+    assert (tmp_path / f"in/zero-shot/out/{NAME}.json").is_file()
 
 
 @pytest.mark.parametrize(

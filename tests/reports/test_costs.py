@@ -142,5 +142,18 @@ def test_of_a_declared_one_its_makers_words_and_the_vectors_decide() -> None:
     assert "| d | zh | yes | – | 5.1% | 10 of 10 |" in text
 
 
+def test_languages_that_only_documents_have_count_too() -> None:
+    """Asked in Swahili, answered in English and Amharic, by an encoder nobody declares."""
+    tokens = {"en": {"unknown": 0.0}, "am": {"unknown": 0.4}}
+    bias = Bias(distinct_queries={"sw": [9, 9]}, tokens=tokens)
+    found = readings({"mono": {"d": bias}})
+    assert [(one.lang, one.collapsed) for one in found] == [
+        ("sw", False), ("en", False), ("am", False)]  # fmt: skip
+    known, _ = known_by("somebody/new-encoder", found)
+    assert known == {"sw", "en"}
+    assert flagged(found, {"sw", "en"}) == {"am"}
+    assert "| d | en | – | – | 0.0% | – |" in encoder_section("somebody/new", found, {"am"})
+
+
 def test_without_vectors_nothing_is_known() -> None:
     assert "No row has vectors" in encoder_section("use-multilingual", [], ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,16 @@ def test_p_is_corrected_over_the_rows_of_a_kind(found: SideBySide) -> None:
             stepped.append(least)
         assert rows["p_corrected"].to_list() == pytest.approx(stepped, abs=1e-6)
     assert "documents are those that the first one found" in as_markdown(found)
-    assert "picked out of many is not corrected" in as_markdown(found)
+
+
+def test_what_is_said_of_the_claim(study: Study, found: SideBySide) -> None:
+    """Declared is what params.yaml declares, whichever measure is asked for, compared or not."""
+    assert (found.declared, found.tested) == (True, False)
+    assert "not tested as such here" in as_markdown(found)
+    assert side_by_side(study, "hybrid", "mono", Choice(measure="R@1")).declared
+    other = replace(found, declared=False)
+    assert "picked out of many is not corrected" in as_markdown(other)
+    assert "corrected over all declared" in as_markdown(replace(found, tested=True))
 
 
 def test_the_headline_follows_the_corrected_p(study: Study, found: SideBySide) -> None:

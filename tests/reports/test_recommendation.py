@@ -59,10 +59,31 @@ def test_the_cheapest_of_those_that_are_not_shown_to_be_worse(
 
 
 def test_unknown_costs_are_said() -> None:
-    found = Recommendation("faq", "mono", "AP", "ours", ("mono", "ours"), 0.6, False, ("ours",))
+    found = Recommendation(
+        "faq", "mono", "AP", "ours", ("mono", "ours"), 0.6, False, unknown=("ours",)
+    )
     assert found.sentence().endswith("worse. The cost of ours is unknown.")
     both = replace(found, left=("ours", "joined"), unknown=("ours", "joined"))
     assert "Take ours (60.0 AP), the first that is not" in both.sentence()
+
+
+@pytest.mark.parametrize("clusters", [4, 5])
+def test_too_few_clusters_show_nothing_and_say_so(clusters: int) -> None:
+    kinds = {name: ArmKind((f"{name}/0",), trained=False) for name in ("zero-shot", "mono")}
+    few = [n % clusters for n in range(ITEMS)]
+    each = pl.DataFrame({"item_id": [f"i{n}" for n in range(ITEMS)], "cluster": few})
+    (part,) = read_arms(kinds, _scores, {"faq": Clusters("item_id", each)}, _settings)
+    found = _chosen(assess([part], "mono", RULE), "mono", RULE, ("zero-shot", "mono"))
+    assert (found.few, found.chosen) == (clusters == 4, "mono")
+    assert ("so nothing is shown. mono scores most (60.0 AP)" in found.sentence()) == found.few
+
+
+def test_a_row_alone_beats_nobody() -> None:
+    kinds = {"mono": ArmKind(("mono/0",), trained=True)}
+    each = pl.DataFrame({"item_id": [f"i{n}" for n in range(ITEMS)], "cluster": range(ITEMS)})
+    (part,) = read_arms(kinds, _scores, {"faq": Clusters("item_id", each)}, _settings)
+    found = _chosen(assess([part], "mono", RULE), "mono", RULE, ("mono",))
+    assert found.sentence() == "faq mono: mono (60.0 AP) is the only row."
 
 
 def test_one_that_beats_all_others_is_not_undecided() -> None:

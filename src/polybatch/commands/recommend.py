@@ -22,6 +22,7 @@ def work(chosen: argparse.Namespace) -> str:
 
     found = recommend(Study(chosen.folder), chosen.dataset, chosen.setting, chosen.measure)
     if chosen.json:
-        names = ("dataset", "setting", "measure", "chosen", "best", "left", "score", "once")
+        names = ["dataset", "setting", "measure", "chosen", "best", "left", "score", "once", "few"]
+        names.append("unknown")
         return json.dumps([{name: getattr(one, name) for name in names} for one in found], indent=2)
     return "\n".join(one.sentence() for one in found)

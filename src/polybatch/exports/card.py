@@ -14,7 +14,6 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from polybatch import __version__
 from polybatch.core.markdown import escape, markdown, number, span
-from polybatch.exports.headline import headline
 from polybatch.exports.mteb import metric_of
 from polybatch.reports.comparison_sections import study_views
 from polybatch.reports.languages import collapse_notes, known_by, readings
@@ -99,7 +98,7 @@ def _results(study: Study, trial: Trial) -> Iterator[EvalResult]:
 
 def _about(study: Study, trial: Trial, dtype: str) -> str:
     encoder = study.config.encoder.name
-    seeds = len(study.config.trials_of(trial.strategy))
+    seeds = len(study.kinds[trial.strategy].trials)
     chosen = (
         f" It is one of {seeds} trainings; where the best was taken, its own scores are optimistic:"
         " the intervals below are of all of them."
@@ -140,9 +139,11 @@ def _measures(study: Study, trial: Trial) -> str:
     name = trial.strategy
     bias = study.trial_bias(trial.path.as_posix())
     known, kind = known_by(study.config.encoder.name, readings({name: bias}))
-    views = study_views(headline(study), study.trained_languages, known, kind)
-    scored = read_arms({name: study.kinds[name]}, study.trial_scores, study.clusters, views)
-    found = assess(scored, name, study.rule).filter(measure=headline(study))
+    measure = study.config.evaluation.headline
+    views = study_views(measure, study.trained_languages, known, kind)
+    kinds = {one: study.kinds[one] for one in study.scored_rows(name)}  # share the seeds' variance
+    scored = read_arms(kinds, study.trial_scores, study.clusters, views)
+    found = assess(scored, name, study.rule).filter(measure=measure, strategy=name)
     rows = [
         (
             escape(f"{row['dataset']} {row['setting']} {row['group']}".removesuffix(" all")),
@@ -155,9 +156,9 @@ def _measures(study: Study, trial: Trial) -> str:
             named=True
         )
     ]
-    columns = ["setting", headline(study), "interval", "questions", "independent groups"]
+    columns = ["setting", measure, "interval", "questions", "independent groups"]
     return (
-        f"{escape(headline(study))} in percent, with {100 * study.rule.confidence:g}% intervals "
+        f"{escape(measure)} in percent, with {100 * study.rule.confidence:g}% intervals "
         "over questions, and over trainings where there are several.\n\n"
         + markdown(pl.DataFrame(rows, columns, orient="row"))
     )
@@ -170,7 +171,8 @@ def _limits(study: Study, trial: Trial) -> str:
         f"The study trains on {', '.join(sorted(study.trained_languages))}: little is known of"
         " other languages.",
     ]
-    if len(study.kinds[trial.strategy].trials) == 1:
+    kind = study.kinds[trial.strategy]
+    if kind.trained and len(kind.trials) == 1:
         lines.append("One training: the intervals do not include chance of training.")
     for dataset, found in bias.items():
         for name, value in found.panel.items():

@@ -16,7 +16,6 @@ from polybatch.encoders.light import Encoder
 from polybatch.encoders.onnx_encoder import OnnxEncoder
 from polybatch.encoders.onnx_graph import FILE, check_packages, write_graph
 from polybatch.exports.card import model_card
-from polybatch.exports.headline import headline
 from polybatch.exports.loss import loss_table, losses, refuse_losses
 from polybatch.exports.onnx_section import onnx_section
 from polybatch.reports.results_folder import Study
@@ -110,7 +109,7 @@ def chosen_trial(study: Study, strategy: str, seed: int | None) -> Trial:
 def _mean(study: Study, trial: Trial) -> float:
     """Return the mean of the study's headline measure over datasets and settings."""
     scores = study.json("metrics", f"{trial.path.as_posix()}.json")
-    measure = headline(study)
+    measure = study.config.evaluation.headline
     values: list[float] = [
         one[measure] for settings in scores.values() for one in settings.values()
     ]

@@ -15,11 +15,11 @@ from typing import Any
 import polars as pl
 from babel.core import get_global
 
-from polybatch import __version__
 from polybatch.core.errors import InputError
 from polybatch.core.files import whole_folder, write_json
 from polybatch.core.languages import POOL
 from polybatch.reports.results_folder import Study
+from polybatch.settings.names import proposed_name
 from polybatch.validation.scripts import script_of
 
 _FAMILIES = {"AP": "map", "nDCG": "ndcg", "RR": "mrr", "R": "recall"}
@@ -49,14 +49,14 @@ def metric_of(measure: str) -> str:
 
 
 def language_of(lang: str) -> str:
-    """Return a language as MTEB writes it: ISO 639-3 and the script.
+    """Return a language as MTEB writes it: ISO 639-3 and the script, Zyyy where none is known.
 
     Example:
-        >>> language_of("sw"), language_of("zh-Hant"), language_of("ro")
-        ('swa-Latn', 'zho-Hant', 'ron-Latn')
+        >>> language_of("sw"), language_of("zh-Hant"), language_of("tlh")
+        ('swa-Latn', 'zho-Hant', 'tlh-Zyyy')
     """
     code = lang.partition("-")[0]
-    return f"{_three_letters().get(code, code)}-{script_of(lang)}"
+    return f"{_three_letters().get(code, code)}-{script_of(lang) or 'Zyyy'}"
 
 
 @cache
@@ -79,7 +79,7 @@ def write_results(study: Study, strategy: str, folder: Path) -> list[str]:
         raise InputError(folder, "something there already", "a new folder", "Name another")
     revisions = study.same_revisions([strategy])
     scores = study.scores(strategy)
-    inside = Path(strategy, study.config.study.name)
+    inside = Path(strategy, proposed_name("study", study.config.study.name))
     names = []
     with whole_folder(folder) as temporary:
         (temporary / inside).mkdir(parents=True)
@@ -97,7 +97,7 @@ def _result(study: Study, dataset: str, revision: str, scores: pl.DataFrame) -> 
     return {
         "dataset_revision": revision,
         "task_name": f"polybatch-{dataset}",
-        "mteb_version": f"polybatch {__version__}",
+        "mteb_version": None,  # readers of mteb 2.0 parse it, and polybatch is no version of it
         "scores": {split: list(_subsets(scores))},
         "evaluation_time": None,
         "kg_co2_emissions": None,

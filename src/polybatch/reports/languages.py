@@ -34,7 +34,8 @@ DECLARED, MEASURED = "language of the encoder", "language that the encoder tells
 class Reading:
     """How an encoder reads a language of a dataset: the best of all rows.
 
-    `texts`, `vectors`: different questions, and different vectors of them. `tokens_per_word` and
+    `texts`, `vectors`: different questions, and different vectors of them; 0 where only documents
+    are in the language. `tokens_per_word` and
     `unknown` (a share): of its documents, None where words do not stand between spaces, or where
     nothing was counted.
     """
@@ -77,6 +78,7 @@ def readings(bias: Mapping[str, Mapping[str, Bias]]) -> list[Reading]:
                 best[dataset, lang] = int(texts), max(before, int(vectors))
             for lang, rates in found.tokens.items():
                 tokens.setdefault((dataset, lang), rates)
+    best |= {key: (0, 0) for key in tokens if key not in best}
     return [Reading(*key, *counts, **tokens.get(key, {})) for key, counts in best.items()]
 
 
@@ -157,7 +159,7 @@ def _row(one: Reading, declared: Collection[str] | None, marked: bool) -> Iterat
     yield MISSING if declared is None else "yes" if is_seen(one.lang, declared) else "no"
     yield MISSING if one.tokens_per_word is None else f"{one.tokens_per_word:.1f}"
     yield MISSING if one.unknown is None else f"{one.unknown:.1%}"
-    yield f"{one.vectors:,} of {one.texts:,}"
+    yield f"{one.vectors:,} of {one.texts:,}" if one.texts else MISSING
 
 
 def mark(name: str, marked: bool) -> str:

@@ -31,8 +31,9 @@ class SideBySide:
     `p_corrected`: max-|t| over the study's contrasts where this is a declared one, else `p_holm`,
     which is over the rows of the same kind, all datasets and settings that are shown. Intervals
     have the seed variance of all scored rows of the study. `first_values`: the rows of `first`.
-    `declared`: whether this difference is among `statistics.contrasts`. `changed`: the questions
-    that changed most, an item once, the largest change first.
+    `declared`: whether this difference is among `statistics.contrasts`; `tested`: whether its p
+    there is known, which it is of one measure, once the study has compared. `changed`: the
+    questions that changed most, an item once, the largest change first.
     """
 
     first: str
@@ -40,6 +41,7 @@ class SideBySide:
     measure: str
     rule: Rule
     declared: bool
+    tested: bool
     first_values: pl.DataFrame
     sure: pl.DataFrame
     changed: tuple[Changed, ...]
@@ -75,10 +77,10 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
     """
     if first == second:
         raise InputError("polybatch compare", f"'{first}' twice", "two strategies", "Name another")
-    study.same_revisions(_scored(study, first, second))
+    study.same_revisions(study.scored_rows(first, second))
     scores = {name: study.scores(name) for name in (first, second)}
     refuse_different_queries(scores, first)
-    measure = choice.measure or _headline(scores[first])
+    measure = choice.measure or study.config.evaluation.headline
     scores = {name: _part(frame, study, choice, measure) for name, frame in scores.items()}
     table = _assessed(study, first, second, choice, measure)
     claims = _claims(study, first, second, measure)
@@ -87,6 +89,7 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
         second,
         measure,
         study.rule,
+        {first, second} in map(set, study.config.statistics.pairs),
         claims.height > 0,
         table.filter(strategy=first),
         _decided(table.filter(strategy=second), claims, study.rule),
@@ -94,24 +97,12 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
     )
 
 
-def _scored(study: Study, first: str, second: str) -> list[str]:
-    """Return the two, then the other rows of the study whose trainings all have scores."""
-    folder = study.folder / "results" / "scores"
-    others = [
-        name
-        for name, kind in study.kinds.items()
-        if name not in (first, second)
-        and all((folder / f"{trial}.parquet").is_file() for trial in kind.trials)
-    ]
-    return [first, second, *others]
-
-
 def _assessed(study: Study, first: str, second: str, choice: Choice, measure: str) -> pl.DataFrame:
     """Return SIGNIFICANCE of all scored rows, as the study's tables, `first` being the baseline."""
     known = known_languages(study.config.encoder.name)
     views = study_views(measure, study.trained_languages, known)
     scored = read_arms(
-        {name: study.kinds[name] for name in _scored(study, first, second)},
+        {name: study.kinds[name] for name in study.scored_rows(first, second)},
         lambda trial: _part(study.trial_scores(trial), study, choice, measure),
         study.clusters,
         views,
@@ -154,11 +145,6 @@ def _corrected(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(
         pl.Series(name, found).fill_nan(None).round(DIGITS) for name in ("p_holm", "p_corrected")
     )
-
-
-def _headline(scores: pl.DataFrame) -> str:
-    measures = scores["measure"].unique(maintain_order=True).to_list()
-    return "AP" if "AP" in measures else str(measures[0])
 
 
 def _part(frame: pl.DataFrame, study: Study, choice: Choice, measure: str) -> pl.DataFrame:

@@ -16,6 +16,9 @@ _LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     MISSING: "--",
 }
 _HEAD = ("dataset", "kind", "setting", "group")
@@ -33,6 +36,7 @@ def as_json(found: SideBySide) -> str:
             "confidence": found.rule.confidence,
             "smallest_difference": 100 * found.rule.smallest,
             "declared": found.declared,
+            "tested": found.tested,
             "headlines": found.headlines,
             "differences": [
                 {
@@ -59,6 +63,11 @@ _DECLARED = (
     "This contrast is a declared one: in the settings p is corrected over all declared contrasts, "
     "elsewhere (Holm) over all rows of the same kind on this page."
 )
+_NOT_TESTED = (
+    "This contrast is a declared one, but not tested as such here: `contrasts.csv` has it of the "
+    "study's first measure, AP where there is AP, once the study has compared. p is corrected "
+    "(Holm) over all rows of the same kind on this page."
+)
 _NOT_DECLARED = (
     "This contrast is not among `statistics.contrasts`: what it shows was looked for, not claimed "
     "before. p is corrected (Holm) over all rows of the same kind on this page: over its datasets "
@@ -77,7 +86,7 @@ def as_markdown(found: SideBySide) -> str:
         *(escape(line) for line in found.headlines),
         f"{escape(found.measure)} in percent, differences in points with "
         f"{100 * found.rule.confidence:g}% intervals over questions, and over trainings "
-        "where there are several. " + (_DECLARED if found.declared else _NOT_DECLARED),
+        "where there are several. " + _claim(found),
     ]
     for title, table in tables(found).items():
         parts += [f"## {escape(title)}", markdown(_escaped(table, escape))]
@@ -85,6 +94,12 @@ def as_markdown(found: SideBySide) -> str:
     parts.append(_FIRST if found.changed else "None changed.")
     parts += [_question(found, changed) for changed in found.changed]
     return "\n\n".join(parts)
+
+
+def _claim(found: SideBySide) -> str:
+    if not found.declared:
+        return _NOT_DECLARED
+    return _DECLARED if found.tested else _NOT_TESTED
 
 
 def as_latex(found: SideBySide) -> str:
@@ -158,8 +173,8 @@ def latex(text: str) -> str:
     r"""Return text that LaTeX shows as it is.
 
     Example:
-        >>> print(latex("R@1 50% of a_b"))
-        R@1 50\% of a\_b
+        >>> print(latex("R@1 50% of a_b <0.1"))
+        R@1 50\% of a\_b \textless{}0.1
     """
     return "".join(_LATEX.get(mark, mark) for mark in text)
 

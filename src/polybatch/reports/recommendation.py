@@ -19,7 +19,7 @@ from polybatch.reports.costs import TOKENS, fixed_costs
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import read_arms
 from polybatch.statistics.breakdowns import View, setting_views
-from polybatch.statistics.decisions import Rule, decide
+from polybatch.statistics.decisions import NO_INTERVAL, Rule, decide
 from polybatch.statistics.significance import assess, difference_in
 
 
@@ -28,8 +28,9 @@ class Recommendation:
     """Of a dataset and setting. `best`: the row with the highest score; `left`: it and all that
     are not shown to be worse, the cheapest first; `chosen`: the first of these.
 
-    `once`: whether one or two trainings leave the chance of training out. `unknown`: those of
-    `left` whose cost is not known, which come last.
+    `once`: whether one or two trainings leave the chance of training out. `few`: whether there are
+    too few clusters of questions to show anything; then `best` is taken. `alone`: whether there is
+    no other row. `unknown`: those of `left` whose cost is not known, which come last.
     """
 
     dataset: str
@@ -39,12 +40,14 @@ class Recommendation:
     left: tuple[str, ...]
     score: float
     once: bool
+    few: bool = False
+    alone: bool = False
     unknown: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> str:
         """The row to take."""
-        return self.left[0]
+        return self.best if self.few else self.left[0]
 
     def sentence(self) -> str:
         """Return what to say of it.
@@ -57,6 +60,10 @@ class Recommendation:
         """
         value = f"{number(self.score)} {self.measure}"
         head = f"{self.dataset} {self.setting}: "
+        if self.few:
+            return f"{head}{NO_INTERVAL}, so nothing is shown. {self.best} scores most ({value})."
+        if self.alone:
+            return f"{head}{self.chosen} ({value}) is the only row."
         if len(self.left) == 1:
             sentence = f"take {self.chosen} ({value}): every other row is shown to be worse."
         else:
@@ -83,7 +90,7 @@ def recommend(
     costs, rows = fixed_costs(study), list[Recommendation]()
     scored = read_arms(study.kinds, study.trial_scores, study.clusters, _settings)
     measures = [part.measure for part in scored]
-    wanted = measure or ("AP" if "AP" in measures else measures[0])
+    wanted = measure or study.config.evaluation.headline
     parts = [part for part in scored if part.measure == wanted]
     _among("--measure", wanted, measures)
     _among("--dataset", dataset, [part.dataset for part in parts])
@@ -99,6 +106,9 @@ def recommend(
                     found = _chosen(table, best, study.rule, _order(costs, part.dataset))
                     unknown = tuple(each for each in found.left if costs[each][TOKENS] is None)
                     rows.append(replace(found, unknown=unknown))
+    if not rows:
+        there = {view.setting for part in parts if part.dataset == dataset for view in part.views}
+        _among(f"--setting, {dataset}", setting, sorted(there))
     return rows
 
 
@@ -108,19 +118,20 @@ def _settings(lists: pl.DataFrame, _: str) -> Sequence[View]:
 
 def _chosen(table: pl.DataFrame, best: str, rule: Rule, order: Sequence[str]) -> Recommendation:
     """Choose in one setting. `table`: SIGNIFICANCE with `best` as baseline; `order`: by costs."""
-    left, once = [best], False
+    left, once, few = [best], False, False
     for row in table.filter(pl.col("strategy") != best).iter_rows(named=True):
         found = difference_in(row)
         once = once or found.trainings is not None
         known = replace(found, seeds=None) if found.trainings else found
-        if decide(known, rule) != "worse":
+        outcome = decide(known, rule)
+        few = few or outcome == "no interval"
+        if outcome != "worse":
             left.append(row["strategy"])
     left.sort(key=order.index)
-    (score,) = table.filter(strategy=left[0])["value"]
-    head = table.row(0, named=True)
-    return Recommendation(
-        head["dataset"], head["setting"], head["measure"], best, tuple(left), score, once
-    )
+    (score,) = table.filter(strategy=best if few else left[0])["value"]
+    dataset, setting, measure = table.select("dataset", "setting", "measure").row(0)
+    alone = table.height == 1
+    return Recommendation(dataset, setting, measure, best, tuple(left), score, once, few, alone)
 
 
 def _order(costs: dict[str, dict[str, int | None]], dataset: str) -> list[str]:

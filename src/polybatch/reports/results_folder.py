@@ -147,6 +147,15 @@ class Study:
         refuse_different_queries(found, next(iter(found)))
         return mean_scores(list(found.values()))
 
+    def scored_rows(self, *first: str) -> list[str]:
+        """Return these rows, then the others whose trainings all have scores."""
+        others = [
+            name
+            for name, kind in self.kinds.items()
+            if name not in first and all(self._scores(trial).is_file() for trial in kind.trials)
+        ]
+        return [*first, *others]
+
     def same_revisions(self, names: Sequence[str]) -> dict[str, str]:
         """Return {dataset: the revision that these rows were scored on}.
 

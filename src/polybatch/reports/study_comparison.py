@@ -84,6 +84,8 @@ def compare_study(study: Study) -> StudyComparison:
     budgets = {name: _budget(study, name) for name in config.strategies}
     searched = {name: one.source for name, one in config.used_for("evaluate").items()}
     notes = [*not_zero_shot(config.encoder.name, searched), *collapse_notes(read)]
+    notes += [f"{name} is somebody else's result as it is: its intervals, and those of differences"
+              " to it, hold no chance of its training." for name in config.external]  # fmt: skip
     found = StudyComparison(
         table, seeds, sure, contrasts, "", budgets, fixed_costs(study), made,
         lines, notes, sorted(flagged(read, known)), metrics,
@@ -109,7 +111,9 @@ def _sections(
         "Contrasts by language of the encoder": known_section(found.contrasts, kind, headline),
         "Cost of each row": cost_section(found.table, headline, found.costs),
         "All datasets together": pooled_section(pool(found.contrasts, rule.confidence), datasets),
-        "Spread between trainings": seeds_section(found.seeds, headline),
+        "Spread between trainings": seeds_section(
+            found.seeds, headline, any(kind.trained for kind in study.kinds.values())
+        ),
         "The pool's two means": pool_section(found.sure, headline),
         "Languages in training": exposure_section(plans),
         "Language bias": bias_section(study.bias),

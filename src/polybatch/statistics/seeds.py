@@ -112,8 +112,8 @@ def _values(summaries: Sequence[Summary]) -> dict[tuple[str, str, str], list[flo
     }
 
 
-def seeds_section(table: pl.DataFrame, measure: str) -> str:
-    """Return means and spreads over seeds in percent. `table`: SEEDS.
+def seeds_section(table: pl.DataFrame, measure: str, trained: bool = True) -> str:
+    """Return means and spreads over seeds in percent. `table`: SEEDS; `trained`: whether any row.
 
     Example:
         >>> scores = [{"d": {"mono": {"AP": value}}} for value in (0.6, 0.7)]
@@ -121,6 +121,8 @@ def seeds_section(table: pl.DataFrame, measure: str) -> str:
         | hybrid | d | mono | 2 | 65.0 ± 7.1 | 60.0 to 70.0 |
     """
     rows = table.filter(pl.col("measure") == measure, pl.col("seeds") > 1)
+    if not trained:
+        return "Nothing was trained here: the scores hold no chance of training."
     if not rows.height:
         return (
             "Every strategy was trained with one seed: how much of a difference is chance of "

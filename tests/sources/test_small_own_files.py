@@ -38,8 +38,8 @@ from tests.helpers.own_files import HEAD, HEAD_JSON, ROWS, TABS, TWO, questions,
         ("x.csv.gz", gzip.compress((HEAD + ROWS).encode(), mtime=0), ""),
         (
             "x.jsonl",
-            '{"item_id": "a", "lang": "en", "question": "Where?", "answer": "Here.", "x": NaN}\r\n'
-            '\n{"item_id": "b", "lang": "en", "question": "When?", "answer": "Now."}',
+            '{"item_id": "a", "lang": "en", "question": "Where?", "answer": "Here.", '
+            '"title": NaN}\r\n\n{"item_id": "b", "lang": "en", "question": "When?", "answer": "Now."}',
             "",
         ),
     ],

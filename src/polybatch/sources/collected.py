@@ -262,7 +262,7 @@ class Collected:
         remarks = [f"rows there, by code: {found}" if found else "no rows there"]
         if self._refused:
             remarks.append(f"{self._refused} rejected, first {self._first}")
-        telling = re.compile(r"it is empty$|no rows$|is not read as language")
+        telling = re.compile(r"it is empty$|no rows$|is not read as language|columns not read")
         remarks += [note for note in notes if telling.search(note)][:5]
         raise InputError(
             f"sources.{self._name}",

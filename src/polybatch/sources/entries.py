@@ -6,18 +6,18 @@ stand in one file; then a row says something in several languages.
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from polybatch.core.dataset import NOT_REQUESTED
 from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical, language_mistake, quoted_nearest, same_language
+from polybatch.sources.column_names import UnreadColumns, mean, nearly
 from polybatch.sources.wide_columns import TEXTS, WIDE, is_lone, is_whole, wide_columns
 
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
+_ABOUT = ("item_id", "title", "group", "split")  # once a row, whatever it says in languages
 _KINDS = {bool: "true or false", dict: "an object", list: "a list"}
 _LAYOUTS = 1_000  # of files whose rows have different keys: kept to be found quickly
 
@@ -44,10 +44,12 @@ class Layout(NamedTuple):
     """Which columns say what: `texts` by language code, '' being the one in `lang`.
 
     `left_out`: columns that are no texts, though named as those of a language, and its code.
+    `unread`: those of which nothing is read.
     """
 
     texts: dict[str, dict[str, str]]
     left_out: tuple[tuple[str, str], ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class Languages:
@@ -95,16 +97,30 @@ class Entries:
     """Reads what the rows of a source say. `mapped`: {field: column} of params."""
 
     def __init__(self, name: str, mapped: Mapping[str, str], languages: Languages) -> None:
-        self._name, self._mapped, self._languages = name, mapped, languages
+        self._name, self._languages, self.mapped = name, languages, mapped
         self._layouts: dict[tuple[str, ...], Layout] = {}
         self._unseen = dict(mapped)
         self._there: set[str] = set()
-        about = ("item_id", "title", "group", "split")
-        self._about = [(field, self._column(field)) for field in about]
+        self.begin(mapped.values())
+        self.unread = UnreadColumns(name)
+        """Columns of each file of which nothing is read."""
         self.both: Counter[str] = Counter()
         """Rows of each file that have an answer and a document; the document is not read."""
         self.left_out: dict[str, dict[tuple[str, str], None]] = {}
         """Columns of each file that are no texts, though named so, and the code in their name."""
+
+    def begin(self, names: Collection[str]) -> None:
+        """Begin a file that has columns of these `names`, or rows with other ones besides.
+
+        A field whose mapped column is not there is read by its own name, unless that is mapped.
+        """
+        taken = set(self.mapped.values())
+        self._columns = {
+            field: field if column not in names and field not in taken else column
+            for field, column in self.mapped.items()
+        }
+        self._about = [(field, self._column(field)) for field in _ABOUT]
+        self._layouts.clear()
 
     def mistake(self, file: str, row: int, fields: Mapping[str, Any]) -> InputError | None:
         """Return what is wrong with a row whose fields have none of the names that are read."""
@@ -127,7 +143,10 @@ class Entries:
                 if "document" in texts and "answer" in texts:
                     self.both[file] += bool(texts["answer"][0] and texts["document"][0])
                 code = (lang, "") if lang else _text(fields, self._column("lang"))
-                yield _entry(file, row, about | texts | {"lang": code})
+                entry = _entry(file, row, about | texts | {"lang": code})
+                if entry.answer and (found := self._languages.find(entry.lang)[0]):
+                    self.unread.add_document(file, found)
+                yield entry
         if not any_text:
             code = _text(fields, self._column("lang"))
             yield _entry(file, row, about | {"lang": code})
@@ -156,16 +175,17 @@ class Entries:
                 f"sources.{self._name}.columns",
                 f"{field}={column}, and no file with a column '{column}'",
                 f"one of {', '.join(sorted(self._there)[:20])}",
-                f"{_mean(column, sorted(self._there))}Correct the name",
+                f"{mean(column, sorted(self._there))}Correct the name",
             )
 
     def _column(self, field: str) -> str:
-        return self._mapped.get(field, field)
+        return self._columns.get(field, field)
 
     def _known(self, file: str, row: int, names: tuple[str, ...]) -> Layout:
         layout = self._layouts.get(names)
         if layout is None:
             layout = self._layout(file, row, names)
+            self.unread.see(file, layout.unread)
             if len(self._layouts) < _LAYOUTS:
                 self._layouts[names] = layout
         return layout
@@ -179,30 +199,33 @@ class Entries:
         if long := self._column("lang") in there:
             own = {field: self._column(field) for field in TEXTS}
             texts[""] = {field: name for field, name in own.items() if name in there}
-        taken = set(self._mapped.values())
-        fields = {name: name for name in there - taken} | {
-            name: field for field, name in self._mapped.items() if name in there}  # fmt: skip
+        taken = set(self.mapped.values())
+        mapped = {name: field for field, name in self.mapped.items() if name in there}
+        others = there - taken - set(mapped.values())
         left_out: list[tuple[str, str]] = []
-        for lang, columns in wide_columns(fields).items():
+        for lang, columns in wide_columns({name: name for name in others} | mapped).items():
             if is_lone(lang, columns, long) and not taken & set(columns.values()):
                 left_out += [(name, lang) for name in columns.values() if canonical(lang)]
             elif is_whole(columns) or same_language(lang, self._languages.requested):
                 texts[lang] = columns
-        return Layout({lang: texts[lang] for lang in texts if texts[lang]}, tuple(left_out))
+        used = {self._column(field) for field in ("lang", *_ABOUT)} | {name for name, _ in left_out}
+        unread = there.difference(used, *(columns.values() for columns in texts.values()))
+        read = {lang: texts[lang] for lang in texts if texts[lang]}
+        return Layout(read, tuple(left_out), tuple(name for name in names if name in unread))
 
     def _refuse_misnamed(self, file: str, row: int, there: set[str]) -> None:
         """Refuse a column whose name is nearly one that is read, and that is missing."""
         wide = [f"{field}_{lang}" for field in TEXTS for lang in self._languages.requested]
-        known = {self._column(field) for field in (*FIELDS, *wide)} | set(self._mapped.values())
+        known = {self._column(field) for field in (*FIELDS, *wide)} | set(self.mapped.values())
         others = sorted(name for name in there - known if not self._is_known_wide(name))
         for field in (*FIELDS, *wide):
             column = self._column(field)
-            if column in there or not others or field in self._mapped:
+            if column in there or not others or column == self.mapped.get(field):
                 continue
             if field in ("answer", "document") and {"answer", "document"} & there:
                 continue
             for other in others:
-                if _nearly(field, other):
+                if nearly(field, other):
                     raise self._missing(file, row, sorted(there), column, other)
 
     def _is_known_wide(self, name: str) -> bool:
@@ -213,45 +236,21 @@ class Entries:
     def _no_columns(self, file: str, row: int, names: Sequence[str]) -> InputError:
         lang = self._column("lang")
         wanted = self._column("answer") if lang in names else lang
-        if self._mapped and not set(names) & set(self._mapped.values()):
-            wanted = sorted(self._mapped.values())[0]
+        if self.mapped and not set(names) & set(self.mapped.values()):
+            wanted = sorted(self.mapped.values())[0]
         return self._missing(file, row, names, wanted)
 
     def _missing(
         self, file: str, row: int, names: Sequence[str], wanted: str, close: str = ""
     ) -> InputError:
-        mean = f"Did you mean '{close}'? " if close else _mean(wanted, names)
+        near = f"Did you mean '{close}'? " if close else mean(wanted, names)
         return InputError(
             f"{file}:{row}",
             f"the columns {', '.join(filter(None, names))[:500]}",
             f"'{wanted}' among them: item_id, lang, question and answer in the long format, or"
             " item_id, question_<language> and answer_<language> in the wide one",
-            f"{mean}Rename a column, or map it: sources.{self._name}.columns: [question=Frage]",
+            f"{near}Rename a column, or map it: sources.{self._name}.columns: [question=Frage]",
         )
-
-
-def _mean(wanted: str, names: Sequence[str]) -> str:
-    folded = {_folded(name): name for name in names if name}
-    close = difflib.get_close_matches(_folded(wanted), list(folded), n=1)
-    return f"Did you mean '{folded[close[0]]}'? " if close else ""
-
-
-def _folded(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.casefold())
-
-
-def _nearly(field: str, name: str) -> bool:
-    """Return whether a column is most likely a misspelling of a field.
-
-    Example:
-        >>> [_nearly("answer", name) for name in ("Answer", "anwser", "answer_id", "notes")]
-        [True, True, False, False]
-    """
-    if _folded(field) == _folded(name):
-        return True
-    if field not in ("item_id", *TEXTS) or name.startswith(f"{field}_"):
-        return False
-    return difflib.SequenceMatcher(None, field, name).ratio() > 0.8
 
 
 def _text(fields: Mapping[str, Any], column: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from polybatch.core.errors import InputError
 from polybatch.core.files import refuse_special_files, sha256_of
+from polybatch.core.languages import canonical
 from polybatch.sources.collected import ALL, Collected
 from polybatch.sources.entries import FIELDS, Entries, Languages
 from polybatch.sources.item_ids import item_id_notes
@@ -22,6 +23,7 @@ from polybatch.sources.manifest import Manifest
 from polybatch.sources.source import Fetch, Parsed, Source
 from polybatch.sources.user_files import FIRST_ROWS, is_table, open_rows
 from polybatch.sources.user_rows import Broken, Record
+from polybatch.sources.wide_columns import WIDE
 
 
 class Local(Source):
@@ -69,14 +71,17 @@ class Local(Source):
             notes += [f"{self.name}: {name}: {note}" for note in remarks]
         entries.check_mapped()
         parsed = collected.parsed(notes)
-        id_notes = item_id_notes(self.name, parsed.queries, parsed.corpus, parsed.qrels)
-        return replace(parsed, notes=(*parsed.notes, *id_notes))
+        unasked = {*parsed.corpus["lang"].unique()} - {*parsed.queries["lang"].unique()}
+        more = [*entries.unread.unasked(unasked),
+                *item_id_notes(self.name, parsed.queries, parsed.corpus, parsed.qrels)]  # fmt: skip
+        return replace(parsed, notes=(*parsed.notes, *more))
 
 
 def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> list[str]:
     """Read the rows of a file; return notes about how."""
     collected.begin(file)
     opened, begun = open_rows(path), False
+    entries.begin(opened.columns or (_names(path) if entries.mapped else ()))
     if opened.columns:
         entries.check_columns(file, opened.columns)
     for row in opened.rows if opened.columns else _checked(file, opened.rows, entries):
@@ -92,7 +97,14 @@ def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> 
     for name, lang in entries.left_out.get(file, ()):
         pair = f"question_{lang} and answer_{lang} (or document_{lang})"
         notes.append(f"the column {name} is not read as language '{lang}': that takes {pair}")
+    notes += entries.unread.note(file)
     return notes if begun or notes else ["no rows"]
+
+
+def _names(path: Path) -> set[str]:
+    """Return the names that the fields of any row of a file have."""
+    rows = (row for row in open_rows(path).rows if not isinstance(row, Broken))
+    return {name for _, fields in rows for name in fields}
 
 
 def _checked(
@@ -167,16 +179,29 @@ def check_names(files: Sequence[Mapping[str, Any]], name: str) -> None:
 
 
 def _mapping(name: str, columns: Sequence[str]) -> dict[str, str]:
-    """Return {field: column} of params' `field=column`."""
-    mapped = {}
+    """Return {field: column} of params' `field=column`.
+
+    Example:
+        >>> _mapping("local", ["question=Frage", "answer_sw=Jibu"])
+        {'question': 'Frage', 'answer_sw': 'Jibu'}
+    """
+    mapped: dict[str, str] = {}
     for each in columns:
         field, equals, column = each.partition("=")
-        if not equals or not column or field.partition("_")[0] not in (*FIELDS, "item"):
+        wide = WIDE.fullmatch(field)
+        if not equals or not column or not (field in FIELDS or (wide and canonical(wide[2]))):
             raise InputError(
                 f"sources.{name}.columns",
                 f"'{each}'",
                 f"field=column, field being one of {', '.join(FIELDS)} (or question_sw, …)",
                 "Correct it, for example question=Frage",
+            )
+        if field in mapped:
+            raise InputError(
+                f"sources.{name}.columns",
+                f"'{field}' twice, as {mapped[field]} and as {column}",
+                "one column a field; a file without it is read by the field's own name",
+                "Rename the column in one of the files",
             )
         mapped[field] = column
     return mapped

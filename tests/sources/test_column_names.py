@@ -1,0 +1,84 @@
+"""Columns that are not read are named, and a mapped name holds in the files that have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from polybatch.core.errors import InputError
+from tests.helpers.own_files import HEAD, questions, read
+
+GERMAN = "item_id,lang,Frage,answer\n1,de,Wo?,Hier.\n"
+ENGLISH = HEAD + "2,en,Where?,Here.\n"
+
+
+def test_a_mapped_column_holds_in_the_files_that_have_it(tmp_path: Path) -> None:
+    files = {"de.csv": GERMAN, "en.csv": ENGLISH}
+    found = read(tmp_path, files, ("de", "en"), columns=("question=Frage",))
+    assert questions(found) == {"1": "Wo?", "2": "Where?"}
+    assert not any("not read" in note for note in found.notes)
+
+
+def test_the_own_name_is_not_read_in_rows_beside_a_mapped_column(tmp_path: Path) -> None:
+    lines = '{"item_id": 1, "lang": "de", "question": "sport", "answer": "Hier."}\n'
+    lines += '{"item_id": 1, "lang": "de", "Frage": "Wo?"}\n'
+    found = read(tmp_path, {"x.jsonl": lines}, ("de",), columns=("question=Frage",))
+    assert questions(found) == {"1": "Wo?"}
+    assert found.notes == ("local: x.jsonl: columns not read: question",)
+    wide = "item_id,question_de,answer_de,Frage\n2,sport,Hier.,Wo?\n"
+    (tmp_path / "own/x.jsonl").unlink()
+    found = read(tmp_path, {"x.csv": wide}, ("de",), columns=("question_de=Frage",))
+    assert questions(found) == {"2": "Wo?"}
+    assert found.notes == ("local: x.csv: columns not read: question_de",)
+
+
+def test_a_column_that_is_another_field_is_no_fallback(tmp_path: Path) -> None:
+    """`question` holds titles; a file without `Frage` has no questions."""
+    files = {"de.csv": GERMAN, "en.csv": "lang,question,answer\nen,Opening hours,Here.\n"}
+    mapped = ("question=Frage", "title=question")
+    found = read(tmp_path, files, ("de", "en"), columns=mapped)
+    assert questions(found) == {"1": "Wo?"}
+    assert found.corpus["title"].to_list() == [None, "Opening hours"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "note"),
+    [
+        ("item_id,lang,question,answer,group_id,Splits\n1,en,Q,A,g,s\n", "group_id, Splits"),
+        ("item_id,question,answer,question_en,answer_en\n1,Q,A,Q,A\n", "question, answer"),
+        ("item_id,question_en,answer_en,question_de\n1,Q,A,Wo?\n", "question_de"),
+        (HEAD.strip() + ",a,b,c,d,e,f,g\n1,en,Q,A,,,,,,,\n", "a, b, c, d, e and 2 more"),
+    ],
+)
+def test_columns_of_which_nothing_is_read_are_named(tmp_path: Path, rows: str, note: str) -> None:
+    found = read(tmp_path, {"x.csv": rows})
+    assert found.notes == (f"local: x.csv: columns not read: {note}",)
+
+
+def test_a_language_that_asks_nothing_is_named_with_its_files(tmp_path: Path) -> None:
+    pool = "lang,document\nsw,Hapa.\n"
+    files = {"de.csv": GERMAN, "en.csv": ENGLISH, "pool.csv": pool}
+    notes = read(tmp_path, files, ("de", "en", "sw")).notes
+    assert [note for note in notes if "not read" in note] == [
+        "local: de.csv: columns not read: Frage",
+        "local: no question in de, which has documents in de.csv: "
+        "see its columns that are not read",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (("group_id=Thema",), "'group_id=Thema', expected field=column"),
+        (("split_set=Thema",), "'split_set=Thema', expected field=column"),
+        (("title_en=Thema",), "'title_en=Thema', expected field=column"),
+        (("question_english=Thema",), "'question_english=Thema', expected field=column"),
+        (("question=Frage", "question=Thema"), "'question' twice, as Frage and as Thema"),
+    ],
+)
+def test_a_mapping_that_would_not_be_used_is_refused(
+    tmp_path: Path, columns: tuple[str, ...], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        read(tmp_path, {"x.csv": "item_id,lang,Frage,answer,Thema\n"}, columns=columns)

@@ -58,15 +58,16 @@ def test_ntrex_with_a_line_too_few_is_refused(tmp_path: Path) -> None:
 
 
 def test_sib200_is_aligned_by_index_and_rejects_odd_lines(tmp_path: Path) -> None:
-    for word, text in (("eng_Latn", "Hi."), ("swh_Latn", 'Habari "zako".')):
+    for word, text in (("eng_Latn", '"""Hi,"" he said."'), ("swh_Latn", 'Habari "zako".')):
         folder = tmp_path / "data/annotated" / word
         folder.mkdir(parents=True)
         rows = ["index_id\tcategory\ttext", f"7\ttravel\t{text}", "8\ttravel", f"7\tx\t{text}"]
+        rows += ['9\tx\t"Open', ""]
         (folder / "dev.tsv").write_text("\n".join(rows) + "\n")
     found = SOURCES["sib200"].read(tmp_path, ["en", "sw"], ["dev"])
     assert found.qrels["item_id"].to_list() == ["sib200:7", "sib200:7"]
-    assert found.corpus["text"].to_list() == ["Hi.", 'Habari "zako".']
-    assert found.rejected["row"].to_list() == [3, 4, 3, 4]
+    assert found.corpus["text"].to_list() == ['"Hi," he said.', 'Habari "zako".']
+    assert found.rejected["row"].to_list() == [3, 4, 5, 6] * 2
     assert set(found.rejected["reason"]) == {
         "no three columns: index_id, category, text",
         "index_id used before in this language",

@@ -39,7 +39,8 @@ from tests.helpers.own_files import HEAD, HEAD_JSON, ROWS, TABS, TWO, questions,
         (
             "x.jsonl",
             '{"item_id": "a", "lang": "en", "question": "Where?", "answer": "Here.", '
-            '"title": NaN}\r\n\n{"item_id": "b", "lang": "en", "question": "When?", "answer": "Now."}',
+            '"title": NaN}\r\n\n'
+            '{"item_id": "b", "lang": "en", "question": "When?", "answer": "Now."}',
             "",
         ),
     ],

@@ -6,6 +6,7 @@ the one that names the columns.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Sib200(Source):
         return (f"sib200: {NOTE}",)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
-        """Read sentences; a line without three columns is rejected."""
+        """Read sentences; a line without three columns, or with open quotes, is rejected."""
         self.check(languages, splits)
         rows = Rows()
         for lang in languages:
@@ -53,7 +54,7 @@ class Sib200(Source):
     def _add(self, rows: Rows, line: str, place: tuple[str, int, str, str]) -> None:
         file, row, lang, split = place
         rows.read(file)
-        index, *rest = line.split("\t")
+        index, *rest = _cells(line)
         text = rest[1] if len(rest) == 2 else line
         sentence = Sentence(self.name, file, row, lang, index, text, split, index)
         if len(rest) != 2 or not index.isdigit():
@@ -65,3 +66,16 @@ class Sib200(Source):
 
     def _path(self, lang: str, split: str) -> str:
         return f"{_FOLDER}/{self._words[lang]}/{split}.tsv"
+
+
+def _cells(line: str) -> list[str]:
+    r"""Return the cells of a line, in quotes where they hold marks; the line if it cannot be read.
+
+    Example:
+        >>> _cells('7\ttravel\t"Ni ""wapi""?"')
+        ['7', 'travel', 'Ni "wapi"?']
+    """
+    try:
+        return next(csv.reader([line], delimiter="\t", strict=True)) or [line]
+    except csv.Error:
+        return [line]

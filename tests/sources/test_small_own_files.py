@@ -215,6 +215,35 @@ def test_a_text_of_several_lines_with_commas_is_no_swallowed_row(tmp_path: Path)
     assert read(tmp_path, {"x.csv": pool}).corpus.height == 2
 
 
+@pytest.mark.parametrize(
+    "text", ["Write one line for each person:\nname,street,zip,city", "依次\n打开,选择,确认,保存"]
+)
+def test_a_text_with_as_many_commas_as_a_row_is_no_swallowed_row(tmp_path: Path, text: str) -> None:
+    found = read(tmp_path, {"x.csv": HEAD + f'a,en,Where?,Here.\nb,en,How?,"{text}"\n'})
+    assert sorted(found.corpus["text"]) == sorted(["Here.", text])
+    wide = f'item_id,question_en,answer_sw,answer_en\nq1,Why?,Hivyo.,So.\nq2,How?,Hapa.,"{text}"\n'
+    assert text in read(tmp_path / "wide", {"x.csv": wide}).corpus["text"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("head", "rows", "columns"),
+    [
+        (HEAD, 'a,en,"How?,So.\na,sw,Vipi?,Hivyo.\nb,en,5",x\n', None),
+        (
+            HEAD.replace("item_id", "id"),
+            'a,en,Q,A\nb,en,"How?,So.\nc,en,Why?,5"\n',
+            ("item_id=id",),
+        ),
+        ("item_id,question_en,answer_en,url\n", 'q1,Q,A,\nq2,"Q,A,u\nq3,Q,A,\nq4,Q,5",\n', None),
+    ],
+)
+def test_rows_that_an_open_mark_swallows_are_found(
+    tmp_path: Path, head: str, rows: str, columns: tuple[str, ...] | None
+) -> None:
+    with pytest.raises(InputError, match="whole rows between"):
+        read(tmp_path, {"x.csv": head + rows}, columns=columns)
+
+
 def test_a_field_longer_than_the_limit_of_csv_is_read(tmp_path: Path) -> None:
     found = read(tmp_path, {"x.csv": HEAD + f'a,en,Where?,"{"word " * 30_000}"\nb,en,When?,Now.\n'})
     assert sorted(found.corpus["text"].str.len_chars()) == [4, 149_999]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from polybatch.core.languages import canonical
 from polybatch.sources.user_lines import LONGEST, CutLine, own_lines, refused
 from polybatch.sources.user_rows import Broken
 
@@ -96,7 +97,8 @@ def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
         [(2, ['sw', 'Wapi,\n"hapa"?']), (4, ['en', 'Here?'])]
     """
     held: list[str] = []  # the lines of a row
-    seen: set[str] = set()
+    seen: dict[str, set[str]] = {}  # by column, short values of the first rows
+    names: list[str] = []
     count = 0
 
     def held_lines() -> Iterator[str]:
@@ -123,14 +125,17 @@ def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
         if any(isinstance(line, CutLine) for line in held):
             yield Broken(begun, LONG, held[0])
             continue
-        if len(held) > 1 and _looks_like_rows(held, form, seen):
+        if len(held) > 1 and _looks_like_rows(held, form, names, seen):
             raise refused(path, begun, f"a quotation mark that closes {len(held) - 1} lines below, "
                           "with what looks like whole rows between", "a quoted text",
                           "Close the quote in its row; write a mark that is text twice, in a "
                           'field in quotes ("""Where"" is it?")')  # fmt: skip
         count += 1
-        if 1 < count < _SAMPLE:
-            seen.update(f"{at} {cell}" for at, cell in enumerate(row) if 0 < len(cell) < 40)
+        if count == 1:
+            names = [cell.strip().strip("\ufeff").strip() for cell in row]
+        elif count < _SAMPLE:
+            for name, cell in zip(names, row, strict=False):
+                seen.setdefault(name, set()).add(cell[:40].strip())
         yield begun, row
 
 
@@ -166,26 +171,50 @@ def _advice(error: csv.Error, begun: int, count: int, form: Form) -> tuple[str, 
     return f"a row that does not end well ({message})", "rows of text", "Correct the row"
 
 
-def _looks_like_rows(held: Sequence[str], form: Form, seen: set[str]) -> bool:
+def _looks_like_rows(
+    held: Sequence[str], form: Form, names: Sequence[str], seen: Mapping[str, set[str]]
+) -> bool:
     """Return whether each line of a row that spans several would be a row by itself.
 
-    Of tab-separated lines their number of fields says so. Commas stand in sentences as well, but
-    with white space behind them; few of them say little, so a value of earlier rows has to be
-    there.
+    Of tab-separated lines their number of fields says so. Commas stand in texts as well: there a
+    line has to have the language or the item of another row, too.
     """
     plain = [line.rstrip("\r\n").split(form.separator) for line in held]
     if form.separator == "\t":
         return form.width > 1 and all(form.cells(cells) is not None for cells in plain)
     if len(plain[0]) != form.width or form.width < 2:
         return False
+    first = zip(names, plain[0], strict=False)
+    known = {name: {cell.strip()} | seen.get(name, set()) for name, cell in first}
     for line in held[1:]:
         cells = next(csv.reader([line.rstrip("\r\n")], delimiter=form.separator))
-        if len(cells) != form.width:
+        if len(cells) != form.width or any(cell[:1].isspace() for cell in cells[1:]):
             return False
-        known = any(f"{at} {cell}" in seen for at, cell in enumerate(cells))
-        if any(cell[:1].isspace() for cell in cells[1:]) or not (known or form.width > 3):
+        if not _is_of_table(dict(zip(names, cells, strict=False)), known):
             return False
     return True
+
+
+def _is_of_table(row: Mapping[str, str], known: Mapping[str, set[str]]) -> bool:
+    """Return whether a line's language, item or other fields are those of rows of its table.
+
+    Example:
+        >>> known = {"item_id": {"q1", "q2"}, "lang": {"en"}, "answer": {"Yes."}}
+        >>> rows = (("q3", "en", "No."), ("q1", "sw", "No."), ("open", "choose", "save"))
+        >>> [_is_of_table(dict(zip(known, row)), known) for row in rows]
+        [True, True, False]
+        >>> [_is_of_table({"item_id": item}, {"item_id": {"q1"}}) for item in ("q2", "open")]
+        [True, False]
+    """
+    item, lang = row.get("item_id", ""), row.get("lang", "")
+    if "lang" in row:
+        same = item in known.get("item_id", ())
+        return bool(lang) and (lang in known["lang"] or (same and canonical(lang) is not None))
+    if "item_id" in row:
+        forms = {re.sub(r"[0-9]+", "0", one) for one in known["item_id"]}
+        numbered = re.sub(r"[0-9]+", "0", item)
+        return item in known["item_id"] or ("0" in numbered and numbered in forms)
+    return any(cell and cell in known[name] for name, cell in row.items())
 
 
 def misfit(row: Cells, form: Form) -> Broken | None:

@@ -52,6 +52,28 @@ def test_every_line_of_a_beir_folder_is_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_a_query_that_another_language_judges_is_one_item(tmp_path: Path) -> None:
+    """q1 and q3 have judgements in English alone, q3's of a split that is not requested."""
+    texts = "".join(f'{{"_id": "{name}", "text": "{name}?"}}\n' for name in ("q1", "q2", "q3"))
+    head = "query-id\tcorpus-id\tscore\n"
+    files = {
+        f"{lang}/{name}": text
+        for lang in ("en", "sw")
+        for name, text in (("queries.jsonl", texts), ("corpus.jsonl", texts))
+    } | {
+        "en/qrels/test.tsv": head + "q1\tq1\t1\nq2\tq2\t1\n",
+        "sw/qrels/test.tsv": head + "q2\tq2\t1\n",
+        "en/qrels/train.tsv": head + "q3\tq3\t1\n",
+    }
+    found = read(tmp_path, files, ("en", "sw"), ("test",), name="beir-x")
+    assert sorted(found.queries["query_id"]) == ["en:q1", "en:q2", "sw:q1", "sw:q2"]
+    assert set(found.queries["split"]) == {"test"}
+    assert sorted(found.qrels.select("item_id", "doc_id").rows()) == [
+        ("q1", "en:q1"), ("q2", "en:q2"), ("q2", "sw:q2")]  # fmt: skip
+    assert [(file, row) for file, row, _ in sorted(reasons(found))] == [
+        ("en/queries.jsonl", 3), ("sw/queries.jsonl", 3)]  # fmt: skip
+
+
 def test_files_of_a_beir_folder_that_are_not_read_are_named(tmp_path: Path) -> None:
     files = {
         "corpus.jsonl": '{"_id": "d", "text": "D."}\n',

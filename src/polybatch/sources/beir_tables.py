@@ -57,18 +57,21 @@ class BeirTables:
                 )
 
     def parsed(self) -> Parsed:
-        """Return what holds together; InputError if a language has no query or no document."""
+        """Return what holds together; InputError if a language has no query or no document.
+
+        A query id that stands in several languages is one item, whichever of them judges it.
+        """
         corpus = self._distinct(self._corpus.frame(), "doc_id", "text")
         given = self._qrels.frame()
         qrels = self._part(given, corpus, "doc_id", "judged document is not in the corpus")
         queries = self._queries.frame()
-        qrels = self._part(qrels, queries, "query_id", "judged query is not in queries.jsonl")
-        judged = qrels.unique("query_id", keep="first", maintain_order=True)
-        splits = judged.select("query_id", pl.col("split").alias("in"))
+        qrels = self._part(qrels, queries, "item_id", "judged query is not in queries.jsonl")
+        judged = qrels.unique("item_id", keep="first", maintain_order=True)
+        splits = judged.select("item_id", pl.col("split").alias("in"))
         other = f"{NOT_REQUESTED}: a query without judgement in {', '.join(self._splits)}"
-        queries = self._part(queries, given, "query_id", other)
-        queries = self._part(queries, splits, "query_id", "no judged document is left").join(
-            splits, on="query_id", maintain_order="left"
+        queries = self._part(queries, given, "item_id", other)
+        queries = self._part(queries, splits, "item_id", "no judged document is left").join(
+            splits, on="item_id", maintain_order="left"
         )
         queries = self._distinct(queries, "query_id", "text").with_columns(split=pl.col("in"))
         qrels = self._distinct(qrels, "query_id", "doc_id", value="relevance")

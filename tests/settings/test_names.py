@@ -169,6 +169,8 @@ def test_every_language_of_every_source_can_be_used() -> None:
         ("cmn", "zh"), ("tl", "fil"), ("tgl", "fil"), ("EN", "en"), ("zh_CN", "zh-CN"),
         ("zh-hant-tw", "zh-Hant-TW"), ("sr_latn", "sr-Latn"), ("sh", "sr-Latn"),
         ("zh-yue", "yue"), ("twi", "tw"), ("tw", "tw"), ("nob", "nb"), (" de ", "de"),
+        ("en-USA", "en-US"), ("pt-bra", "pt-BR"), ("fra_CAN", "fr-CA"), ("zho-TWN", "zh-TW"),
+        ("ar-arz", "arz"), ("zh-cmn-Hant", "zh-Hant"), ("sgn-ase", "ase"), ("sw-KEN", "sw-KE"),
         ("en-UK", "en-GB"), ("haw", "haw"), ("grc", "grc"), ("akk", "akk"),
     ],
 )  # fmt: skip
@@ -180,8 +182,8 @@ def test_codes_of_one_language_are_one(code: str, same: str) -> None:
 @pytest.mark.parametrize(
     "code",
     ["mul", "und", "zxx", "mis", "qaa", "qtz", "qaa-Latn", "x-mine", "mul-Latn", "root", "", "xx",
-     "english", "en-XX1", "en-Abcd", "e", "12", "de-1901", "en-x-mine", "a-b-c-d", "en US",
-     "en\x00", "-", "MUL", "Und"],
+     "english", "en-XX1", "en-Abcd", "en-yue", "en-xyz", "12", "de-1901", "en-x-mine", "a-b-c-d",
+     "e", "en US", "en\x00", "-", "MUL", "Und"],
 )  # fmt: skip
 def test_what_is_no_language_is_refused(code: str) -> None:
     assert canonical(code) is None

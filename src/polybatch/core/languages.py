@@ -33,7 +33,7 @@ _APART = {"tw": "tw", "twi": "tw", "fat": "fat"}
 _CURRENT = frozenset({"tl", "tw"})
 """Codes that BCP-47 has not deprecated, though CLDR prefers another."""
 
-
+_EXTENDED = "ar kok lv ms sgn sw uz zh"  # by other languages' subtags, in BCP-47: zh-yue
 _BY_OWN_NAME = "ar cs da de el es fa fi fr he hi hu id it ja ko nl pl pt ro ru sv th tr uk vi zh"
 
 
@@ -53,17 +53,20 @@ def is_language(code: str) -> bool:
 def canonical(code: str) -> str | None:
     """Return one code for all that BCP-47 and CLDR know as the same language; None for no code.
 
-    Case and underscores do not matter. `mul`, `und`, `mis`, `zxx` and private use are no language.
+    Case and underscores do not matter, and a region may have three letters. `mul`, `und`, `mis`,
+    `zxx` and private use are no language.
 
     Example:
         >>> [canonical(code) for code in ("iw", "swh", "deu", "ZH_hant", "cmn", "en-UK", "zh-yue")]
         ['he', 'sw', 'de', 'zh-Hant', 'zh', 'en-GB', 'yue']
+        >>> [canonical(code) for code in ("en-USA", "pt-BRA", "ar-EGY", "ar-arz", "en-yue")]
+        ['en-US', 'pt-BR', 'ar-EG', 'arz', None]
         >>> [canonical(code) for code in ("english", "xx", "mul", "qaa", "x-mine", "")]
         [None, None, None, None, None, None]
     """
     language, *rest = code.strip().replace("_", "-").split("-")
-    if rest and re.fullmatch("[A-Za-z]{3}", rest[0]):
-        language, *rest = rest  # an extended language: zh-yue is yue
+    if rest and _is_extended(language, rest[0]):
+        language, *rest = rest  # zh-yue is yue
     language, *implied = _alias(language.lower()).split("_")
     if language not in _languages():
         return None
@@ -233,6 +236,13 @@ def _edits(one: str, other: str) -> int:
 def _alias(language: str) -> str:
     alias: str = get_global("language_aliases").get(language, language)
     return _APART.get(language, alias)
+
+
+def _is_extended(language: str, subtag: str) -> bool:
+    """Return whether a subtag names a language by itself: that of zh-yue, but not of zh-TWN."""
+    if not re.fullmatch("[A-Za-z]{3}", subtag) or _alias(language.lower()) not in _EXTENDED.split():
+        return False
+    return language.lower() == "sgn" or not _region(subtag)
 
 
 def _script(subtag: str) -> str:

@@ -63,6 +63,8 @@ def test_one_file_is_read_where_it_is_and_nothing_is_written_there(folder: Path)
 
 
 def test_nothing_to_read_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", str(folder / "README.md")]) == 1
+    assert "found no file of rows, expected .jsonl, .csv or .tsv" in capsys.readouterr().err
     assert main(["validate", str(folder / "gone")]) == 1
     assert "no such file or folder" in capsys.readouterr().err
     (folder / "c.xlsx").write_bytes(b"PK")
@@ -115,6 +117,33 @@ def test_a_lone_column_is_left_out_where_its_language_is_requested_unless_params
     assert sorted(found.corpus["text"]) == ["Because.", "Begitu.", "Sebab."]
     with pytest.raises(InputError, match=r"no row in id .*the column document_id is not read as"):
         read_own(tmp_path / "own/a.csv", ["en", "id"], [])
+
+
+def test_several_codes_of_a_language_are_one(tmp_path: Path) -> None:
+    """By CLDR's likely subtags zh is zh-Hans-CN and en is en-US; en-GB is another."""
+    codes = ("zh-CN", "zh-Hans", "zh", "en_US", "en", "en-GB", "pt-BR", "pt-Latn-BR")
+    path = tmp_path / "faq.csv"
+    rows = (f"{at},{code},Q{at}?,A{at}." for at, code in enumerate(codes))
+    path.write_text("item_id,lang,question,answer\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    languages, _ = contents(path)
+    assert languages == ["en", "en-GB", "pt-BR", "zh"]
+    found = read_own(path, languages, [])
+    assert found.rejected.is_empty()
+    assert sorted(found.queries["lang"]) == [*["en"] * 2, "en-GB", *["pt-BR"] * 2, *["zh"] * 3]
+
+
+def test_words_of_column_names_are_languages_only_where_they_are_requested(tmp_path: Path) -> None:
+    path = tmp_path / "faq.csv"
+    path.write_text(
+        "item_id,question_en,answer_en,question_len,answer_len,question_new,answer_new,answer_raw\n"
+        "1,Why?,So.,4,3,Why not?,So what.,so\n", encoding="utf-8")  # fmt: skip
+    assert contents(path) == (["en"], [])
+    found = read_own(path, ["en"], [])
+    assert (found.corpus["text"].to_list(), found.rejected.height) == (["So."], 0)
+    notes = [note for note in found.notes if "is not read as language" in note]
+    assert len(notes) == 5
+    assert "question_new is not read as language 'new': that takes 'new' among the" in str(notes)
+    assert sorted(read_own(path, ["en", "new"], []).corpus["text"]) == ["So what.", "So."]
 
 
 def test_hidden_folders_are_looked_into_by_nothing(folder: Path) -> None:

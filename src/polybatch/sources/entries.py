@@ -14,7 +14,7 @@ from polybatch.core.dataset import NOT_REQUESTED
 from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical, language_mistake, quoted_nearest, same_language
 from polybatch.sources.column_names import UnreadColumns, mean, nearly
-from polybatch.sources.wide_columns import TEXTS, WIDE, is_lone, is_whole, wide_columns
+from polybatch.sources.wide_columns import TEXTS, WIDE, is_lone, is_whole, is_word, wide_columns
 
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
 _ABOUT = ("item_id", "title", "group", "split")  # once a row, whatever it says in languages
@@ -204,9 +204,11 @@ class Entries:
         others = there - taken - set(mapped.values())
         left_out: list[tuple[str, str]] = []
         for lang, columns in wide_columns({name: name for name in others} | mapped).items():
-            if is_lone(lang, columns, long) and not taken & set(columns.values()):
+            asked = same_language(lang, self._languages.requested)
+            none = is_lone(lang, columns, long) or (is_word(lang) and not asked)
+            if none and not taken & set(columns.values()):
                 left_out += [(name, lang) for name in columns.values() if canonical(lang)]
-            elif is_whole(columns) or same_language(lang, self._languages.requested):
+            elif is_whole(columns) or asked:
                 texts[lang] = columns
         used = {self._column(field) for field in ("lang", *_ABOUT)} | {name for name, _ in left_out}
         unread = there.difference(used, *(columns.values() for columns in texts.values()))

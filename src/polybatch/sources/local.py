@@ -23,7 +23,7 @@ from polybatch.sources.manifest import Manifest
 from polybatch.sources.source import Fetch, Parsed, Source
 from polybatch.sources.user_files import FIRST_ROWS, is_table, open_rows
 from polybatch.sources.user_rows import Broken, Record
-from polybatch.sources.wide_columns import WIDE
+from polybatch.sources.wide_columns import WIDE, is_word
 
 
 class Local(Source):
@@ -95,8 +95,9 @@ def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> 
     if both := entries.both[file]:
         notes.append(f"{both} rows have an answer and a document; the document is not read")
     for name, lang in entries.left_out.get(file, ()):
-        pair = f"question_{lang} and answer_{lang} (or document_{lang})"
-        notes.append(f"the column {name} is not read as language '{lang}': that takes {pair}")
+        takes = f"question_{lang} and answer_{lang} (or document_{lang})"
+        takes = f"'{lang}' among the languages" if is_word(lang) else takes
+        notes.append(f"the column {name} is not read as language '{lang}': that takes {takes}")
     notes += entries.unread.note(file)
     return notes if begun or notes else ["no rows"]
 

@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polybatch.core.errors import InputError
-from polybatch.core.languages import canonical
+from polybatch.core.languages import canonical, same_language
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.collected import ALL
 from polybatch.sources.local import Local, own_files
 from polybatch.sources.source import Parsed, RemoteFile
 from polybatch.sources.user_files import is_table, open_rows
 from polybatch.sources.user_rows import Broken
-from polybatch.sources.wide_columns import is_lone, wide_columns
+from polybatch.sources.wide_columns import is_lone, is_word, wide_columns
 
 
 def contents(path: Path) -> tuple[list[str], list[str]]:
     r"""Return the languages that rows of a file or folder name, and their splits, both sorted.
 
-    Languages by their usual codes; a code that names none is left for `read_own` to reject.
+    Languages by their usual codes, several codes of one by the shortest of them (`en`, not
+    `en-US`); a code that names none is left for `read_own` to reject.
 
     Raises:
         InputError: there is no such path, a file that cannot be read, or no language in any.
@@ -47,8 +48,16 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
         for names in layouts:
             seen.update(names)
             wide = wide_columns({name: name for name in names})
-            codes.update(lang for lang in wide if not is_lone(lang, wide[lang], "lang" in names))
-    languages = sorted({usual for code in codes if (usual := canonical(code))})
+            codes.update(
+                lang
+                for lang in wide
+                if not is_lone(lang, wide[lang], "lang" in names) and not is_word(lang)
+            )
+    usual = {canonical(code) for code in codes} - {None}
+    languages: list[str] = []
+    for code in sorted(map(str, usual), key=lambda code: (len(code), code)):
+        languages += [code] * (same_language(code, languages) is None)
+    languages.sort()
     if not languages:
         raise InputError(
             path,

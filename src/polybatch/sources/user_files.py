@@ -87,6 +87,8 @@ def is_table(path: Path) -> bool:
 def open_rows(path: Path) -> RowFile:
     r"""Open a .jsonl, .csv or .tsv file (or one of them with .gz behind) to read its rows.
 
+    InputError for a file that is none of them.
+
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "faq.jsonl"
@@ -94,7 +96,8 @@ def open_rows(path: Path) -> RowFile:
         >>> list(open_rows(path).rows)
         [(1, {'item_id': '1.0'}), Broken(row=2, reason='no JSON (Expecting value)', text='none')]
     """
-    assert is_table(path)
+    if not is_table(path):
+        raise InputError(path, "no file of rows", ".jsonl, .csv or .tsv", "Name another")
     suffix = _suffix(path)
     if suffix == ".jsonl":
         return RowFile(None, _objects(path))

@@ -8,6 +8,12 @@ from collections.abc import Mapping
 TEXTS = ("question", "answer", "document")
 WIDE = re.compile(rf"({'|'.join(TEXTS)})_(.+)")
 _NUMBERS = ("id", "key", "no", "nr", "num")  # codes that are also words for an identifier
+_WORDS = (
+    "all alt any bak bow bpe cls cnt doc dup emb end err ids int lem len llm log low max mod neg "
+    "new old one org pos pre raw ref seq set src str sub sum tag tgt tmp tok trg tst two txt uri "
+    "url val vec ver"
+)
+"""What names of columns end in, most of it codes of small languages as well."""
 
 
 def wide_columns(fields: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -41,6 +47,16 @@ def is_lone(lang: str, columns: Mapping[str, str], long: bool) -> bool:
     """
     number = lang.casefold() in _NUMBERS
     return number and long if is_whole(columns) else number or long
+
+
+def is_word(lang: str) -> bool:
+    """Return whether columns named so are texts only where their language is requested.
+
+    Example:
+        >>> is_word("raw"), is_word("sw")
+        (True, False)
+    """
+    return lang.casefold() in _WORDS.split()
 
 
 def is_whole(columns: Mapping[str, str]) -> bool:

@@ -110,6 +110,36 @@ def test_the_users_folder_is_read_by_content(mine: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("name", "lang", "note"),
+    [
+        ("sw/notes.new.txt", "sw", "sw/notes.new.txt: read as sw, which is requested, and not as"),
+        ("sw/sub/a.txt", "sw", "and not as 'sub'"),
+        ("sw/notes.final.txt", "sw", ""),
+        ("SW/a.txt", "sw", "'SW' in 1 texts is read as sw"),
+        ("a.SW.txt", "sw", "'SW' in 1 texts is read as sw"),
+        ("zh_CN/a.txt", "zh", "'zh_CN' in 1 texts is read as zh"),
+        ("zh/a.sw.txt", "sw", ""),
+    ],
+)
+def test_the_language_of_a_name_is_the_nearest_requested(
+    tmp_path: Path, name: str, lang: str, note: str
+) -> None:
+    found = read(tmp_path, {name: "Text."}, ("sw", "zh"), name="text")
+    assert found.corpus["lang"].to_list() == [lang]
+    assert (len(found.notes), note in "".join(found.notes)) == (bool(note), True)
+
+
+def test_files_of_languages_that_are_not_requested_are_named(tmp_path: Path) -> None:
+    files = {"de/a.txt": "Eins.", "de/b.txt": "Zwei.", "sw/c.txt": "Tatu.", "up/sub/d.txt": "Four."}
+    found = read(tmp_path, files, ("sw",), name="text")
+    assert found.corpus["text"].to_list() == ["Tatu."]
+    assert found.notes == (
+        "text: de/a.txt and 1 more: not read, since by its name it is in 'de'",
+        "text: up/sub/d.txt: not read, since by its name it is in 'sub'",
+    )
+
+
+@pytest.mark.parametrize(
     ("name", "content", "says"),
     [
         ("a.sw.txt", b"one\ntwo \xff\n", r"a\.sw\.txt:2: found the byte 0xff"),

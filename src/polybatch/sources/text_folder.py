@@ -1,8 +1,9 @@
 """The user's own domain text: a folder of .txt and .jsonl files, a language each.
 
-`*.txt`: the language is the word before `.txt` (`notes.sw.txt`) or the name of the folder the
-file is in (`sw/notes.txt`); paragraphs, separated by empty lines, are documents of one group, the
-file. `*.jsonl`: one object per line with `lang`, `text` and, if there is one, `title`.
+`*.txt`: the language is the word before `.txt` (`notes.sw.txt`) or the name of a folder the file
+is in (`sw/notes.txt`), the nearest that is requested; paragraphs, separated by empty lines, are
+documents of one group, the file. `*.jsonl`: one object per line with `lang`, `text` and, if there
+is one, `title`.
 There are no questions, so it is for `use: text`. The folder is inside `inputs/`, so that DVC sees
 when a file changes.
 """
@@ -17,8 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from polybatch.core.dataset import NOT_REQUESTED
 from polybatch.core.errors import InputError
-from polybatch.core.languages import is_language
+from polybatch.core.languages import canonical, same_language
 from polybatch.sources.collected import text_id
 from polybatch.sources.entries import Languages
 from polybatch.sources.lines import decoded
@@ -71,7 +73,7 @@ class TextFolder(Source):
                 raise InputError(f"{path}:1", "no text", "text in UTF-8", "Fill it or remove it")
             place = path.relative_to(root)
             if path.suffix == ".txt":
-                _language(place)
+                _language(place, languages)
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             (folder / place).write_text(text, encoding="utf-8", newline="")
             files[str(place)] = hashlib.sha256(text.encode()).hexdigest()
@@ -99,19 +101,17 @@ class TextFolder(Source):
         for text in texts:
             if text.group:
                 groups[text.doc_id] = min(text.group, groups.get(text.doc_id, text.group))
-        read_as: Counter[tuple[str, str, str]] = Counter()
         for text in texts:
             _add(rows, self.name, text, groups.get(text.doc_id))
-            if not text.fault and text.lang != text.code:
-                read_as[text.file, text.code, str(text.lang)] += 1
-        notes += [f"{self.name}: {file}: '{code}' in {count} texts is read as {lang}"
-                  for (file, code, lang), count in sorted(read_as.items())]  # fmt: skip
-        return rows.parsed(notes)
+        return rows.parsed(notes + [f"{self.name}: {note}" for note in _notes(texts, languages)])
 
 
 @dataclass(frozen=True)
 class _Text:
-    """A paragraph or row. `code`: the language as written; `group`: what its file is called."""
+    """A paragraph or row. `code`: the language as written; `named`: in the name of its file.
+
+    `group`: what its file is called.
+    """
 
     file: str
     row: int
@@ -121,6 +121,7 @@ class _Text:
     title: str | None = None
     fault: str = ""
     group: str = ""
+    named: bool = False
 
     @property
     def doc_id(self) -> str:
@@ -135,16 +136,15 @@ def _paths(root: Path) -> list[Path]:
 
 def _texts(path: Path, file: str, languages: Languages) -> list[_Text]:
     """Return the texts of a file; those of a .txt file are one group, named by its least id."""
-    found = []
-    for row, code, text, title, fault in (
-        _jsonl(path) if path.suffix == ".jsonl" else _txt(path, file)
-    ):
+    found, named = [], path.suffix == ".txt"
+    for row, code, text, title, fault in _txt(path, file, languages) if named else _jsonl(path):
         lang, unknown = languages.find(code)
         plain = unicodedata.normalize("NFC", " ".join(text.split()))
         reason = fault or unknown or ("half a surrogate pair" if halved(plain + title) else "")
-        found.append(_Text(file, row, code, lang, text if reason else plain, title or None, reason))
+        found.append(_Text(file, row, code, lang, text if reason else plain, title or None, reason,
+                           named=named))  # fmt: skip
     least = min((text.doc_id for text in found if not text.fault), default="")
-    group = f"text:{least}" if path.suffix == ".txt" else ""
+    group = f"text:{least}" if named else ""
     return [replace(text, group=group) for text in found]
 
 
@@ -152,9 +152,9 @@ _Row = tuple[int, str, str, str, str]
 """Row, code, text, title ('' for none), and why it cannot be used, or ''."""
 
 
-def _txt(path: Path, file: str) -> Iterator[_Row]:
+def _txt(path: Path, file: str, languages: Languages) -> Iterator[_Row]:
     """Yield the paragraphs of a file."""
-    code, text, row = _language(Path(file)), decoded(path), 1
+    code, text, row = _language(Path(file), languages.requested), decoded(path), 1
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for part in re.split(r"(\n[^\S\n]*(?:\n\s*)+)", text):
         if part.strip():
@@ -166,16 +166,20 @@ def _leading(part: str) -> int:
     return part[: len(part) - len(part.lstrip())].count("\n")
 
 
-def _language(path: Path) -> str:
-    """Return the language that a file's name, or its folder inside the user's, says.
+def _language(path: Path, requested: Sequence[str]) -> str:
+    """Return the code that a file's name, or a folder's inside the user's, has for its language.
+
+    The nearest word for one that is requested, else the nearest that is a code: `new` is one, too.
 
     Example:
-        >>> _language(Path("notes.sw.txt")), _language(Path("pt-BR/a.txt"))
-        ('sw', 'pt-BR')
+        >>> names = ("notes.sw.txt", "pt_BR/a.txt", "sw/notes.new.txt", "sw/sub/a.txt", "de/a.txt")
+        >>> [_language(Path(name), ["pt", "sw"]) for name in names]
+        ['sw', 'pt_BR', 'sw', 'sw', 'de']
     """
-    for word in (path.stem.rpartition(".")[2] if "." in path.stem else "", path.parent.name):
-        if is_language(word):
-            return word
+    words = [path.stem.rpartition(".")[2]] * ("." in path.stem) + [*path.parent.parts][::-1]
+    codes = [word for word in words if canonical(word)]
+    for code in (*(code for code in codes if same_language(code, requested)), *codes):
+        return code
     raise InputError(
         f"{path}:1",
         "a name that says no language",
@@ -204,6 +208,26 @@ def _jsonl(path: Path) -> Iterator[_Row]:
         yield number, code, str(text or ""), title if isinstance(title, str) else "", fault
     if strange:
         raise strange[0]
+
+
+def _notes(texts: Sequence[_Text], languages: Sequence[str]) -> Iterator[str]:
+    """Yield which codes are read as others, and what names of files say besides."""
+    read_as: Counter[tuple[str, str, str]] = Counter()
+    others: dict[str, set[str]] = {}
+    for text in texts:
+        if not text.fault and text.lang != text.code:
+            read_as[text.file, text.code, str(text.lang)] += 1
+        if text.named and text.fault.startswith(NOT_REQUESTED):
+            others.setdefault(text.code, set()).add(text.file)
+    for file in sorted({text.file for text in texts if text.named and not text.fault}):
+        nearest, code = (_language(Path(file), among) for among in ((), languages))
+        if nearest != code:
+            yield f"{file}: read as {code}, which is requested, and not as '{nearest}'"
+    for (file, code, lang), count in sorted(read_as.items()):
+        yield f"{file}: '{code}' in {count} texts is read as {lang}"
+    for code, files in sorted(others.items()):
+        more = f" and {len(files) - 1} more" * (len(files) > 1)
+        yield f"{min(files)}{more}: not read, since by its name it is in '{code}'"
 
 
 def _add(rows: Rows, name: str, text: _Text, group: str | None) -> None:

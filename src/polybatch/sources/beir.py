@@ -22,9 +22,9 @@ from polybatch.sources.hub import (
     mirror_of,
     write_hub_manifest,
 )
-from polybatch.sources.local import check_names, copy_files
 from polybatch.sources.manifest import Manifest
 from polybatch.sources.source import Fetch, Parsed, Source
+from polybatch.sources.user_folder import check_names, copy_files, named
 
 
 class Beir(Source):
@@ -60,7 +60,8 @@ class Beir(Source):
         assert self.settings.folder is not None
         files = copy_files(Path(self.settings.folder), folder, self.name)
         check_names(files, self.name)
-        Manifest(source=self.name, citation=self.citation, files=files).write(folder)
+        given = self.settings.folder
+        Manifest(source=self.name, citation=self.citation, folder=given, files=files).write(folder)
 
     def _from_hub(self, folder: Path, splits: Sequence[str], fetch: Fetch) -> None:
         given, files = commits(self), {}
@@ -83,9 +84,10 @@ class Beir(Source):
         InputError where a language ends with no query or no document.
         """
         tables = BeirTables(self.name, folder / "files", splits)
-        for lang in languages:
-            tables.add(_place(folder / "files", lang, languages), lang)
-        return tables.parsed()
+        with named(folder / "files", Manifest.read(folder).folder):
+            for lang in languages:
+                tables.add(_place(folder / "files", lang, languages), lang)
+            return tables.parsed()
 
 
 def _place(folder: Path, lang: str, languages: Sequence[str]) -> Path:

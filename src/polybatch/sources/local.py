@@ -7,14 +7,11 @@ is an item in all languages (`item_id`, `question_sw`, `answer_sw`, `question_en
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from polybatch.core.errors import InputError
-from polybatch.core.files import refuse_special_files, sha256_of
 from polybatch.core.languages import canonical
 from polybatch.sources.collected import ALL, Collected
 from polybatch.sources.entries import FIELDS, Entries, Languages
@@ -22,6 +19,7 @@ from polybatch.sources.item_ids import item_id_notes
 from polybatch.sources.manifest import Manifest
 from polybatch.sources.source import Fetch, Parsed, Source
 from polybatch.sources.user_files import FIRST_ROWS, is_table, open_rows
+from polybatch.sources.user_folder import check_names, copy_files, named
 from polybatch.sources.user_rows import Broken, Record
 from polybatch.sources.wide_columns import WIDE, is_word
 
@@ -55,8 +53,13 @@ class Local(Source):
         own = Path(self.settings.folder)
         if not sum(is_table(own / file["path"]) for file in files):
             raise InputError(own, "no file of rows", ".jsonl, .csv or .tsv", "Put yours there")
-        manifest = Manifest(source=self.name, licence=self.licence, columns=columns, files=files)
-        manifest.write(folder)
+        Manifest(
+            source=self.name,
+            licence=self.licence,
+            columns=columns,
+            folder=self.settings.folder,
+            files=files,
+        ).write(folder)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read the rows of these languages and splits; InputError names file, row and cure."""
@@ -67,7 +70,8 @@ class Local(Source):
         for name in [file["path"] for file in manifest.files]:
             remarks = ["not read, since it is no .jsonl, .csv or .tsv"]
             if is_table(Path(name)):
-                remarks = _add_file(folder / "files" / name, name, entries, collected)
+                with named(folder / "files", manifest.folder, name):
+                    remarks = _add_file(folder / "files" / name, name, entries, collected)
             notes += [f"{self.name}: {name}: {note}" for note in remarks]
         entries.check_mapped()
         parsed = collected.parsed(notes)
@@ -127,56 +131,6 @@ def _checked(
             return
     if strange:
         raise strange[0][1]
-
-
-def copy_files(origin: Path, folder: Path, name: str) -> list[dict[str, Any]]:
-    """Copy what is in `origin` to `folder/files`; return path, bytes and sha256 of each file.
-
-    Raises:
-        InputError: there is no file, or a link or pipe among them.
-    """
-    refuse_special_files(origin, f"sources.{name}.folder")
-    found = []
-    for inside in own_files(origin):
-        target = folder / "files" / inside
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(origin / inside, target)
-        size, digest = target.stat().st_size, sha256_of(target)
-        found.append({"path": inside.as_posix(), "bytes": size, "sha256": digest})
-    if not found:
-        raise InputError(origin, "no file", "at least one", "Put your files there")
-    return found
-
-
-def own_files(folder: Path) -> list[Path]:
-    """Return the files in a folder, relative to it and sorted, without hidden ones and folders.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> (folder / ".git").mkdir()
-        >>> for name in ("faq.csv", ".git/old.csv", ".DS_Store"):
-        ...     (folder / name).touch()
-        >>> [str(path) for path in own_files(folder)]
-        ['faq.csv']
-    """
-    inside = (path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file())
-    return [path for path in inside if not any(part.startswith(".") for part in path.parts)]
-
-
-def check_names(files: Sequence[Mapping[str, Any]], name: str) -> None:
-    r"""Raise InputError if the name of a file is not UTF-8, as names in old archives are.
-
-    Example:
-        >>> check_names([{"path": "caf\udce9.csv"}], "local")
-        Traceback (most recent call last):
-        polybatch.core.errors.InputError: ... found the file name caf\udce9.csv, ...
-    """
-    for file in files:
-        shown = file["path"].encode("utf-8", "backslashreplace").decode()
-        if shown != file["path"]:
-            raise InputError(f"sources.{name}.folder", f"the file name {shown}", "names in UTF-8",
-                             "Rename the file")  # fmt: skip
 
 
 def _mapping(name: str, columns: Sequence[str]) -> dict[str, str]:

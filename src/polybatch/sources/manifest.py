@@ -18,8 +18,8 @@ class Manifest:
     """What a source says of the files that it brought; what is None is not written.
 
     `files`: what is known of each, a list or by path. `revisions`: {repository: commit}, of the
-    hub. `columns`: which column of the user's tables means what. `not_read`: the user's files that
-    the source leaves out.
+    hub. `columns`: which column of the user's tables means what. `folder`: where the user's files
+    are, as params say it. `not_read`: those of them that the source leaves out.
 
     Example:
         >>> import tempfile
@@ -38,6 +38,7 @@ class Manifest:
     notes: Sequence[str] | None = None
     revisions: Mapping[str, str] | None = None
     columns: Mapping[str, str] | None = None
+    folder: str | None = None
     not_read: Sequence[str] | None = None
 
     def write(self, folder: Path) -> None:

@@ -10,9 +10,10 @@ from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical, same_language
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.collected import ALL
-from polybatch.sources.local import Local, own_files
+from polybatch.sources.local import Local
 from polybatch.sources.source import Parsed, RemoteFile
 from polybatch.sources.user_files import is_table, open_rows
+from polybatch.sources.user_folder import named, own_files
 from polybatch.sources.user_rows import Broken
 from polybatch.sources.wide_columns import is_lone, is_word, wide_columns
 
@@ -101,8 +102,9 @@ def read_own(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Par
         raw.mkdir()
         chosen = SourceSettings(tuple(languages), (ALL, *splits), str(folder))
         source = Local().of(chosen)
-        source.download(raw, chosen.languages, chosen.splits, _nothing)
-        return source.read(raw, chosen.languages, chosen.splits)
+        with named(folder, str(path.parent if path.is_file() else path)):
+            source.download(raw, chosen.languages, chosen.splits, _nothing)
+            return source.read(raw, chosen.languages, chosen.splits)
 
 
 def _nothing(file: RemoteFile, path: Path) -> None:

@@ -24,11 +24,11 @@ from polybatch.core.languages import canonical, same_language
 from polybatch.sources.collected import text_id
 from polybatch.sources.entries import Languages
 from polybatch.sources.lines import decoded
-from polybatch.sources.local import check_names, own_files
 from polybatch.sources.manifest import MANIFEST, Manifest
 from polybatch.sources.rows import halved
 from polybatch.sources.source import Document, Fetch, Parsed, Place, Rows, Source
 from polybatch.sources.user_files import FIRST_ROWS, no_fields, open_rows
+from polybatch.sources.user_folder import check_names, named, own_files, refuse_unreadable
 from polybatch.sources.user_rows import Broken
 
 _KINDS = (".txt", ".jsonl")
@@ -68,12 +68,14 @@ class TextFolder(Source):
             )
         files = {}
         for path in _paths(root):
+            refuse_unreadable(path)
             text = decoded(path)
             if not text.strip():
                 raise InputError(f"{path}:1", "no text", "text in UTF-8", "Fill it or remove it")
             place = path.relative_to(root)
             if path.suffix == ".txt":
-                _language(place, languages)
+                with named(root, str(root), str(place)):
+                    _language(place, languages)
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
             (folder / place).write_text(text, encoding="utf-8", newline="")
             files[str(place)] = hashlib.sha256(text.encode()).hexdigest()
@@ -86,17 +88,21 @@ class TextFolder(Source):
             )
         others = [path.as_posix() for path in own_files(root) if path.suffix not in _KINDS]
         check_names([{"path": place} for place in (*files, *others)], self.name)
-        Manifest(source=self.name, files=files, not_read=others).write(folder)
+        given = self.settings.folder
+        Manifest(source=self.name, folder=given, files=files, not_read=others).write(folder)
 
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read paragraphs and rows in `languages`; what cannot be used is rejected."""
         self.check(languages, splits)
+        manifest = Manifest.read(folder)
         notes = [f"{self.name}: {file} is not read; only {' and '.join(_KINDS)} are"
-                 for file in Manifest.read(folder).not_read or ()]  # fmt: skip
+                 for file in manifest.not_read or ()]  # fmt: skip
         requested, rows, texts = Languages(languages), Rows(), []
         for path in _paths(folder):
             if path != folder / MANIFEST:
-                texts += _texts(path, path.relative_to(folder).as_posix(), requested)
+                file = path.relative_to(folder).as_posix()
+                with named(folder, manifest.folder, file):
+                    texts += _texts(path, file, requested)
         groups: dict[str, str] = {}
         for text in texts:
             if text.group:

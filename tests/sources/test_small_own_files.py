@@ -225,6 +225,17 @@ def test_a_text_with_as_many_commas_as_a_row_is_no_swallowed_row(tmp_path: Path,
     assert text in read(tmp_path / "wide", {"x.csv": wide}).corpus["text"].to_list()
 
 
+def test_white_space_before_quotation_marks(tmp_path: Path) -> None:
+    rows = '1, en, "Where, then?", "Here."\n2, en, "Who?", "She, ""Mo"",\nof 1,000"\n3,en,"A","B"\n'
+    found = read(tmp_path, {"x.csv": HEAD.replace(",", ", ") + rows})
+    assert questions(found) == {"1": "Where, then?", "2": "Who?", "3": "A"}
+    assert sorted(found.corpus["text"]) == ["B", "Here.", 'She, "Mo",\nof 1,000']
+    assert found.notes == ("local: x.csv: white space before marks around a field is left out",)
+    for text in ('"Yes" she said', "Yes"):
+        found = read(tmp_path, {"x.csv": HEAD + f'1, en, Who?, {text}\n2, en, Why?, "So"\n'})
+        assert sorted(found.corpus["text"]) == sorted([text, '"So"' if "said" in text else "So"])
+
+
 @pytest.mark.parametrize(
     ("head", "rows", "columns"),
     [

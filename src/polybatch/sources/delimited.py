@@ -23,6 +23,7 @@ from polybatch.sources.delimited_rows import (
     Form,
     body,
     is_blank,
+    is_spaced,
     misfit,
     plain_rows,
     quoted_rows,
@@ -58,6 +59,9 @@ def open_cells(path: Path, separator: str) -> RowFile:
     if found == "\t":
         form, more = _quoting(path, form)
         notes += more
+    elif is_spaced(path, form):
+        form = replace(form, spaced=True)
+        notes.append("white space before marks around a field is left out")
     rows = quoted_rows(path, form) if form.quoted else plain_rows(path, form)
     first = next(rows)
     if isinstance(first, Broken):

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from polybatch.core.languages import canonical
@@ -26,6 +27,7 @@ class Form:
     """How a file is written. `begin`: the line of the header, from 1.
 
     `least` columns have to be there: the last of the `width` may have no name, and nothing in them.
+    `spaced`: white space stands before the mark that opens a field in quotes.
     """
 
     separator: str
@@ -33,6 +35,7 @@ class Form:
     width: int
     least: int
     quoted: bool = True
+    spaced: bool = False
 
     def cells(self, row: Sequence[str]) -> Sequence[str] | None:
         """Return a row's `width` fields; None if it has too few, or text behind them.
@@ -84,6 +87,35 @@ def plain_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
             yield number, line.rstrip("\r\n").split(form.separator)
 
 
+def is_spaced(path: Path, form: Form) -> bool:
+    r"""Return whether a file has white space behind each separator, and marks around fields there.
+
+    Not where text stands behind such a mark that closes: then marks are text.
+
+    Example:
+        >>> import tempfile
+        >>> path, form = Path(tempfile.mkdtemp()) / "a.csv", Form(",", begin=1, width=2, least=2)
+        >>> for row in ('en, "Here, or there?"', 'en, "Here" or there?', "en, Here?"):
+        ...     _ = path.write_text(f"lang,question\n{row}\n")
+        ...     print(is_spaced(path, form))
+        True
+        False
+        False
+    """
+    lines = (line for _, line in body(path, form) if not isinstance(line, CutLine))
+    spaced = False
+    try:
+        for row in islice(csv.reader(lines, delimiter=form.separator), _SAMPLE):
+            opened = [cell for cell in row[1:] if re.match(r'\s+"', cell)]
+            whole = len(row) == form.width  # else a comma in quotes cuts a field in two
+            if whole and any(re.match(r'\s+"([^"]|"")*"\s*[^"\s]', cell) for cell in opened):
+                return False
+            spaced |= bool(opened) and all(cell[:1].isspace() or not cell for cell in row[1:])
+    except csv.Error:  # a field that never ends: which one, `quoted_rows` says
+        return False
+    return spaced
+
+
 def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
     r"""Yield the rows of a file with fields in quotes.
 
@@ -108,7 +140,9 @@ def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
                 # in place of a line that is too long, one that leaves as many quotes open
                 yield '"' * line.odd + "\n" if isinstance(line, CutLine) else line
 
-    reader = csv.reader(held_lines(), delimiter=form.separator, strict=True)
+    reader = csv.reader(
+        held_lines(), delimiter=form.separator, strict=True, skipinitialspace=form.spaced
+    )
     while True:
         held.clear()
         begun = form.begin + reader.line_num
@@ -187,7 +221,8 @@ def _looks_like_rows(
     first = zip(names, plain[0], strict=False)
     known = {name: {cell.strip()} | seen.get(name, set()) for name, cell in first}
     for line in held[1:]:
-        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=form.separator))
+        text = [line.rstrip("\r\n")]
+        cells = next(csv.reader(text, delimiter=form.separator, skipinitialspace=form.spaced))
         if len(cells) != form.width or any(cell[:1].isspace() for cell in cells[1:]):
             return False
         if not _is_of_table(dict(zip(names, cells, strict=False)), known):

@@ -56,11 +56,11 @@ class UnreadColumns:
                 )
 
 
-def mean(wanted: str, names: Sequence[str]) -> str:
+def meant(wanted: str, names: Sequence[str]) -> str:
     """Return a question with the name that is nearest to one that is wanted, '' if none is.
 
     Example:
-        >>> mean("Antwort", ["Frage", "antworten"]), mean("lang", ["url"])
+        >>> meant("Antwort", ["Frage", "antworten"]), meant("lang", ["url"])
         ("Did you mean 'antworten'? ", '')
     """
     folded = {_folded(name): name for name in names if name}

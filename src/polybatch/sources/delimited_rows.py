@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical
 from polybatch.sources.user_lines import LONGEST, CutLine, own_lines, refused
 from polybatch.sources.user_rows import Broken
 
 NAMES = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "vertical bar"}
-_SAMPLE = 1_000  # rows whose values show the form of a row
+_SAMPLE = 1_000  # lines whose values show the form of a row
 
 Cells = tuple[int, list[str]]
 """A row, by the line it begins on, and its fields."""
@@ -129,9 +130,7 @@ def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
         [(2, ['sw', 'Wapi,\n"hapa"?']), (4, ['en', 'Here?'])]
     """
     held: list[str] = []  # the lines of a row
-    seen: dict[str, set[str]] = {}  # by column, short values of the first rows
-    names: list[str] = []
-    count = 0
+    names, seen = list[str](), dict[str, set[str]]()  # how a column's first values begin
 
     def held_lines() -> Iterator[str]:
         for number, line in own_lines(path):
@@ -151,26 +150,35 @@ def quoted_rows(path: Path, form: Form) -> Iterator[Cells | Broken]:
         except StopIteration:
             return
         except csv.Error as error:
-            found, expected, cure = _advice(error, begun, len(held), form)
-            if len(held) > 1 or not found.startswith("text behind"):
-                raise refused(path, begun, found, expected, cure) from error
-            yield Broken(begun, f"{found}: {cure[:1].lower()}{cure[1:]}", held[0])
+            yield _broken(path, begun, held, form, error)
             continue
         if any(isinstance(line, CutLine) for line in held):
             yield Broken(begun, LONG, held[0])
             continue
         if len(held) > 1 and _looks_like_rows(held, form, names, seen):
-            raise refused(path, begun, f"a quotation mark that closes {len(held) - 1} lines below, "
-                          "with what looks like whole rows between", "a quoted text",
-                          "Close the quote in its row; write a mark that is text twice, in a "
-                          'field in quotes ("""Where"" is it?")')  # fmt: skip
-        count += 1
-        if count == 1:
+            raise _swallowed(path, begun, len(held) - 1)
+        if not names:
             names = [cell.strip().strip("\ufeff").strip() for cell in row]
-        elif count < _SAMPLE:
+        elif reader.line_num < _SAMPLE:
             for name, cell in zip(names, row, strict=False):
                 seen.setdefault(name, set()).add(cell[:40].strip())
         yield begun, row
+
+
+def _broken(path: Path, begun: int, held: Sequence[str], form: Form, error: csv.Error) -> Broken:
+    """Return a row that csv cannot read; InputError where nobody knows which rows it holds."""
+    found, expected, cure = _advice(error, begun, len(held), form)
+    if len(held) > 1 or not found.startswith("text behind"):
+        raise refused(path, begun, found, expected, cure) from error
+    return Broken(begun, f"{found}: {cure[:1].lower()}{cure[1:]}", held[0])
+
+
+def _swallowed(path: Path, begun: int, below: int) -> InputError:
+    """Return the error of a quoted text that holds what looks like rows."""
+    return refused(path, begun, f"a quotation mark that closes {below} lines below, "
+                   "with what looks like whole rows between", "a quoted text",
+                   "Close the quote in its row; write a mark that is text twice, in a "
+                   'field in quotes ("""Where"" is it?")')  # fmt: skip
 
 
 def _advice(error: csv.Error, begun: int, count: int, form: Form) -> tuple[str, str, str]:

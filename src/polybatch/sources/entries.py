@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from polybatch.core.dataset import NOT_REQUESTED
 from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical, language_mistake, quoted_nearest, same_language
-from polybatch.sources.column_names import UnreadColumns, mean, nearly
+from polybatch.sources.column_names import UnreadColumns, meant, nearly
 from polybatch.sources.wide_columns import TEXTS, WIDE, is_lone, is_whole, is_word, wide_columns
 
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
@@ -175,7 +175,7 @@ class Entries:
                 f"sources.{self._name}.columns",
                 f"{field}={column}, and no file with a column '{column}'",
                 f"one of {', '.join(sorted(self._there)[:20])}",
-                f"{mean(column, sorted(self._there))}Correct the name",
+                f"{meant(column, sorted(self._there))}Correct the name",
             )
 
     def _column(self, field: str) -> str:
@@ -245,7 +245,7 @@ class Entries:
     def _missing(
         self, file: str, row: int, names: Sequence[str], wanted: str, close: str = ""
     ) -> InputError:
-        near = f"Did you mean '{close}'? " if close else mean(wanted, names)
+        near = f"Did you mean '{close}'? " if close else meant(wanted, names)
         return InputError(
             f"{file}:{row}",
             f"the columns {', '.join(filter(None, names))[:500]}",

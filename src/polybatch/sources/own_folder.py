@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from polybatch.core.errors import InputError
@@ -49,16 +49,9 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
         for names in layouts:
             seen.update(names)
             wide = wide_columns({name: name for name in names})
-            codes.update(
-                lang
-                for lang in wide
-                if not is_lone(lang, wide[lang], "lang" in names) and not is_word(lang)
-            )
-    usual = {canonical(code) for code in codes} - {None}
-    languages: list[str] = []
-    for code in sorted(map(str, usual), key=lambda code: (len(code), code)):
-        languages += [code] * (same_language(code, languages) is None)
-    languages.sort()
+            codes.update(code for code in wide if not is_word(code)
+                         and not is_lone(code, wide[code], "lang" in names))  # fmt: skip
+    languages = _distinct(codes)
     if not languages:
         raise InputError(
             path,
@@ -67,6 +60,20 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
             "Add the codes, or name a folder of .csv, .tsv or .jsonl files",
         )
     return languages, sorted(splits - {""})
+
+
+def _distinct(codes: Iterable[str]) -> list[str]:
+    """Return the usual code of each language that is named, the shortest of several.
+
+    Example:
+        >>> _distinct(["zh-CN", "en-US", "zh-Hans", "en", "en-GB", "english"])
+        ['en', 'en-GB', 'zh-CN']
+    """
+    usual = {found for code in codes if (found := canonical(code))}
+    languages: list[str] = []
+    for code in sorted(usual, key=lambda code: (len(code), code)):
+        languages += [code] * (same_language(code, languages) is None)
+    return sorted(languages)
 
 
 def tables(path: Path) -> dict[Path, Path]:

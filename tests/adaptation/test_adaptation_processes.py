@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainingArguments
 
 from polybatch.core.errors import InputError
-from tests.helpers.adaptation import changed, run, transformer
+from tests.helpers.adaptation import changed, contents, run, transformer
 
 ROOT = Path(__file__).parents[2]
 OBJECTIVES = ("mlm", "crop", "tsdae")
@@ -88,6 +90,29 @@ def test_two_processes_have_the_curves_and_weights_of_one(
         # Adam divides by a gradient's size: where that is near zero, signs may differ. Seen: of
         # 7,264 weights none with mlm and tsdae, 13 with crop.
         assert (gaps > 1e-3).float().mean() < 0.005, objective
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_on_a_machine_with_two_gpus_a_process_takes_a_step_at_a_time(
+    base: Path,
+    one: dict[str, Path],
+    tmp_path: Path,
+    objective: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The library would ask for a batch a GPU: the plan is walked once, to the same bytes."""
+    kept = TrainingArguments.__dict__["_setup_devices"]
+
+    def two(arguments: TrainingArguments) -> torch.device:
+        device: torch.device = kept.func(arguments)
+        arguments._n_gpu = 2
+        return device
+
+    found = cached_property(two)
+    found.__set_name__(TrainingArguments, "_setup_devices")
+    monkeypatch.setattr(TrainingArguments, "_setup_devices", found)
+    run(tmp_path, base, changed(objective=objective, **CHANGES))
+    assert contents(tmp_path) == contents(one[objective])
 
 
 def test_gradcache_changes_memory_and_not_the_curve(

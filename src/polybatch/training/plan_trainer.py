@@ -111,7 +111,6 @@ def plan_trainer(
         dataloader_drop_last=True,
         accelerator_config={"split_batches": processes() > 1},
     )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # one process, one GPU; more by torchrun
     model.to(arguments.device)
     _keep_rows_from_ddp(model)
     trainer = PlanTrainer(

@@ -94,6 +94,11 @@ class Resumable:
     args: Any
     state: Any
 
+    def __init__(self, *, args: Any, **named: Any) -> None:
+        # More GPUs are for torchrun: in one process the library would make batches of several steps
+        args._n_gpu = min(args.n_gpu, 1)
+        super().__init__(args=args, **named)
+
     def run(self, steps: int, curves: Path, progress: TrainerCallback) -> list[float]:
         """Train all `steps` and return the logged losses; checkpoints are removed at the end.
 

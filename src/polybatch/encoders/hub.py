@@ -58,7 +58,8 @@ def load(settings: EncoderSettings, folder: Path | None = None) -> SentenceTrans
     Raises:
         InputError: files that are missing, name code, lack weights or have some that are no
             numbers, disagree with their tokenizer, have another pooling than `settings.pooling`,
-            no position for `settings`' lengths, or do not give one vector per text.
+            no position for `settings`' lengths, cut their vectors (`truncate_dim`), or do not give
+            one vector per text.
     """
     folder = folder or folder_of(settings)
     if (folder / "modules.json").is_file():
@@ -66,6 +67,7 @@ def load(settings: EncoderSettings, folder: Path | None = None) -> SentenceTrans
         _check_pooling(encoder, folder, settings)
     else:
         encoder = _with_pooling(folder, "cls" if settings.pooling == "cls" else "mean")
+    _check_dimensions(encoder, folder)
     _check_weights(encoder, folder)
     _check_finite(encoder, folder)
     _check_vocabulary(encoder, folder)
@@ -165,6 +167,19 @@ def _check_pooling(encoder: SentenceTransformer, folder: Path, settings: Encoder
             f"pooling {found} and modules {[type(module).__name__ for module in encoder]}",
             "CLS, a dense layer with tanh, unit length",
             f"Fetch {', '.join((*_SENTENCE, *_FILES[_LABSE]))} again",
+        )
+
+
+def _check_dimensions(encoder: SentenceTransformer, folder: Path) -> None:
+    """Refuse vectors that are cut when they are searched with: training would see them whole."""
+    with encoder.truncate_embeddings(None):
+        whole = encoder.get_embedding_dimension()
+    if (cut := encoder.get_embedding_dimension()) != whole:
+        raise InputError(
+            folder / "config_sentence_transformers.json",
+            f"truncate_dim {cut}, of vectors that training sees with {whole} dimensions",
+            "vectors of one length in training and in search",
+            "Set truncate_dim to null in a copy of the folder, and give that as encoder.name",
         )
 
 
@@ -276,5 +291,6 @@ def _positions(model: Any) -> int | None:
         table = getattr(module, "position_embeddings", None)
         if isinstance(table, nn.Embedding):
             # RoBERTa's family counts positions from behind the padding id
-            return int(table.num_embeddings - (table.padding_idx or -1) - 1)
+            padding = -1 if table.padding_idx is None else table.padding_idx
+            return int(table.num_embeddings - padding - 1)
     return None

@@ -49,6 +49,12 @@ def test_the_section_is_read(tmp_path: Path) -> None:
             "dapt.checkpoint_every",
             "multiple",
         ),
+        ([("0.0\n  steps: 6", "0.1\n  steps: 6")], "dapt.heldout_share", "perplexity of mlm"),
+        (
+            [("0.0\n  steps: 6", "0.1\n  steps: 6"), ("objective: crop", "objective: tsdae")],
+            "dapt.heldout_share",
+            "Write heldout_share: 0.0",
+        ),
         ([("mask_share: 0.15", "mask_share: 1.5")], "dapt.mask_share", "between"),
         ([("  delete_share: 0.6\n", "")], "dapt.delete_share", "nothing"),
         ([("  zero-shot:", "  start:")], "strategies.start", "models/start"),
@@ -63,6 +69,13 @@ def test_a_mistake_is_told_with_its_place(
     assert told
     assert says in told[0]
     assert "params.yaml:" in told[0]
+
+
+def test_text_is_held_out_for_the_perplexity_of_mlm(tmp_path: Path) -> None:
+    edits = [("0.0\n  steps: 6", "0.1\n  steps: 6"), ("objective: crop", "objective: mlm")]
+    config = load(edited(tmp_path, *edits))
+    assert config.dapt is not None
+    assert config.dapt.heldout_share == 0.1
 
 
 def test_texts_that_evaluation_searches_are_allowed_where_said(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_comments_of_the_base_stay_unless_the_preset_has_its_own(folder: Path) -
         "batches:\n"
         "  # two lines\n"
         "  steps: 7\n"
-        "  batch_pairs: 16  # few\n"
+        "  size_exponent: 0.5  # few\n"
         "  match_budget: true\n"
         "strategies:\n"
         "    mono: {start: base, batches: mono}\n"
@@ -131,7 +131,7 @@ def test_comments_of_the_base_stay_unless_the_preset_has_its_own(folder: Path) -
     assert lines[:3] == [DEFAULT.splitlines()[0], "# What mine is.", "study:"]
     assert "  focus: mono         # whose scores results/metrics.json shows" in lines
     assert (
-        "batches:\n  # two lines\n  steps: 7\n  batch_pairs: 16  # few\n  size_exponent: 1.0 "
+        "batches:\n  # two lines\n  steps: 7\n  batch_pairs: 32\n  size_exponent: 0.5  # few\n"
     ) in text
     assert "  match_budget: true      # true: strategies that start from base get" in text
     assert (

@@ -91,6 +91,18 @@ def test_every_number_that_decides_a_result_has_to_stand_in_the_file() -> None:
                 assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
 
 
+def test_steps_are_matched_where_they_are_of_one_size_alone(tmp_path: Path) -> None:
+    """40 steps of 16 texts are half of what 40 steps of 32 pairs see."""
+    text = DEFAULT.replace("match_budget: false", "match_budget: true")
+    assert load(written(tmp_path, text)).budgets == (80, 120)
+    other = text.replace("batch_texts: 32 ", "batch_texts: 16 ").replace(
+        "  batch_texts: 32\n", "  batch_texts: 16\n"
+    )
+    (found,) = mistakes(tmp_path, other)
+    assert "batches.match_budget: found true, with steps of 16 texts (dapt.batch_texts)" in found
+    load(written(tmp_path, other.replace("match_budget: true", "match_budget: false")))
+
+
 def test_match_budget_gives_strategies_without_adaptation_its_steps(tmp_path: Path) -> None:
     config = load(written(tmp_path, DEFAULT.replace("match_budget: false", "match_budget: true")))
     assert config.dapt is not None

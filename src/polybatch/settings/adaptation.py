@@ -33,8 +33,9 @@ class AdaptationSettings:
     `texts`: datasets whose corpus side is the domain text; that of an evaluation dataset only
     where `transductive` says so. `rows_per_document`: how many neighbouring rows of one group
     (article) make a document, at most. `mixed_batches`: languages mixed inside a batch, or one a
-    batch. `heldout_share`: of the groups, for the perplexity of `mlm`. `batch_texts`: documents a
-    step (`mlm`: packed sequences). `max_length`: tokens of a span, document or sequence.
+    batch. `heldout_share`: of the groups, for the perplexity of `mlm`; 0 with other objectives.
+    `batch_texts`: documents a step (`mlm`: packed sequences). `max_length`: tokens of a span,
+    document or sequence.
     """
 
     objective: Annotated[str, one_of(OBJECTIVES)]

@@ -47,6 +47,13 @@ def _numbers(dapt: AdaptationSettings) -> _Mistakes:
             f"one of {', '.join(OBJECTIVES)}",
             did_you_mean(dapt.objective, OBJECTIVES, "Choose one"),
         )
+    if dapt.heldout_share and dapt.objective in ("crop", "tsdae"):
+        yield (
+            "dapt.heldout_share",
+            f"{dapt.heldout_share} with the objective '{dapt.objective}'",
+            "0.0: held-out text is for the perplexity of mlm, and would only be lost here",
+            "Write heldout_share: 0.0",
+        )
     if dapt.crop_min_share > dapt.crop_max_share:
         yield (
             "dapt.crop_min_share",

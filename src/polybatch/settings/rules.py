@@ -126,13 +126,23 @@ def _contrasts(config: Config) -> Mistakes:
 
 
 def _matched(config: Config) -> Mistakes:
-    if config.batches.match_budget and config.adaptation is None:
+    if not config.batches.match_budget:
+        return
+    if config.adaptation is None:
         why = "no strategy starts from dapt" if config.dapt else "dapt: null"
         yield (
             "batches.match_budget",
             "true",
             f"false, as this study adapts nothing ({why}): there is no budget to match",
             "Write match_budget: false, or add the section dapt and a strategy that starts from it",
+        )
+    elif config.adaptation.batch_texts != config.batches.batch_pairs:
+        yield (
+            "batches.match_budget",
+            f"true, with steps of {config.adaptation.batch_texts} texts (dapt.batch_texts) and of"
+            f" {config.batches.batch_pairs} pairs (batches.batch_pairs)",
+            "as many of both: it makes up for steps, so they have to be of one size",
+            "Make the two equal, or write match_budget: false",
         )
 
 

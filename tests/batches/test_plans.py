@@ -10,7 +10,7 @@ import pytest
 
 from polybatch.batches.invariants import check_plan
 from polybatch.batches.plan import KINDS, PLAN, plan_batches, plan_texts
-from polybatch.core.dataset import write_table
+from polybatch.core.dataset import Dataset, write_table
 from polybatch.core.errors import InputError
 from polybatch.settings.batches import BatchSettings
 from polybatch.settings.strategies import BATCH_KINDS, Strategy
@@ -102,6 +102,45 @@ def test_equal_ids_of_two_datasets_are_two_items() -> None:
     )
 
 
+def _apart(items: int) -> list[Dataset]:
+    """Return a source's items in two datasets, one of a language each."""
+    return [parallel(items, (lang,), f"mlqa-{lang}") for lang in ("de", "en")]
+
+
+@pytest.mark.parametrize("kind", ["x-x", "x-y"])
+def test_an_item_that_two_datasets_have_is_once_in_a_batch(kind: str) -> None:
+    asked = BatchSettings(20, 8, 0.5, match_budget=False, exposure="equal")
+    table = plan_batches(_apart(30), kind, strategy_of(kind), asked, 0).table
+    check_plan(table, _apart(30), asked, strategy_of(kind))
+    assert set(table["dataset"]) == {"mlqa-de", "mlqa-en"}
+    assert all(len(set(batch["item_id"])) == 8 for _, batch in table.group_by("step"))
+    first = table.filter(pl.col("step") == 0)
+    item = first.filter(query_lang="de")["item_id"][0]
+    twin = parallel(30, ("en",)).qrels.filter(item_id=item)["doc_id"][0]
+    place = (pl.col("step") == 0) & (pl.col("slot") == first.filter(query_lang="en")["slot"][0])
+    new = {"item_id": item, "query_id": f"{item}?en", "doc_id": twin}
+    english = table.with_columns(
+        pl.when(place).then(pl.lit(value)).otherwise(name).alias(name)
+        for name, value in new.items()
+    )
+    with pytest.raises(InputError, match="no two pairs of a batch share an item"):
+        check_plan(english, _apart(30), asked, strategy_of(kind))
+
+
+@pytest.mark.parametrize("kind", ["mono", "x-x", "x-y"])
+def test_names_of_datasets_decide_nothing_where_no_id_is_in_two(kind: str) -> None:
+    """Each batch of two datasets without a common id is that of both in one."""
+    both = [parallel(20, name="one"), make(
+        {f"j{i:03d}": {lang: (f"r{i} {lang}", f"b{i} {lang}") for lang in ("de", "en", "sw")}
+         for i in range(20)}, "two")]  # fmt: skip
+    joined = Dataset("one", *(pl.concat([getattr(each, name) for each in both])
+                              for name in ("queries", "corpus", "qrels")))  # fmt: skip
+    asked = BatchSettings(20, 8, 0.5, match_budget=False, exposure="equal")
+    apart = plan_batches(both, kind, strategy_of(kind), asked, 0).table
+    one = plan_batches([joined], kind, strategy_of(kind), asked, 0).table
+    assert apart.drop("dataset").equals(one.drop("dataset"))
+
+
 def test_texts_are_those_of_the_plan_in_its_order() -> None:
     dataset = parallel(20)
     plan = plan_batches(
@@ -135,6 +174,13 @@ def test_what_cannot_be_planned_is_told(kind: str, langs: tuple[str, ...], says:
             0,
         )
     assert f"strategies.{kind}" in str(caught.value)
+
+
+def test_languages_of_two_datasets_make_no_pair() -> None:
+    asked = BatchSettings(2, 4, 1.0, match_budget=False, exposure="pairs")
+    says = "in mlqa-de, mlqa-en, expected .*; a pair is of one dataset. Give one training dataset"
+    with pytest.raises(InputError, match=says):
+        plan_batches(_apart(9), "cross", strategy_of("cross"), asked, 0)
 
 
 def test_a_pair_that_cannot_fill_a_batch_is_named_with_what_there_is() -> None:

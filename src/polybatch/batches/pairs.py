@@ -2,7 +2,9 @@
 
 Two items must not share a batch when they share a relevant document, in any language, or when a
 query or relevant document of one has, normalised, the text of one of the other's: in-batch
-negatives would then call a right answer wrong.
+negatives would then call a right answer wrong. Datasets of one source may hold an item in a
+language each, so equal ids count as one, whichever datasets have them; those of unrelated sources
+then share no batch, and nothing else happens.
 
 Letters: I items, L languages. Nothing here is as long as the list of all pairs of languages.
 """
@@ -194,9 +196,10 @@ def item_keys(
 def _key_parts(
     datasets: Sequence[Dataset], items: pl.DataFrame, documents: pl.DataFrame
 ) -> Iterator[pl.DataFrame]:
-    """Yield (item, key) of document ids, then of each dataset's question and document texts."""
-    ids = pl.struct(pl.col("dataset").cast(pl.String), "doc_id").hash(_SEED)
-    yield _in_slices(documents, "item", ids.alias("key"))
+    """Yield (item, key) of ids, then of each dataset's question and document texts."""
+    yield _in_slices(documents, "item", pl.col("doc_id").hash(_SEED).alias("key"))
+    if len(datasets) > 1:
+        yield _in_slices(items, "item", pl.col("item_id").hash(_SEED + 2).alias("key"))
     for dataset in datasets:
         mine = items.filter(pl.col("dataset") == dataset.name).select("item", "item_id")
         yield _text_keys(dataset.queries, mine, "item_id")

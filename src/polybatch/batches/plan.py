@@ -2,8 +2,8 @@
 
 Laws of a plan, for every kind of batch:
 1. every batch is full; but for `x-y`, it is of one kind, monolingual or cross-lingual;
-2. no item is twice in a batch, and no two items of a batch share a relevant document or a
-   normalised text, in any language (`pairs.PairTable`);
+2. no item is twice in a batch, from one dataset or from two, and no two items of a batch share a
+   relevant document or a normalised text, in any language (`pairs.PairTable`);
 3. the number of batches of each kind, language pair, query language and document language is
    within one batch of its share (`quotas.apportion` says which sums exactly), so every
    language whose share is at least one batch takes part; its expectation over seeds is that share;
@@ -180,8 +180,8 @@ def plan_batches(
             f"strategies.{name}",
             f"no pair of languages for '{strategy.batches}' batches in "
             + ", ".join(dataset.name for dataset in datasets),
-            kind.meaning,
-            "Add languages to the training datasets, or remove the strategy",
+            f"{kind.meaning}; a pair is of one dataset",
+            "Give one training dataset the languages, or remove the strategy",
         )
     planner = Planner(pairs, name, settings, seed)
     order = planner.order(shares, kind.unit, blocks_of(settings.steps, budgets))

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from polybatch.batches.pairs import Int64
-from polybatch.batches.queues import Queue, take_at
+from polybatch.batches.queues import Batch, Queue, take_at
 from polybatch.batches.quotas import Shares, apportion
 from polybatch.core.dataset import Dataset, normalised
 from polybatch.core.errors import InputError
@@ -159,28 +159,12 @@ def plan_texts(
     plan = np.empty(settings.steps * settings.batch_texts, np.int64)
     for place in range(len(plan)):
         if place % settings.batch_texts == 0:
-            batch = _Batch(keys)
-        row = take_at(place, order, queues.__getitem__, batch.join, settings.mixed_batches)
+            batch = Batch(lambda row: () if keys is None else (keys[row],))
+        row = take_at(place, order, queues.__getitem__, batch, settings.mixed_batches)
         if row is None:
             raise _cannot_fill(order[place], place % settings.batch_texts, settings)
         plan[place] = row
     return plan.reshape(settings.steps, settings.batch_texts)
-
-
-class _Batch:
-    """The keys of the texts that are in a batch so far."""
-
-    def __init__(self, keys: Sequence[Hashable] | None) -> None:
-        self.keys, self.present = keys, set[Hashable]()
-
-    def join(self, row: int) -> bool:
-        """Add a text unless one with its key is there; return whether it joined."""
-        if self.keys is None:
-            return True
-        if self.keys[row] in self.present:
-            return False
-        self.present.add(self.keys[row])
-        return True
 
 
 def _shares(langs: Iterable[str], exponent: float) -> Shares:

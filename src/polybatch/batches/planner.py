@@ -11,28 +11,12 @@ from typing import Literal
 import numpy as np
 
 from polybatch.batches.pairs import PairTable
-from polybatch.batches.queues import Queue, take_at
+from polybatch.batches.queues import Batch, Queue, take_at
 from polybatch.batches.quotas import Shares, apportion
 from polybatch.core.errors import InputError
 from polybatch.core.languages import LanguagePair
 from polybatch.core.randomness import stream
 from polybatch.settings.batches import BatchSettings
-
-
-class _Batch:
-    """What is in a batch so far, and which items may join it."""
-
-    def __init__(self, pairs: PairTable) -> None:
-        self.pairs, self.items, self.keys = pairs, set[int](), set[int]()
-
-    def join(self, item: int) -> bool:
-        """Add the item unless one that is there forbids it; return whether it was added."""
-        keys = self.pairs.keys_of(item)
-        if item in self.items or not self.keys.isdisjoint(keys):
-            return False
-        self.items.add(item)
-        self.keys.update(keys)
-        return True
 
 
 class Planner:
@@ -82,13 +66,17 @@ class Planner:
         rows, size = [], self.settings.batch_pairs
         for order in blocks:
             for begin in range(0, len(order), size):
-                batch = _Batch(self.pairs)
+                batch = Batch(self._keys)
                 for slot in range(begin, begin + size):
-                    item = take_at(slot, order, self._queue, batch.join, movable)
+                    item = take_at(slot, order, self._queue, batch, movable)
                     if item is None:
-                        raise self._cannot_fill(order[slot], len(batch.items))
+                        raise self._cannot_fill(order[slot], slot - begin)
                     rows.append((order[slot], item, self._document(order[slot], item)))
         return rows
+
+    def _keys(self, item: int) -> list[int]:
+        """Return what an item has that no other of a batch may have: itself, and what it shares."""
+        return [~item, *self.pairs.keys_of(item)]  # those of pairs are not negative
 
     def _queue(self, pair: LanguagePair) -> Queue:
         key = None if self.settings.exposure == "item" else pair

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polybatch.adaptation.corpus import domain_text, plan_texts
+from polybatch.adaptation.job import keys_of
 from polybatch.adaptation.noise import IGNORED, crop, delete, mask, pack, pieces
 from polybatch.core.dataset import CORPUS, QRELS, QUERIES, Dataset
 from polybatch.core.errors import InputError
@@ -75,6 +76,57 @@ def test_a_group_is_held_out_in_every_language_or_in_none() -> None:
     assert found.heldout.height == 3 * len(held)
 
 
+GROUPS = {"de:0": "Papst", "en:0": "Pope", "en:1": "Pope", "de:1": "Stadt", "en:2": "City",
+          "vi:0": "Thành phố", "vi:1": None, "en:3": "Zoo"}  # fmt: skip
+JUDGED = [("i", "de:0", 1), ("i", "en:1", 1), ("j", "de:1", 1), ("j", "en:2", 1), ("k", "en:2", 1),
+          ("k", "vi:0", 1), ("l", "en:3", 1), ("l", "de:0", 0)]  # fmt: skip
+
+
+def _named_in_each_language() -> Dataset:
+    """Return articles that have a name of their own in every language, as MLQA's have."""
+    corpus = [(doc, doc[:2], f"text {doc}", None, group, None, None)
+              for doc, group in GROUPS.items()]  # fmt: skip
+    return Dataset(
+        "mlqa",
+        QUERIES.to_frame(),
+        pl.DataFrame(corpus, schema=CORPUS, orient="row"),
+        pl.DataFrame(JUDGED, schema=QRELS, orient="row"),
+    )
+
+
+def test_documents_that_answer_an_item_are_of_one_group() -> None:
+    """By hand: i joins Papst and Pope, j and k the cities; a document judged not relevant none."""
+    found = domain_text([_named_in_each_language()], [], SETTINGS).documents
+    assert dict(found.select("document_id", "group").iter_rows()) == {
+        "de:0": "Papst", "de:1": "City", "en:0": "Papst", "en:2": "City", "en:3": "Zoo",
+        "vi:0": "City", "vi:1": "vi:1",
+    }  # fmt: skip
+    assert found.filter(document_id="en:0")["text"].to_list() == ["text en:0 text en:1"]
+
+
+def test_translations_are_held_out_together_and_meet_in_no_batch() -> None:
+    corpus = [(f"{lang}:{i}", lang, f"text {lang} {i}", None, f"{lang} article {i}", None, None)
+              for i in range(40) for lang in ("de", "en")]  # fmt: skip
+    judged = [(f"i{i}", f"{lang}:{i}", 1) for i in range(40) for lang in ("de", "en")]
+    dataset = Dataset(
+        "mlqa",
+        QUERIES.to_frame(),
+        pl.DataFrame(corpus, schema=CORPUS, orient="row"),
+        pl.DataFrame(judged, schema=QRELS, orient="row"),
+    )
+    found = domain_text([dataset], [], changed(heldout_share=0.3))
+    held, used = (
+        {doc.split(":")[1] for doc in part["document_id"]}
+        for part in (found.heldout, found.documents)
+    )
+    assert held
+    assert not held & used
+    documents, mixed = found.documents, changed(mixed_batches=True, batch_texts=8, steps=40)
+    plan = plan_texts(documents["lang"].to_list(), keys_of(documents, mixed=True), mixed, 0)
+    articles = [doc.split(":")[1] for doc in documents["document_id"]]
+    assert all(len({articles[row] for row in batch}) == 8 for batch in plan.tolist())
+
+
 def test_no_text_left_is_told() -> None:
     with pytest.raises(InputError, match=r"dapt.texts \(news\): found no document"):
         domain_text([NEWS], [dataset("same", NEWS.corpus.select(
@@ -127,6 +179,17 @@ def test_too_few_texts_for_a_batch_are_told() -> None:
     with pytest.raises(InputError, match=r"language sw: found 2 texts.*batch_texts \(3\)"):
         plan_texts(["en"] * 30 + ["sw"] * 2, range(32), changed(size_exponent=0.0), 0)
     assert plan_texts(["sw"] * 2, None, SETTINGS, 0).shape == (6, 3)
+
+
+def test_a_language_of_too_few_texts_is_told_whichever_languages_a_seed_draws() -> None:
+    langs = ["en"] * 500 + ["sw"] * 2  # six steps: most seeds draw none of sw
+    for seed in range(9):
+        with pytest.raises(InputError, match=r"language sw: found 2 texts.*batch_texts \(3\)"):
+            plan_texts(langs, range(502), SETTINGS, seed)
+    with pytest.raises(InputError, match=r"language sw: found 2 texts"):
+        plan_texts(["en"] * 9 + ["sw"] * 3, [*range(9), "a", "a", "b"], SETTINGS, 0)
+    assert plan_texts(langs, range(502), changed(mixed_batches=True), 0).shape == (6, 3)
+    assert plan_texts(langs, None, SETTINGS, 0).shape == (6, 3)
 
 
 # Views -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ Letters: N documents or packed sequences, S steps, B texts a step.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from polybatch.core.errors import InputError
 from polybatch.core.languages import LanguagePair
 from polybatch.core.randomness import stream
 from polybatch.settings.adaptation import AdaptationSettings
+from polybatch.validation.split import components
 
 DOCUMENTS = pl.Schema(
     {"document_id": pl.String, "lang": pl.String, "group": pl.String, "text": pl.String}
@@ -32,8 +34,9 @@ DOCUMENTS = pl.Schema(
 class DomainText:
     """Documents to adapt on, and those held out: DOCUMENTS, by dataset, language and place.
 
-    `removed`: rows left out because an evaluation dataset has their text; `repeated`: rows left
-    out because an earlier row of their language has it, or because they have no letter.
+    `group`: what a document and its translations have in common (`_families`). `removed`: rows
+    left out because an evaluation dataset has their text; `repeated`: rows left out because an
+    earlier row of their language has it, or because they have no letter.
     """
 
     documents: pl.DataFrame
@@ -48,26 +51,30 @@ def domain_text(
     """Return the documents of `datasets` without any query or document text of `evaluated`.
 
     Texts are compared normalised (`dataset.normalised`), row by row, before rows are joined to
-    documents. A transductive adaptation keeps evaluation's documents, never its queries.
+    documents. A transductive adaptation keeps evaluation's documents, never its queries. Documents
+    that answer a common item are of one group, so that translations are held out together.
     InputError where nothing is left.
 
     Example:
         >>> import types
+        >>> from polybatch.core.dataset import QRELS
         >>> corpus = pl.DataFrame({"doc_id": ["a", "b", "c"], "lang": "en", "group_id": "g",
         ...                        "text": ["Yes.", "No.", "yes"]})
-        >>> faq = Dataset("faq", pl.DataFrame({"text": ["No!"]}), corpus, pl.DataFrame())
+        >>> faq = Dataset("faq", pl.DataFrame({"text": ["No!"]}), corpus, QRELS.to_frame())
         >>> settings = types.SimpleNamespace(
         ...     transductive=True, rows_per_document=1, heldout_share=0.0)
         >>> found = domain_text([faq], [faq], settings)
         >>> found.documents["text"].to_list(), found.removed, found.repeated
         (['Yes.'], 1, 1)
     """
-    rows = pl.concat([_rows(dataset) for dataset in datasets])
+    rows = pl.concat(parts := [_rows(dataset) for dataset in datasets])
     known = rows.join(_texts_of(evaluated, settings.transductive), on="key", how="anti")
     fresh = known.filter(pl.col("key") != "").unique(
         ["lang", "key"], keep="first", maintain_order=True
     )
-    documents = _joined(fresh, settings.rows_per_document)
+    documents = _joined(fresh, settings.rows_per_document).with_columns(
+        pl.col("group").replace(_families(datasets, parts))
+    )
     held = [_draw(group) < settings.heldout_share for group in documents["group"]]
     keep = pl.Series(held, dtype=pl.Boolean)
     if documents.filter(~keep).is_empty():
@@ -97,6 +104,25 @@ def _rows(dataset: Dataset) -> pl.DataFrame:
     return frame.sort("lang", "group", "doc_id")
 
 
+def _families(datasets: Sequence[Dataset], parts: Sequence[pl.DataFrame]) -> dict[str, str]:
+    """Return a name that groups have in common where an item's answers hang them together.
+
+    `parts`: `_rows` of each dataset. The name is the smallest of these groups; one that no item
+    joins to another has no entry. A source may name groups in each language anew, as MLQA does.
+    """
+    answers = pl.concat(
+        [
+            dataset.qrels.filter(pl.col("relevance") > 0)
+            .join(part.select("doc_id", "group"), on="doc_id")
+            .select("item_id", "group")
+            for dataset, part in zip(datasets, parts, strict=True)
+        ]
+    )
+    first = pl.col("group").min().over("item_id")
+    links = answers.select(first.alias("first"), "group").filter(pl.col("group") != pl.col("first"))
+    return components(links.unique().iter_rows())
+
+
 def _texts_of(evaluated: Sequence[Dataset], transductive: bool) -> pl.DataFrame:
     frames = [dataset.queries for dataset in evaluated]
     if not transductive:
@@ -117,7 +143,7 @@ def _joined(rows: pl.DataFrame, most: int) -> pl.DataFrame:
 
 
 def _draw(group: str) -> float:
-    """Return a number in [0, 1) that depends on the group alone: its translations go with it."""
+    """Return a number in [0, 1) that depends on the group alone, whatever its language."""
     digest = hashlib.sha256(f"dapt/{group}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
@@ -133,7 +159,11 @@ def plan_texts(
     Languages get slots (steps, where batches are not mixed) in proportion to (number of texts)
     ** size_exponent, rounded as those of batch plans (`quotas.apportion`). Within a language texts
     come shuffled and without replacement, shuffled anew when all were used. No two texts of a
-    batch have the same key; `keys`: None where they may. InputError where a batch cannot be filled.
+    batch have the same key: one that may not join waits for a later batch. `keys` None: any texts
+    may be together, one even with itself.
+
+    InputError where a batch cannot be filled; where they are not mixed, for any language of too few
+    texts, whether or not this seed draws a batch of it.
 
     Example:
         >>> from polybatch.settings.adaptation import AdaptationSettings
@@ -145,6 +175,8 @@ def plan_texts(
         [4, 5]
     """
     shares = _shares(langs, settings.size_exponent)
+    if keys is not None and not settings.mixed_batches:
+        _refuse_small(langs, keys, settings)
     units = settings.steps * (settings.batch_texts if settings.mixed_batches else 1)
     (counts,) = apportion(shares, [units], stream(seed, "dapt", "quotas"))
     order = [pair.query for pair, n in counts.items() for _ in range(n)]
@@ -172,6 +204,16 @@ def _shares(langs: Iterable[str], exponent: float) -> Shares:
     weights = counts.astype(np.float64) ** exponent
     pairs = [LanguagePair(name, name) for name in names.tolist()]
     return dict(zip(pairs, (weights / weights.sum()).tolist(), strict=True))
+
+
+def _refuse_small(
+    langs: Sequence[str], keys: Sequence[Hashable], settings: AdaptationSettings
+) -> None:
+    """Refuse the language of the fewest different texts if they fill no batch of its own."""
+    there = Counter(lang for lang, _ in set(zip(langs, keys, strict=True)))
+    lang = min(sorted(there), key=lambda name: there[name])
+    if there[lang] < settings.batch_texts:
+        raise _cannot_fill(lang, there[lang], settings)
 
 
 def _cannot_fill(lang: str, found: int, settings: AdaptationSettings) -> InputError:

@@ -105,8 +105,8 @@ def summary(job: Job, outcome: Outcome) -> AdaptationSummary:
 def keys_of(documents: pl.DataFrame, mixed: bool) -> list[str]:
     """Return what no two documents of a batch may share.
 
-    In a batch of several languages that is the group, or a translation of a document would be
-    its negative; in a batch of one language the document itself.
+    In a batch of several languages that is the group, or a translation of a document, or another
+    answer to its question, would be its negative; in one of a single language the document itself.
 
     Example:
         >>> documents = pl.DataFrame({"document_id": ["a:en", "a:sw"], "group": ["a", "a"]})

@@ -152,6 +152,37 @@ def test_a_tuning_of_another_encoder_is_refused(tmp_path: Path) -> None:
         _load(tmp_path, params, _with(TUNED, ("tune-mlqa/encoder", "e5")))
 
 
+@pytest.mark.parametrize(
+    ("key", "here", "there"),
+    [
+        ("encoder/revision", "", "a" * 40),
+        ("encoder/query_prompt", "", "query: "),
+        ("encoder/document_prompt", "", "passage: "),
+        ("batches/batch_pairs", 64, 512),
+        ("dapt/objective", "crop", "tsdae"),
+    ],
+)
+def test_a_tuning_made_with_something_else_is_refused(
+    tmp_path: Path, key: str, here: object, there: object
+) -> None:
+    params, last = _with(XQUAD, ("study/tuned", "tune-mlqa")), key.split("/")[1]
+    _load(tmp_path, params, _with(TUNED, (f"tune-mlqa/{last}", here)))
+    says = rf"{key.replace('/', '.')}: found '{here}' .*'tune-mlqa' chose for '{there}'"
+    with pytest.raises(InputError, match=says):
+        _load(tmp_path, params, _with(TUNED, (f"tune-mlqa/{last}", there)))
+
+
+def test_what_a_tuning_was_made_with_matters_where_its_values_are_taken(tmp_path: Path) -> None:
+    other = [("tune-mlqa/batch_pairs", 512), ("tune-mlqa/objective", "tsdae")]
+    rows = {name: XQUAD["strategies"][name] for name in ("zero-shot", "cross")}
+    params = _with(XQUAD, ("study/tuned", "tune-mlqa"), ("strategies", rows), ("merges", {}),
+                   ("centred", {}), ("fusions", {}), ("lexical", {}), ("dapt", None),
+                   ("study/baseline", "zero-shot"), ("study/focus", "cross"),
+                   ("batches/match_budget", False), ("statistics/contrasts", []))  # fmt: skip
+    config = _load(tmp_path, params, _with(TUNED, *other))
+    assert config.training_of("cross") == config.training
+
+
 def test_a_line_before_a_run_says_which_keys_the_tuning_replaces(tmp_path: Path) -> None:
     assert tuned_remarks(_load(tmp_path, XQUAD, TUNED), tmp_path / FILE) == []
     rows = ("zero-shot", "mono", "hybrid", "cross", "dapt-hybrid")
@@ -180,4 +211,10 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, key: str, value: Any)
 def test_the_committed_file_is_whole_and_names_the_encoders_of_the_presets() -> None:
     for name, tuned in read_tuned(ROOT / "tuned.yaml").items():
         path = ROOT / f"tests/golden/presets/{name}.yaml"
-        assert tuned.encoder == YAML(typ="safe").load(path.read_text("utf-8"))["encoder"]["name"]
+        params = YAML(typ="safe").load(path.read_text("utf-8"))
+        keys = ("name", "revision", "query_prompt", "document_prompt")
+        assert [params["encoder"][key] for key in keys] == [
+            tuned.encoder, tuned.revision, tuned.query_prompt, tuned.document_prompt
+        ]  # fmt: skip
+        assert params["batches"]["batch_pairs"] == tuned.batch_pairs
+        assert params["dapt"]["objective"] == tuned.objective

@@ -66,12 +66,18 @@ class TunedStudy:
     """A tuning. `seeds`: of the order of settings, and of every training.
 
     `trial_steps`: those of each trial; `steps`: the fewest that are within `margin` of the best,
-    on average over all strategies. `zero_shot`: the score of the encoder as it comes; `encoder`:
-    its name, which older tunings did not keep.
+    on average over all strategies. `zero_shot`: the score of the encoder as it comes. What it was
+    made with, which older tunings did not keep: `encoder`, its name, `revision` and prompts;
+    `batch_pairs`; `objective`, of the adaptation.
     """
 
     measure: str
     encoder: str | None = field(default=None, kw_only=True)
+    revision: str | None = field(default=None, kw_only=True)
+    query_prompt: str | None = field(default=None, kw_only=True)
+    document_prompt: str | None = field(default=None, kw_only=True)
+    batch_pairs: int | None = field(default=None, kw_only=True)
+    objective: str | None = field(default=None, kw_only=True)
     seeds: dict[str, int]
     trials: int
     trial_steps: int
@@ -113,8 +119,8 @@ def with_tuned(config: Config, path: Path) -> Config:
     """Return a study with the values that the tuning it names chose; without one, as it is.
 
     Raises:
-        InputError: nothing there of that name; or settings chosen for another encoder, or on what
-            this study evaluates.
+        InputError: nothing there of that name; or settings chosen for another encoder, prompt,
+            size of batches or objective, or on what this study evaluates.
     """
     name = config.study.tuned
     if name is None:
@@ -126,13 +132,7 @@ def with_tuned(config: Config, path: Path) -> Config:
         expected = f"one that study.tuned may name ({', '.join(known) or 'none yet'})"
         raise InputError(path, found, expected, did_you_mean(name, known, do))
     tuned = known[name]
-    if tuned.encoder not in (None, config.encoder.name):
-        raise InputError(
-            "encoder.name",
-            f"'{config.encoder.name}' with the settings that '{name}' chose for '{tuned.encoder}'",
-            "the encoder of the tuning that study.tuned names",
-            "Take that encoder, make a tuning of this one, or remove study.tuned",
-        )
+    _refuse_made_with_other(config, name, tuned)
     _refuse_evaluated(config, name, tuned)
     strategies = {key: _strategy(key, row, tuned) for key, row in config.strategies.items()}
     dapt = config.dapt
@@ -157,6 +157,31 @@ def tuned_remarks(config: Config, path: Path) -> list[str]:
     others = [key for key in trained if key not in tuned.strategies]
     found = f"{', '.join(keys)} are those of {path.name} ('{name}'), not of params.yaml"
     return [found + f"; not of {', '.join(others)}, which it has nothing of" * bool(others)]
+
+
+def _refuse_made_with_other(config: Config, name: str, tuned: TunedStudy) -> None:
+    """Refuse settings that were chosen with something else, where it is known and matters here."""
+    encoder = config.encoder
+    made_with: list[tuple[str, object, object]] = [
+        ("encoder.name", encoder.name, tuned.encoder),
+        ("encoder.revision", encoder.revision, tuned.revision),
+        ("encoder.query_prompt", encoder.query_prompt, tuned.query_prompt),
+        ("encoder.document_prompt", encoder.document_prompt, tuned.document_prompt),
+    ]
+    if any(row.batches != "none" and key in tuned.strategies
+           for key, row in config.strategies.items()):  # fmt: skip
+        made_with.append(("batches.batch_pairs", config.batches.batch_pairs, tuned.batch_pairs))
+    if config.adaptation is not None and tuned.adaptation is not None:
+        made_with.append(("dapt.objective", config.adaptation.objective, tuned.objective))
+    for key, here, there in made_with:
+        if there not in (None, here):
+            what = key.split(".")[1] if key != "encoder.name" else "encoder"
+            raise InputError(
+                key,
+                f"'{here}' with the settings that '{name}' chose for '{there}'",
+                f"the {what} of the tuning that study.tuned names",
+                f"Take that {what}, make a tuning of this one, or remove study.tuned",
+            )
 
 
 def _refuse_evaluated(config: Config, name: str, tuned: TunedStudy) -> None:

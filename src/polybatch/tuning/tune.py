@@ -54,6 +54,11 @@ def tune(folder: Path, config: Config) -> TunedStudy:
     return TunedStudy(
         measure=config.evaluation.headline,
         encoder=config.encoder.name,
+        revision=config.encoder.revision,
+        query_prompt=config.encoder.query_prompt,
+        document_prompt=config.encoder.document_prompt,
+        batch_pairs=config.batches.batch_pairs,
+        objective=config.adaptation.objective if config.adaptation and adapted else None,
         seeds={"settings": tuning.seed, "training": bench.seed},
         trials=tuning.trials,
         trial_steps=config.batches.steps,

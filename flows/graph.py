@@ -157,10 +157,11 @@ def _without_seed(address: str) -> str:
     return name if seed.isdigit() else address
 
 
-def sort_lock(root: Path, graph: Graph) -> None:
+def sort_lock(root: Path, graph: Graph, without: Collection[str] = ()) -> None:
     """Put dvc.lock's entries in the graph's order, each as it is: DVC adds them as stages end.
 
-    Entries of stages that are not in the graph follow, in the order that they have.
+    Entries of stages that are not in the graph follow, in the order that they have; those of
+    `without` are left out.
     """
     path = root / LOCK
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -170,7 +171,10 @@ def sort_lock(root: Path, graph: Graph) -> None:
         return  # not as DVC writes it: left as it is
     place = {address: number for number, address in enumerate(graph)}
     order = sorted(range(len(names)), key=lambda n: place.get(names[n], len(place)))
-    if order != list(range(len(names))):
+    order = [n for n in order if names[n] not in without]
+    if not order and without:
+        path.unlink()
+    elif order != list(range(len(names))):
         write_text(path, head + "".join(entries[n] for n in order))
 
 

@@ -14,9 +14,16 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
 
 from polybatch.core.errors import InputError
+from polybatch.core.files import storage_error
 from polybatch.settings.config import Config
 
 from .graph import Graph, choose, locked_stages, read_graph, reasons, unchanged
+
+_USABLE = "a workspace that nothing else works in and a dvc.yaml that DVC can read"
+_ADVICE = (
+    "If another DVC command runs here, wait until it ends; else correct dvc.yaml"
+    " (`polybatch run` repairs a half-written dvc.lock)"
+)
 
 
 class Plan:
@@ -26,11 +33,19 @@ class Plan:
     """
 
     def __init__(
-        self, graph: Graph, same: Iterable[str], why: dict[str, str], before: dict[str, Any]
+        self,
+        graph: Graph,
+        same: Iterable[str],
+        why: dict[str, str],
+        before: dict[str, Any],
+        gone: Sequence[str] = (),
     ) -> None:
-        """Keep the unchanged stages (`same`), `why` others run, dvc.lock as it was (`before`)."""
+        """Keep the unchanged stages (`same`), `why` others run, dvc.lock as it was (`before`).
+
+        `gone`: the stages of dvc.lock that the study has no more.
+        """
         self.graph, self.unchanged, self.reasons = graph, frozenset(same), why
-        self.before = before
+        self.before, self.gone = before, gone
 
     @property
     def to_run(self) -> list[str]:
@@ -41,21 +56,29 @@ class Plan:
 def plan_of(root: Path, strategies: Sequence[str]) -> Plan:
     """Read the graph and ask DVC what changed; InputError if it cannot say."""
     before = locked_stages(root)
-    try:
-        with Repo(str(root)) as repo, lock_repo(repo), _parsed_once():
-            whole = read_graph(repo)
-            graph = choose(whole, strategies)
-            status = repo.status(targets=list(graph)) if len(graph) < len(whole) else repo.status()
-    except DvcException as error:
-        raise InputError(
-            root,
-            f"DVC's answer '{str(error).splitlines()[0]}'",
-            "a workspace that nothing else works in and a dvc.yaml that DVC can read",
-            "If another DVC command runs here, wait until it ends; else correct dvc.yaml"
-            " (`polybatch run` repairs a half-written dvc.lock)",
-        ) from error
+    with opened(root) as repo, lock_repo(repo), _parsed_once():
+        whole = read_graph(repo)
+        graph = choose(whole, strategies)
+        status = repo.status(targets=list(graph)) if len(graph) < len(whole) else repo.status()
     why = {address: reasons(found) for address, found in status.items()}
-    return Plan(graph, unchanged(graph, status), why, before)
+    gone = [address for address in before if address not in whole]
+    return Plan(graph, unchanged(graph, status), why, before, gone)
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Repo]:
+    """Yield DVC's repository; InputError for what DVC refuses or the system does."""
+    try:
+        with Repo(str(root)) as repo:
+            yield repo
+    except DvcException as error:
+        first, *rest = str(error).splitlines()
+        holders = [line.strip() for line in rest if "(PID " in line]
+        do = "Wait until it ends, or end it, then run again" if holders else _ADVICE
+        found, expected = f"DVC's answer '{' '.join([first, *holders])}'", _USABLE
+        raise InputError(root, found, expected, do) from error
+    except OSError as error:  # as in a folder that cannot be written
+        raise storage_error(Path(error.filename or root), error.strerror or str(error)) from error
 
 
 @contextmanager

@@ -25,14 +25,17 @@ from .check import check_params, remarks
 from .command import StageFailed, Stages, environment
 from .forecast import Forecast, forecast_lines, seconds_before
 from .graph import ready, sort_lock
-from .plan import Plan, plan_of, too_many
+from .leftovers import plan_without_leftovers
+from .plan import Plan, too_many
 from .repository import check
 from .workspace import Busy, lock_workspace, repair
 
 
 def repro(root: Path, config: Config, workers: int, lock: int) -> int:
     """Run what is not up to date; return the exit code. `lock`: the workspace's, which is held."""
-    plan = plan_of(root, [])
+    plan, lines = plan_without_leftovers(root, [])
+    for line in lines:
+        _print_line(f"polybatch: {line}")
     if not plan.to_run:
         _print_line(f"polybatch: none of {len(plan.graph)} stages has to run")
         print("Data and pipelines are up to date.", flush=True)

@@ -39,7 +39,8 @@ from .command import StageFailed, Stages, title
 from .current import export_current
 from .forecast import Forecast, forecast_lines, seconds_before
 from .graph import choose, lock_changes, locked_stages, read_graph, ready, sort_lock
-from .plan import Plan, plan_of, too_many
+from .leftovers import plan_without_leftovers
+from .plan import Plan, too_many
 from .register import register
 from .repository import check
 from .runners import Runners, runners
@@ -97,7 +98,9 @@ def study(
                 logger.warning(line)
             if pull:
                 logger.info(fetch(root))
-            plan = plan_of(root, strategies or [])
+            plan, lines = plan_without_leftovers(root, strategies or [])
+            for line in lines:
+                logger.warning(line)
             stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
             known = seconds_before(root, plan.graph)
             forecast = Forecast(plan.graph, plan.to_run, known, workers, root)

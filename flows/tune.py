@@ -18,6 +18,7 @@ from polybatch.core.processes import end_children_at_sigterm
 
 from .check import check_params
 from .command import environment
+from .leftovers import remove_leftovers
 from .repository import check
 from .workspace import Busy, lock_workspace, repair
 
@@ -37,7 +38,7 @@ def main() -> int:
             do = "Choose a study that tunes: make repro PRESET=tune-mlqa"
             raise InputError(root / "params.yaml", "no section tuning", "one", do)
         with lock_workspace(root, config.flow.overlap):
-            for line in repair(root):
+            for line in [*repair(root), *remove_leftovers(root)]:
                 print(f"polybatch: {line}")
             return _run(root)
     except (InputError, InputErrorList, Busy) as error:

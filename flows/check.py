@@ -55,6 +55,12 @@ def check_params(root: Path) -> Config:
     return config
 
 
+def check_workers(workers: int | None) -> None:
+    """Refuse a number of stages at the same time that is none; None: params.yaml says it."""
+    if workers is not None and workers < 1:
+        raise InputError("--workers", str(workers), "1 or more", "Change the number")
+
+
 def remarks(root: Path, config: Config) -> list[str]:
     """Return what stops no run, but may leave results as they were."""
     found = []

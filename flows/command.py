@@ -21,12 +21,16 @@ from typing import Any
 MARK = "POLYBATCH_STUDY"
 """Set to the workspace in the environment of every process of a flow: how orphans are found."""
 
+INTERRUPTED, SKIPPED = 130, 3
+"""Exit codes: of what Ctrl-C or SIGTERM ended; of a run that another one kept from beginning."""
+
 DVC = (sys.executable, "-m", "dvc")
-_GRACE = 10.0  # seconds that a stage has to end after SIGINT
+GRACE = 10.0  # seconds that a stage has to end after SIGINT
 _ADVICE = (
     *("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`"),
     "Data and pipelines are up to date",  # of one stage of many
 )
+_OF_DVC = ("ERROR: ", "WARNING: ", "> ", "Running stage")
 _KILLED = ("exited with -9", "exited with 137")  # by SIGKILL: the stage itself, or its shell
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
@@ -79,6 +83,9 @@ class Stages:
                     lines = [*lines[-200:], line.rstrip()]
                     on_line(line.rstrip())
             code = child.wait()
+        except BaseException:  # as of a pipe that nobody reads any more
+            _end(child)
+            raise
         finally:
             timer.cancel()
             with self._guard:
@@ -143,10 +150,11 @@ def cause(lines: list[str], code: int) -> str:
     """Return the line that says best why a stage failed: its own last one, else DVC's.
 
     Example:
-        >>> cause(["Running stage 'x':", "> y", "x: bad row", "ERROR: failed: exited 1"], 1)
+        >>> lines = ["Running stage 'x':", "> y", "x: bad row", "WARNING: slow", "ERROR: failed"]
+        >>> cause(lines, 1)
         'x: bad row'
     """
-    own = [line for line in lines if not line.startswith(("ERROR: ", "> ", "Running stage"))]
+    own = [line for line in lines if not line.startswith(_OF_DVC)]
     dvc = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     ran = any(line.startswith("Running stage") for line in lines)
     if dvc and "being blocked by" in dvc[0]:
@@ -191,5 +199,5 @@ def _end(child: subprocess.Popen[str]) -> None:
     if child.poll() is None:
         _signal(child, signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE)
+            child.wait(GRACE)
     _signal(child, signal.SIGKILL)

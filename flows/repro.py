@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +20,12 @@ from polybatch.core.errors import InputError, InputErrorList, use_utf8
 from polybatch.core.processes import end_children_at_sigterm
 from polybatch.settings.config import Config
 
-from .check import check_params, remarks
-from .command import StageFailed, Stages, environment
+from .check import check_params, check_workers, remarks
+from .command import INTERRUPTED, SKIPPED, StageFailed, Stages
 from .forecast import Forecast, forecast_lines, seconds_before
 from .graph import ready, sort_lock
 from .leftovers import plan_without_leftovers
+from .one_process import in_one_process
 from .plan import Plan, too_many
 from .repository import check
 from .workspace import Busy, lock_workspace, repair
@@ -46,40 +46,11 @@ def repro(root: Path, config: Config, workers: int, lock: int) -> int:
         _print_line(f"polybatch: {line}")
     try:
         if workers == 1 or len(plan.to_run) == 1:
-            return _in_one_process(root, forecast)
+            return in_one_process(root, forecast, config.flow.stage_hours, _print_line)
         stages = Stages(root, config.study.threads, workers, config.flow.stage_hours, lock)
         return _side_by_side(plan, stages, forecast)
     finally:
         sort_lock(root, plan.graph)
-
-
-def _in_one_process(root: Path, forecast: Forecast) -> int:
-    """Run `dvc repro` in this process, which saves a start, with a line before each stage."""
-    import dvc.stage
-    import dvc.stage.run
-    from dvc.cli import main as dvc_main
-
-    def follow(record: logging.LogRecord) -> bool:
-        address = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
-        message = str(record.msg)
-        if message.startswith("Running stage"):
-            for running in list(forecast.begun):
-                forecast.end(running)
-            forecast.begin(address)
-            _print_line(f"polybatch: {forecast.line()}")
-        elif "didn't change" in message:
-            forecast.end(address)
-        return True
-
-    loggers = [dvc.stage.logger, dvc.stage.run.logger]
-    os.environ.update(environment(root, None))
-    for logger in loggers:
-        logger.addFilter(follow)
-    try:
-        return int(dvc_main(["repro"]))
-    finally:
-        for logger in loggers:
-            logger.removeFilter(follow)
 
 
 def _side_by_side(plan: Plan, stages: Stages, forecast: Forecast) -> int:
@@ -126,7 +97,7 @@ def _print_line(line: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Bring the study here up to date and return the exit code: 0 if it is."""
-    parser = argparse.ArgumentParser(prog="python -m flows.repro")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.repro")
     parser.add_argument("--workers", type=int, help="instead of study.workers")
     chosen, root = parser.parse_args(arguments), Path.cwd()
     use_utf8()
@@ -134,8 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = logging.getLogger("polybatch")  # not the root: DVC's own messages would come twice
     log.addHandler(logging.StreamHandler(sys.stdout))
     try:
-        if chosen.workers is not None and chosen.workers < 1:
-            raise InputError("--workers", str(chosen.workers), "1 or more", "Change the number")
+        check_workers(chosen.workers)
         check(root)
         config = check_params(root)
         workers = chosen.workers or config.study.workers
@@ -144,9 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _print_line(f"polybatch: {line}")
             return repro(root, config, workers, lock)
     except (Busy, InputError, InputErrorList) as error:
-        sys.exit(f"polybatch: {error}")
+        print(f"polybatch: {error}", file=sys.stderr)
+        return SKIPPED if isinstance(error, Busy) else 1
     except KeyboardInterrupt:
-        sys.exit("polybatch: interrupted; what was finished is kept")
+        print("polybatch: interrupted; what was finished is kept", file=sys.stderr)
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -34,8 +35,8 @@ from polybatch.settings.config import Config
 
 from .alerts import raise_alerts, webhook_of
 from .artifacts import Progress, show_results
-from .check import check_params, remarks
-from .command import StageFailed, Stages, title
+from .check import check_params, check_workers, remarks
+from .command import INTERRUPTED, SKIPPED, StageFailed, Stages, title
 from .current import export_current
 from .forecast import Forecast, forecast_lines, seconds_before
 from .graph import choose, lock_changes, locked_stages, read_graph, ready, sort_lock
@@ -224,17 +225,19 @@ def _cause(address: str, state: State[Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the flow here and return the exit code: 0 if everything is up to date."""
-    parser = argparse.ArgumentParser(prog="python -m flows.study", description=study.description)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {__package__}.study", description=study.description
+    )
     parser.add_argument("--strategy", action="append", metavar="NAME", help="only this one; repeat")
     parser.add_argument("--workers", type=int, help="instead of study.workers")
     parser.add_argument("--pull", action="store_true", help="fetch from the DVC remote first")
     parser.add_argument("--register", action="store_true", help="then register every strategy")
     chosen = parser.parse_args(arguments)
     use_utf8()
+    signal.signal(signal.SIGTERM, _interrupt)  # else Prefect's temporary server would stay
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
-        if chosen.workers is not None and chosen.workers < 1:
-            raise InputError("--workers", str(chosen.workers), "1 or more", "Change the number")
+        check_workers(chosen.workers)
         check(Path.cwd())
         webhook_of(check_params(Path.cwd()))
         if chosen.strategy:
@@ -250,8 +253,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DvcException as error:
         print(f"study: dvc.yaml: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("study: interrupted; what was finished is kept", file=sys.stderr)
+        return INTERRUPTED
     print(f"study: {state.message}", file=sys.stderr)
+    if state.name == "Skipped":
+        return SKIPPED
     return 0 if state.is_completed() else 1
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def end_soon(seconds: float = 15.0) -> None:

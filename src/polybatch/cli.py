@@ -7,6 +7,7 @@ importing what it needs when it works: help, and a stage that DVC runs, need non
 from __future__ import annotations
 
 import argparse
+import os
 import runpy
 import sys
 from collections.abc import Collection, Sequence
@@ -41,16 +42,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _stage(given[1:])
     chosen = parser(given[:1]).parse_args(given)
     try:
-        sys.stdout.write(_module(chosen.command).work(chosen) + "\n")
+        text = _module(chosen.command).work(chosen)
     except (InputError, InputErrorList) as error:
         sys.stderr.write(f"polybatch {chosen.command}: {error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"polybatch {chosen.command}: interrupted; what was finished is kept\n")
         return 130
-    except BrokenPipeError:  # `polybatch compare … | head`
-        sys.stderr.close()
+    except BrokenPipeError:  # `polybatch run | head`
+        words = "ended, as nobody reads what it says any more; what was finished is kept"
+        sys.stderr.write(f"polybatch {chosen.command}: {words}\n")
+        _write_nowhere()
+        return 141  # 128 + SIGPIPE, as of a shell
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # `polybatch compare … | head`: all is done
+        _write_nowhere()
     return 0
+
+
+def _write_nowhere() -> None:
+    """Let Python end in peace: it flushes stdout, which nobody reads, once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser(names: Collection[str]) -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.command import MARK
+from flows.command import INTERRUPTED, MARK
 from tests.flows.test_flow_end_to_end import outputs, tiny_study
 from tests.helpers.toy_flow import ENVIRONMENT, make_toy, sh
 
@@ -190,12 +190,17 @@ def start_endless(folder: Path) -> tuple[Path, subprocess.Popen[bytes]]:
     return root, flow
 
 
-def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_every_process(tmp_path: Path, number: int) -> None:
+    """Prefect's temporary server among them."""
     root, flow = start_endless(tmp_path)
-    flow.send_signal(signal.SIGINT)
+    servers = family(flow, root)["server"]
+    flow.send_signal(number)
     flow.wait(300)
-    assert flow.returncode != 0
+    assert flow.returncode == INTERRUPTED
     assert commands(flow, root) == []
+    assert servers
+    assert psutil.wait_procs(servers, 30)[1] == []
 
 
 @pytest.mark.skipif("POLYBATCH_SLOW" not in os.environ, reason="two minutes")

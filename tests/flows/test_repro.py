@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,8 +16,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from flows.command import INTERRUPTED, SKIPPED
 from flows.forecast import BEGINNING, Forecast, forecast_lines, seconds_before
 from flows.graph import Box, Graph, sort_lock
+from flows.workspace import lock_workspace
 from tests.helpers.toy_flow import ENVIRONMENT, make_toy, sh
 
 REPRO = (sys.executable, "-m", "flows.repro")
@@ -64,24 +67,27 @@ def test_a_stage_that_the_machine_killed_says_what_to_lower(tmp_path: Path) -> N
     assert "stage train of a failed: killed, as a machine does that has no memory left." in shown
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_sigterm_ends_the_stages_too(tmp_path: Path, workers: str) -> None:
-    """Also where the shell lets Ctrl-C be ignored (`nohup … &`); the next run goes on."""
+@pytest.mark.parametrize(
+    ("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGTERM), ("1", signal.SIGINT)]
+)
+def test_a_signal_to_a_run_ends_its_stages_too(tmp_path: Path, workers: str, number: int) -> None:
+    """SIGTERM also where the shell lets Ctrl-C be ignored (`nohup … &`); the next run goes on."""
     toy = make_toy(tmp_path)
     train = (toy / "train.sh").read_text()
     (toy / "train.sh").write_text("echo $$ > ../pid; exec sleep 600\n")
     command = [*REPRO, "--workers", workers]
+    ignored = "trap '' INT; " if number == signal.SIGTERM else ""
     run = subprocess.Popen(
-        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command],
+        ["sh", "-c", f'{ignored}exec "$@"', "sh", *command],
         cwd=toy, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
     until = time.monotonic() + 120
     while not (toy.parent / "pid").exists() and time.monotonic() < until:
         time.sleep(0.1)
-    run.terminate()
+    run.send_signal(number)
     told, _ = run.communicate(timeout=60)
-    assert run.returncode != 0
+    assert run.returncode == INTERRUPTED
     assert "Traceback" not in told
     with contextlib.suppress(psutil.NoSuchProcess):
         stage = psutil.Process(int((toy.parent / "pid").read_text()))
@@ -89,6 +95,36 @@ def test_sigterm_ends_the_stages_too(tmp_path: Path, workers: str) -> None:
     (toy / "train.sh").write_text(train)
     sh(toy, *command)
     assert (toy / "results/all.txt").is_file()
+
+
+def test_one_worker_ends_an_overdue_stage_and_counts_what_the_cache_had(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path)
+    sh(toy, "dvc", "repro")
+    for path in ("dvc.lock", "models/a.txt", "results/metrics.json"):
+        (toy / path).unlink()
+    (toy / "evaluate.sh").write_text("sleep 100\n")
+    params = toy / "params.yaml"
+    params.write_text(params.read_text().replace("stage_hours: 24 ", "stage_hours: 0.001 "))
+    told = sh(toy, *REPRO, "--workers", "1", code=1)
+    assert told.count("is cached") == 3
+    assert "3 of 6 stages done, running evaluate@a, 2 left" in told
+    assert told.endswith("stage evaluate of a was ended after 0.001 hours\n")
+
+
+def test_a_run_whose_output_nobody_reads_fails(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path)
+    line = "polybatch run --workers 2 | head -n 1; echo code ${PIPESTATUS[0]}"
+    told = sh(toy, "bash", "-c", line)
+    assert told.endswith("code 141\n")
+    assert "nobody reads" in told
+
+
+def test_a_run_that_another_keeps_from_beginning_says_so_by_its_code(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path)
+    path = toy / "params.yaml"
+    path.write_text(path.read_text().replace("overlap: wait", "overlap: skip"))
+    with lock_workspace(toy, "wait"):
+        assert "skipped: another flow" in sh(toy, *REPRO, code=SKIPPED)
 
 
 def _locked(root: Path) -> list[str]:

@@ -35,7 +35,7 @@ def inside(folder: Path) -> Iterator[Path]:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    words = "stages at the same time (default: study.workers of params.yaml)"
+    words = "stages, or trials, at the same time (default: study.workers of params.yaml)"
     parser.add_argument("--workers", type=int, metavar="N", help=words)
 
 
@@ -49,11 +49,8 @@ def work(chosen: argparse.Namespace) -> str:
 
     tunes = load(chosen.folder / "params.yaml").tuning is not None
     with inside(chosen.folder):
-        if tunes:
-            code = import_module(f"{FLOWS}.tune").main()
-        else:
-            given = [] if chosen.workers is None else ["--workers", str(chosen.workers)]
-            code = import_module(f"{FLOWS}.repro").main(given)
+        given = [] if chosen.workers is None else ["--workers", str(chosen.workers)]
+        code = import_module(f"{FLOWS}.{'tune' if tunes else 'repro'}").main(given)
     if code:
         raise SystemExit(code)
     what, where = ("what was tried", "tuning.md") if tunes else ("the comparison", "compare.md")

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
+
+from polybatch.core.errors import InputError
 
 
-def arguments(_: argparse.ArgumentParser) -> None:
-    """Add nothing: params.yaml says what is tried."""
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes: params.yaml says what is tried."""
+    words = "trials at the same time (default: study.workers of params.yaml)"
+    parser.add_argument("--workers", type=int, metavar="N", help=words)
 
 
 def work(chosen: argparse.Namespace) -> str:
-    """Do it, and return what to print."""
+    """Do it, and return what to print.
+
+    Raises:
+        InputError: no trial at a time.
+    """
     import logging
 
     from polybatch.core.files import write_text
@@ -26,6 +35,10 @@ def work(chosen: argparse.Namespace) -> str:
     logging.getLogger("polybatch").setLevel(logging.INFO)
     end_children_at_sigterm()
     config = load(chosen.folder / "params.yaml")
+    if chosen.workers is not None:
+        if chosen.workers < 1:
+            raise InputError("--workers", str(chosen.workers), "1 or more", "Change the number")
+        config = replace(config, study=replace(config.study, workers=chosen.workers))
     name, results = config.study.name, chosen.folder / "results"
     tuned = tune(chosen.folder, config)
     write_text(results / "tuning.md", tuning_markdown(name, tuned))

@@ -240,7 +240,7 @@ def _page(lines: list[str], stale: list[str], compared: bool, config: Config, se
     if len(seeds) == 1:
         page += ["", "One training: intervals do not include chance of training."]
     if lines:
-        page.append("If the fall is wanted: `python -m flows.alerts --accept`.")
+        page.append(f"If the fall is wanted: `python -m {__package__}.alerts --accept`.")
     page += ["", f"Webhook: {sent}."] if sent else []
     return "\n".join(page) + "\n"
 
@@ -259,7 +259,7 @@ def _post(config: Config, lines: list[str], drops: list[dict[str, Any]]) -> str:
 
 def main() -> int:
     """Accept what is here as good, or say what an alert would be about now."""
-    parser = argparse.ArgumentParser(prog="python -m flows.alerts")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.alerts")
     parser.add_argument("--accept", action="store_true", help="what is here now is good")
     chosen, root = parser.parse_args(), Path.cwd()
     use_utf8()

@@ -20,7 +20,7 @@ from polybatch.settings.moved import upgrade_hint
 from polybatch.settings.tuned import TUNED, tuned_remarks
 from polybatch.versions.code_digest import OURS, package_folder
 from polybatch.versions.kept_digests import DIGESTS, kept_digests
-from polybatch.versions.record import VERSIONS, older_code, older_code_message
+from polybatch.versions.record import VERSIONS, older_code, older_code_message, read_versions
 
 from .repository import check
 from .scores import contrast_rows
@@ -31,8 +31,11 @@ def check_params(root: Path) -> Config:
 
     Raises:
         InputErrorList: every mistake, with its line.
-        InputError: a folder that is not there, or holds what DVC would wait for.
+        InputError: a folder that is not there, or holds what DVC would wait for; a versions.yaml
+            that cannot be read.
     """
+    if (root / VERSIONS).is_file():
+        read_versions(root / VERSIONS)
     path = root / "params.yaml"
     config = load(path)
     raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))

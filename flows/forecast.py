@@ -8,6 +8,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def seconds_before(root: Path, graph: Graph) -> dict[str, float]:
     found = {}
     for address, box in graph.items():
         path = root / TIMING / f"{'-'.join(filter(None, (box.stage, box.key)))}.json"
-        if path.is_file():
+        with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or cut by a crash
             found[address] = float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
     return found
 

@@ -109,7 +109,7 @@ def _write(path: Path, text: bytes) -> None:
 def main() -> None:
     """Write the study of a preset to params.yaml, or print it."""
     use_utf8()
-    parser = argparse.ArgumentParser(prog="python -m flows.preset")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.preset")
     parser.add_argument("--show", action="store_true", help="print the study, write nothing")
     parser.add_argument("name", help="of a file in presets/, or the path of a preset of yours")
     chosen = parser.parse_args()

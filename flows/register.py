@@ -236,7 +236,7 @@ def _git(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Register and say what was done."""
-    parser = argparse.ArgumentParser(prog="python -m flows.register")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.register")
     parser.add_argument("--strategy", action="append", metavar="NAME", default=[])
     use_utf8()
     try:

@@ -6,12 +6,18 @@ import csv
 import json
 import statistics
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from polybatch.core.errors import InputError
 from polybatch.settings.config import Config
 from polybatch.settings.study import Trial
+
+_CONTRAST = frozenset(
+    ("kind", "dataset", "setting", "first", "second", "outcome", "detectable", "margin", "seeds")
+)
+"""The columns of results/contrasts.csv that flows read."""
 
 
 def strategy_of(key: str, strategies: Collection[str]) -> str | None:
@@ -40,12 +46,18 @@ def metrics_of(root: Path, config: Config, strategy: str) -> Any:
 
 
 def contrast_rows(root: Path) -> list[dict[str, str]]:
-    """Return the declared contrasts in each setting, as compare wrote them; none before it ran."""
+    """Return the declared contrasts in each setting, as compare wrote them; none before it ran.
+
+    Nor of a file that is not as it wrote it (a merge's conflict): compare makes it again.
+    """
     path = root / "results" / "contrasts.csv"
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [row for row in csv.DictReader(stream) if row["kind"] == "setting"]
+    with suppress(UnicodeDecodeError, csv.Error), path.open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream)
+        if _CONTRAST.issubset(rows.fieldnames or ()):
+            return [row for row in rows if row["kind"] == "setting" and None not in row.values()]
+    return []
 
 
 def _metrics(root: Path, trial: Trial, address: str) -> Any:

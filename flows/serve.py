@@ -84,7 +84,7 @@ def remember_alerts() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m flows.serve")
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}.serve")
     parser.add_argument("--every", type=float, metavar="SECONDS", help="instead of schedule.cron")
     chosen = parser.parse_args(arguments)
     use_utf8()

@@ -23,6 +23,7 @@ from prefect.settings import PREFECT_API_URL
 from polybatch.core.errors import InputError
 
 HOST = "127.0.0.1"
+_SERVE = f"python -m {__package__}.serve"
 _START, _STOP = 300.0, 15.0  # seconds that the server has to come up, and to go
 _PAGE = 200  # the most task runs that the server lists at a time
 
@@ -34,7 +35,7 @@ def refuse_dead_server(url: str | None) -> None:
             "PREFECT_API_URL",
             f"{url}, which does not answer",
             "a Prefect server that runs",
-            "Start it (`make serve`), or `unset PREFECT_API_URL` (and `prefect config unset"
+            f"Start it (`{_SERVE}`), or `unset PREFECT_API_URL` (and `prefect config unset"
             " PREFECT_API_URL`) to run with a temporary one",
         )
 
@@ -59,7 +60,7 @@ def refuse_busy_port(port: int) -> None:
                 "params.yaml schedule.port",
                 f"port {port}, which cannot be opened ({error.strerror})",
                 "a free port",
-                "Stop what uses it (an earlier `make serve`?), or change schedule.port",
+                f"Stop what uses it (an earlier `{_SERVE}`?), or change schedule.port",
             ) from error
 
 

@@ -237,7 +237,7 @@ def test_a_port_in_use_a_server_that_is_down_and_a_wrong_cron_line(toy: Path) ->
         taken.listen()
         with pytest.raises(InputError, match=r"cannot be opened.*change schedule.port"):
             server.refuse_busy_port(taken.getsockname()[1])
-    with pytest.raises(InputError, match="make serve"):
+    with pytest.raises(InputError, match=r"flows\.serve`"):
         server.refuse_dead_server("http://127.0.0.1:9/api")
     server.refuse_dead_server(None)
     path = toy / "params.yaml"

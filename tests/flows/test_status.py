@@ -42,6 +42,31 @@ def test_while_a_run_works_here_it_says_what_runs(root: Path) -> None:
     assert "6 of 6 stages would run" in status_text(status(root))
 
 
+CONFLICT = "<<<<<<< HEAD\n{}=======\n{}>>>>>>> other\n"
+
+
+def test_files_that_a_crash_or_a_merge_broke_keep_no_run_from_beginning(root: Path) -> None:
+    (root / "results/timing").mkdir(parents=True)
+    (root / "results/timing/train-a.json").touch()
+    (root / "results/contrasts.csv").write_text(CONFLICT.format("kind,a\n", "kind,b\n"))
+    found = status(root)
+    assert found["to_run"] == len(found["stages"]) == 6
+    assert {row["seconds_last_time"] for row in found["stages"]} == {None}
+
+
+def test_a_merges_conflict_in_versions_is_named(root: Path) -> None:
+    (root / "versions.yaml").write_text(CONFLICT.format("fuse: 1\n", "fuse: 2\n"))
+    with pytest.raises(InputError, match=r"versions\.yaml: found what is no YAML.*conflict"):
+        status(root)
+
+
+def test_what_git_refuses_is_said_in_its_words(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git itself has this switch for its tests."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(InputError, match=r"dubious ownership.*git config --global --add safe\."):
+        status(root)
+
+
 def test_a_folder_that_cannot_be_written_is_named(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from polybatch.settings.config import Config
 
 TUNED = "tuned.yaml"
-_AGAIN = "Tune again (`make repro PRESET=NAME`), or take the committed file"
+_AGAIN = "Tune again (`polybatch run` of a study that tunes), or take the committed file"
 
 
 @dataclass(frozen=True, config=EXACT)
@@ -127,7 +127,10 @@ def with_tuned(config: Config, path: Path) -> Config:
         return config
     known = read_tuned(path)
     if name not in known:
-        do = f"Run `make repro PRESET={name}` and commit {TUNED}, or remove study.tuned"
+        do = (
+            f"Run the study that tunes it (`polybatch run`; in the repository `make repro"
+            f" PRESET={name}`) and commit {TUNED}, or remove study.tuned"
+        )
         found = f"no tuning '{name}'"
         expected = f"one that study.tuned may name ({', '.join(known) or 'none yet'})"
         raise InputError(path, found, expected, did_you_mean(name, known, do))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from polybatch.core.errors import InputError
 from polybatch.core.files import whole_file
@@ -73,7 +74,14 @@ def read_versions(path: Path) -> Versions:
         code, commands = raw["code"], raw["commands"]
         numbers = {name: value for name, value in raw.items() if name not in ("code", "commands")}
         return Versions(_flat(numbers), _flat(code), dict(commands))
-    except (OSError, KeyError, TypeError, AttributeError) as error:
+    except YAMLError as error:
+        raise InputError(
+            path,
+            f"what is no YAML ({str(error).splitlines()[0]})",
+            "the versions of all stages",
+            f"Resolve the conflict, if a merge marked one there; else run `git checkout {path}`",
+        ) from error
+    except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(
             path, f"{error!r}", "the versions of all stages", f"Run `git checkout {path}`"
         ) from error

@@ -7,14 +7,17 @@ import json
 import runpy
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from polybatch.cli import main
+from polybatch.core.dataset import write_dataset
 from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
@@ -172,6 +175,26 @@ def test_the_focus_is_searched_with_the_approximate_index(
     save_index(build_index([*load_index(index).doc_ids][::-1], load_index(index).vectors), index)
     with pytest.raises(InputError, match=r"fingerprint [0-9a-f]{12}.*fingerprint [0-9a-f]{12}"):
         Searcher(folder).search(Request(QUESTION))
+
+
+def test_what_a_run_made_again_is_opened_again(study: Path, tmp_path: Path) -> None:
+    """By a searcher that had opened it; the truth is a new one."""
+    folder, asked = tmp_path / "study", Request(QUESTION, "zero-shot", k=15)
+    shutil.copytree(study, folder)
+    old = Searcher(folder)
+    assert len(old.search(asked)["results"]) == 15
+    opened = old.ranker("zero-shot", NAME)
+    assert old.ranker("zero-shot", NAME) is opened
+    left, gone = dataset(), pl.col("doc_id") == "d-capital-de"
+    left = replace(left, corpus=left.corpus.filter(~gone), qrels=left.qrels.filter(~gone))
+    write_dataset(left, folder / "data/valid" / NAME)
+    index = folder / "data/index/zero-shot/0" / NAME
+    known = load_index(index)
+    rows = [row for row, doc_id in enumerate(known.doc_ids) if doc_id != "d-capital-de"]
+    save_index(build_index([known.doc_ids[row] for row in rows], known.vectors[rows]), index)
+    found = old.search(asked)
+    assert found == Searcher(folder).search(asked)
+    assert len(found["results"]) == 14
 
 
 def test_the_command_prints_lines_and_json(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

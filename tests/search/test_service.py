@@ -287,7 +287,7 @@ def test_sigterm_finishes_what_runs(served: tuple[str, subprocess.Popen[str]]) -
     address, process = served
     host, port = address.removeprefix("http://").split(":")
     body = json.dumps({"query": QUESTION, "strategy": "zero-shot", "k": 15})
-    asked = "POST /search HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + (
+    asked = "POST /search HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + (
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     )
     clients = [socket.create_connection((host, int(port)), 60) for _ in range(40)]

@@ -9,6 +9,9 @@ from contextlib import suppress
 from polybatch.core.errors import InputError
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_NAMES = (*_LOOPBACK, "[::1]")  # as a Host header writes it
+_FINISH = 30
+"""Seconds that searches have to end when the service does."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +36,13 @@ def work(chosen: argparse.Namespace) -> str:
         with suppress(InputError):
             searcher.ranker(searcher.first_ready, dataset)
     # A busy client that comes back after the 5 s of uvicorn's own limit would find itself cut off.
+    hosts = _NAMES if chosen.host in _LOOPBACK else ("*",)
     config = uvicorn.Config(
-        application(searcher), log_level="warning", server_header=False, timeout_keep_alive=75
+        application(searcher, hosts),
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_FINISH,
     )
     uvicorn.Server(config).run(sockets=[listening])
     return "stopped"
@@ -64,8 +72,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _exposed(host: str, port: int, ready: list[str], datasets: list[str]) -> str:
+    name = f"[{host}]" if ":" in host else host
     lines = [
-        f"http://{host}:{port} searches {', '.join(datasets)}"
+        f"http://{name}:{port} searches {', '.join(datasets)}"
         f" with {', '.join(ready) or 'nothing yet: run `polybatch run`'}"
     ]
     if host not in _LOOPBACK:

@@ -48,9 +48,8 @@ class Pool:
             array([0, 2])
         """
         if unknown := sorted(set(languages) - set(self.languages)):
-            raise InputError(
-                "--lang", f"'{unknown[0]}'", f"one of {', '.join(self.languages)}", "Choose one"
-            )
+            known = ", ".join(self.languages)
+            raise InputError("language", f"'{unknown[0]}'", f"one of {known}", "Choose one")
         if not languages:
             return np.arange(len(self.doc_ids))
         return np.flatnonzero(np.isin(self._langs, languages)).astype(np.int64)

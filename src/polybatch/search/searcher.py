@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +33,9 @@ MOST = 1000
 """Documents an answer."""
 
 
+_Stamp = list[tuple[str, int, int, int]]
+
+
 @dataclass(frozen=True)
 class Request:
     """What is searched. `strategy`, `dataset`: None is the study's focus, and its first dataset.
@@ -47,11 +52,11 @@ class Request:
 
 @dataclass
 class Searcher:
-    """The study below `folder`, as the stages left it."""
+    """The study below `folder`, as the stages left it: what a run made again is opened again."""
 
     folder: Path
-    _pools: dict[str, Pool] = field(default_factory=dict)
-    _rankers: dict[tuple[str, str], Ranker] = field(default_factory=dict)
+    _pools: dict[str, tuple[_Stamp, Pool]] = field(default_factory=dict)
+    _rankers: dict[tuple[str, str], tuple[_Stamp, Pool, Ranker]] = field(default_factory=dict)
 
     @cached_property
     def config(self) -> Config:
@@ -93,10 +98,10 @@ class Searcher:
             groups.setdefault(key, []).append(place)
         answers: list[dict[str, Any]] = [{} for _ in requests]
         for (strategy, dataset, languages, k), places in groups.items():
-            ranker = self.ranker(strategy, dataset)
+            pool, ranker = self._opened(strategy, dataset)
             found = ranker.best([checked[place].query for place in places], languages, k)
             for place, ranked in zip(places, found, strict=True):
-                answers[place] = self._answer(checked[place], ranked)
+                answers[place] = _answer(checked[place], pool, ranked)
         return answers
 
     def checked(self, request: Request) -> Request:
@@ -139,21 +144,39 @@ class Searcher:
 
     def pool(self, dataset: str) -> Pool:
         """Return the documents of a dataset."""
-        if dataset not in self._pools:
-            self._pools[dataset] = Pool(read_dataset(self.folder / "data" / "valid" / dataset))
-        return self._pools[dataset]
+        folder = self._documents(dataset)
+        stamp = _stamp(folder)
+        if dataset not in self._pools or self._pools[dataset][0] != stamp:
+            self._pools[dataset] = stamp, Pool(read_dataset(folder))
+        return self._pools[dataset][1]
 
     def ranker(self, strategy: str, dataset: str) -> Ranker:
         """Return what ranks a dataset's documents; its first seed is used."""
-        key = (strategy, dataset)
-        if key not in self._rankers:
-            pool, trial = self.pool(dataset), self._trial(strategy)
+        return self._opened(strategy, dataset)[1]
+
+    def _opened(self, strategy: str, dataset: str) -> tuple[Pool, Ranker]:
+        """Return a ranker and the documents that it ranks."""
+        key, trial = (strategy, dataset), self._trial(strategy)
+        stamp = _stamp(self._documents(dataset), *self._files(trial, dataset))
+        if key not in self._rankers or self._rankers[key][0] != stamp:
+            self._rankers.pop(key, None)  # so that two are never held
+            pool = self.pool(dataset)
             scorer = self._scorer(pool, trial)
-            if isinstance(scorer, VectorRanker):
-                self._rankers[key] = scorer
-            else:
-                self._rankers[key] = ScoreRanker(pool, scorer)
-        return self._rankers[key]
+            ranker = scorer if isinstance(scorer, VectorRanker) else ScoreRanker(pool, scorer)
+            self._rankers[key] = stamp, pool, ranker
+        return self._rankers[key][1:]
+
+    def _documents(self, dataset: str) -> Path:
+        return self.folder / "data" / "valid" / dataset
+
+    def _files(self, trial: Trial, dataset: str) -> list[Path]:
+        """Return the folders that a ranker is opened from."""
+        parts: tuple[Trial, ...] = ()
+        if isinstance(self.config.arms[trial.strategy].settings, Fusion):
+            parts = self.config.parts_of(trial)
+        found = [self._index(one) / dataset for one in (trial, *parts)]
+        approximate = self._approximate(trial)
+        return [*found, approximate / dataset] if approximate else found
 
     def _scorer(self, pool: Pool, trial: Trial) -> VectorRanker | LexicalScorer | FusedScorer:
         arm = self.config.arms[trial.strategy]
@@ -163,15 +186,20 @@ class Searcher:
         if arm.section == "lexical":
             return LexicalScorer(pool, self._index(trial))
         checkpoint = self.folder / "models" / trial.path
-        used = self.config.approximate is not None and trial.strategy == self.config.study.focus
-        approximate = self.folder / "data" / "approximate" if used else None
-        place = self._index(trial)
-        return VectorRanker.open(pool, checkpoint, place, self.config.encoder, approximate)
+        place, fast = self._index(trial), self._approximate(trial)
+        return VectorRanker.open(pool, checkpoint, place, self.config.encoder, fast)
 
     def _part(self, pool: Pool, trial: Trial) -> Scorer:
         """Return a part of a fusion: the opened checkpoint, if it is searched by itself too."""
-        known = self._rankers.get((trial.strategy, pool.dataset.name))
-        return known if isinstance(known, VectorRanker) else self._scorer(pool, trial)
+        if (trial.strategy, pool.dataset.name) in self._rankers:
+            known = self.ranker(trial.strategy, pool.dataset.name)
+            if isinstance(known, VectorRanker):
+                return known
+        return self._scorer(pool, trial)
+
+    def _approximate(self, trial: Trial) -> Path | None:
+        used = self.config.approximate is not None and trial.strategy == self.config.study.focus
+        return self.folder / "data" / "approximate" if used else None
 
     def _takes_text(self, name: str) -> bool:
         arm = self.config.arms[name]
@@ -185,23 +213,33 @@ class Searcher:
     def _index(self, trial: Trial) -> Path:
         return self.folder / "data" / "index" / trial.path
 
-    def _answer(self, request: Request, ranked: Sequence[Ranked]) -> dict[str, Any]:
-        assert request.dataset is not None
-        pool = self.pool(request.dataset)
-        return {
-            "query": request.query,
-            "strategy": request.strategy,
-            "dataset": request.dataset,
-            "translations": pool.translations(request.query),
-            "results": [
-                {
-                    **pool.document(one.row),
-                    "score": round(one.score, 6),
-                    "parallel": [pool.document(other) for other in pool.parallel(one.row)],
-                }
-                for one in ranked
-            ],
-        }
+
+def _answer(request: Request, pool: Pool, ranked: Sequence[Ranked]) -> dict[str, Any]:
+    return {
+        "query": request.query,
+        "strategy": request.strategy,
+        "dataset": request.dataset,
+        "translations": pool.translations(request.query),
+        "results": [
+            {
+                **pool.document(one.row),
+                "score": round(one.score, 6),
+                "parallel": [pool.document(other) for other in pool.parallel(one.row)],
+            }
+            for one in ranked
+        ],
+    }
+
+
+def _stamp(*folders: Path) -> _Stamp:
+    """Return what tells files from those of the same name that were written later."""
+    found: list[tuple[str, int, int, int]] = []
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder) as entries:  # not there: opening it says so
+            for entry in entries:
+                state = entry.stat()
+                found.append((entry.path, state.st_ino, state.st_size, state.st_mtime_ns))
+    return sorted(found)
 
 
 def _choose(what: str, name: str, known: Sequence[str]) -> None:

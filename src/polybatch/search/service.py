@@ -6,7 +6,7 @@ Everything is answered by one thread (`batching`); what a client may ask for is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, BeforeValidator, Field
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as HttpRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +26,8 @@ from polybatch.search.searcher import LONGEST, MOST, Request, Searcher
 
 LARGEST_BODY = 80 * 1024
 """Bytes of a request's body: what `Asked` allows, each character escaped (12 bytes), and blanks."""
+BODY_SECONDS = 20.0
+"""Until a body has to be there: one that never ends would keep the service from ending."""
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _SAFE = {
@@ -103,15 +106,22 @@ class Mistake(BaseModel):
 
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
-    400: {"model": Mistake, "description": "Something that is not there, or no JSON"},
+    400: {
+        "model": Mistake,
+        "description": "Something that is not there, or no text",
+    },
     413: {"model": Mistake, "description": f"A body of more than {LARGEST_BODY:,} bytes"},
-    422: {"model": Mistake, "description": "A request that does not fit this description"},
+    422: {"model": Mistake, "description": "No JSON, or not what this description says"},
     409: {"model": Mistake, "description": "The study's files do not fit together, or lack"},
 }
 
 
-def application(searcher: Searcher) -> FastAPI:
-    """Return the service of a study."""
+def application(searcher: Searcher, hosts: Sequence[str] = ("*",)) -> FastAPI:
+    """Return the service of a study.
+
+    `hosts`: the names that it answers to. Of a service on this machine alone they keep pages of
+    others from reading it by a name of theirs that they let point here.
+    """
     batcher = Batcher(searcher)
 
     @asynccontextmanager
@@ -129,6 +139,7 @@ def application(searcher: Searcher) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(_Limit)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*hosts])
     app.add_exception_handler(InputError, _refuse)
     app.add_exception_handler(InputErrorList, _refuse)
     app.add_exception_handler(RequestValidationError, _explain)
@@ -180,6 +191,8 @@ def _add_search(app: FastAPI, batcher: Batcher, searcher: Searcher) -> None:
         """Return that the service answers."""
         return {"status": "ok", "version": __version__}
 
+    app.add_api_route("/health", health, methods=["HEAD"], include_in_schema=False)
+
 
 def _choices(searcher: Searcher) -> Choices:
     pools = {name: searcher.pool(name) for name in searcher.datasets}
@@ -202,7 +215,7 @@ def _add_page(app: FastAPI) -> None:
         async def page() -> Response:
             return Response(text, media_type=kind, headers=_SAFE)
 
-        app.add_api_route(path, page, include_in_schema=False)
+        app.add_api_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)
 
     add("/", "search.html")
     add("/search.css", "search.css")
@@ -219,13 +232,13 @@ async def _explain(_: HttpRequest, error: Exception) -> JSONResponse:
 
 async def _refuse(_: HttpRequest, error: Exception) -> JSONResponse:
     """Answer 400 to what the client asked for wrongly, 409 where the study's files lack."""
-    own = isinstance(error, InputError) and error.where in ("query", "k", "strategy", "dataset")
-    theirs = own or (isinstance(error, InputError) and error.where == "--lang")
+    asked = ("query", "k", "strategy", "dataset", "language")
+    theirs = isinstance(error, InputError) and error.where in asked
     return JSONResponse({"detail": str(error)}, 400 if theirs else 409)
 
 
 class _Limit:
-    """Refuse bodies that are too large before they are read, whatever their header says."""
+    """Refuse bodies that are too large, whatever their header says, and those that never end."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -235,7 +248,14 @@ class _Limit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await _read(receive)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read(receive)
+        except TimeoutError:
+            text = f"a body that was not there after {BODY_SECONDS:g} s"
+            answer = JSONResponse({"detail": text}, 408, {"Connection": "close"})
+            await answer(scope, receive, send)
+            return
         if body is None:
             answer = JSONResponse({"detail": f"more than {LARGEST_BODY:,} bytes"}, 413)
             await answer(scope, receive, send)

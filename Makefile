@@ -38,7 +38,7 @@ help:
 
 repro: $(VENV)/.installed
 ifdef PRESET
-	@$(BIN)/python -m flows.preset $(PRESET)
+	@$(BIN)/python -m flows.preset "$(PRESET)"
 endif
 	@$(BIN)/polybatch run $(if $(WORKERS),--workers $(WORKERS))
 

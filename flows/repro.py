@@ -37,6 +37,7 @@ def repro(root: Path, config: Config, workers: int, lock: int) -> int:
     for line in lines:
         _print_line(f"polybatch: {line}")
     if not plan.to_run:
+        sort_lock(root, plan.graph)  # `dvc repro` has appended what it ran
         _print_line(f"polybatch: none of {len(plan.graph)} stages has to run")
         print("Data and pipelines are up to date.", flush=True)
         return 0

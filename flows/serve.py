@@ -10,6 +10,7 @@ the last good result, report what fell, register every strategy.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -90,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     use_utf8()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if chosen.every is not None and not 1 <= chosen.every < math.inf:
+            raise InputError("--every", f"{chosen.every:g}", "1 second or more", "Change the number")
         check(Path.cwd())
         config = load(Path("params.yaml"))
         webhook_of(config)

@@ -37,10 +37,19 @@ def arm_names(config: Config) -> Mistakes:
         for name in getattr(config, section) or ():
             if mistake := name_mistake("strategy", name, known):
                 yield f"{section}.{name}", *mistake
+            elif (other := _without_seed(name)) in known:
+                found = f"the name '{name}', which stages of '{other}' with a seed have too"
+                yield f"{section}.{name}", found, f"another, as '{other}' is there", "Rename it"
             elif name in first:
                 found = f"the name '{name}', which {first[name]} has too"
                 yield f"{section}.{name}", found, "a name of its own", "Rename one of them"
             first.setdefault(name, section)
+
+
+def _without_seed(name: str) -> str:
+    """Return what stands before the last `-` of a name where a number follows it, else nothing."""
+    other, _, seed = name.rpartition("-")
+    return other if seed.isdigit() else ""
 
 
 def compared(config: Config) -> Mistakes:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polybatch.settings.tuned import CurvePoint, TunedTrial
+from polybatch.core.errors import InputError
+from polybatch.reports.html.tuning_page import plots
+from polybatch.reports.tuning_tables import tuning_markdown
+from polybatch.settings.tuned import CurvePoint, TunedStudy, TunedTrial, read_tuned
 from polybatch.tuning.candidates import candidates
 from polybatch.tuning.choice import chosen, expected_best, fewest_steps
+from polybatch.tuning.tune import write_tuned
 
 SPACE = {"learning_rate": (1e-4, 2e-4, 5e-4), "temperature": (0.03, 0.05)}
 
@@ -53,6 +59,39 @@ def test_the_best_trial_is_chosen_and_its_edges_named() -> None:
     assert arm.edges == ("temperature",)
     # without the last trial 5e-4 stands in the list alone: nobody knows what it would have scored
     assert chosen(trials[:2]).edges == ("learning_rate", "temperature")
+
+
+def test_a_trial_that_failed_is_never_chosen() -> None:
+    scores = [None, 0.4, 0.5, None]
+    rates = [1e-4, 2e-4, 5e-4, 1.0]
+    trials = [TunedTrial({"learning_rate": rate}, score)
+              for rate, score in zip(rates, scores, strict=True)]  # fmt: skip
+    arm = chosen(trials)
+    assert (arm.values, arm.score, arm.scores) == ({"learning_rate": 5e-4}, 0.5, [0.4, 0.5])
+    assert arm.edges == ()  # 1.0 was tried: nothing beyond 5e-4 is left to try
+    with pytest.raises(InputError, match="tuning: found no score, as each of 2 trials"):
+        chosen([trials[0], trials[3]])
+
+
+def test_the_page_says_which_trials_failed(tmp_path: Path) -> None:
+    trials = [TunedTrial({"learning_rate": 1e-4}, 0.4), TunedTrial({"learning_rate": 1.0})]
+    arms = {"mono": chosen(trials, [CurvePoint(4, 0.4)]),
+            "cross": chosen(trials[:1], [CurvePoint(4, 0.3)])}  # fmt: skip
+    tuned = TunedStudy("AP", {"settings": 0, "training": 0}, 2, 4, 4, 0.5, 0.3, {}, arms)
+    text = tuning_markdown("tiny", tuned)
+    assert "Failed, as the loss was no longer finite: mono (1)." in text
+    assert "| mono | 2 | failed | 1 |" in re.sub(" +", " ", text)
+    assert [point["score"] for point in plots(tuned)["Best score by number of trials"]["data"][
+        "values"]] == [40.0, 40.0]  # fmt: skip
+    write_tuned(tmp_path / "tuned.yaml", "tiny", tuned)
+    assert read_tuned(tmp_path / "tuned.yaml") == {"tiny": tuned}
+
+
+def test_steps_with_which_a_training_failed_are_not_chosen() -> None:
+    whole = [CurvePoint(50, 0.40), CurvePoint(100, 0.41), CurvePoint(200, 0.50)]
+    assert fewest_steps([whole, whole[:2]], 0.0) == 100
+    with pytest.raises(InputError, match=r"tuning\.curve: found no number of steps"):
+        fewest_steps([whole, []], 0.0)
 
 
 def test_steps_are_the_fewest_for_all_strategies_together() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pickle
 import shutil
 import sys
@@ -18,10 +19,11 @@ import vl_convert
 
 import flows.tune
 from polybatch.cli import main
-from polybatch.core.errors import InputError, InputErrorList
+from polybatch.core.errors import DivergedError, InputError, InputErrorList
 from polybatch.core.processes import alone
 from polybatch.reports.html.tuning_page import plots, tuning_page
 from polybatch.settings.load import load
+from polybatch.settings.training import TrainingSettings
 from polybatch.settings.tuned import TunedStudy, read_tuned
 from polybatch.training import resume
 from polybatch.tuning import bench
@@ -93,6 +95,41 @@ def test_what_was_wrong_in_a_trial_of_another_process_arrives_whole() -> None:
     for each in (error, InputErrorList("a.tsv cannot be used", [error])):
         again = pickle.loads(pickle.dumps(each))
         assert (type(again), str(again)) == (type(each), str(each))
+
+
+def test_a_trial_whose_loss_is_not_finite_leaves_a_record_and_the_others_go_on(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "f"
+    shutil.copytree(made, folder)
+    write(folder, study())
+    monkeypatch.chdir(folder)  # where its encoder is
+    config = load(folder / "params.yaml")
+    row, made_of = config.strategies["hybrid"], config.training
+    rates, trained = (1e-4, 5e-3), list[float]()
+    trials = [
+        bench.Training(
+            "hybrid", row, dataclasses.replace(made_of, learning_rate=rate), 2, (2,), None
+        )
+        for rate in rates
+    ]
+
+    def train(_: Any, followed: Any, training: TrainingSettings, *__: Any) -> None:
+        trained.append(training.learning_rate)
+        if training.learning_rate == 5e-3:
+            raise DivergedError("training, step 1", "the loss nan", "a finite loss", "Lower it")
+
+    monkeypatch.setattr(bench, "train", train)
+    found = bench.Bench(folder, config)
+    once = found.scores(trials)
+    assert once[0] is not None
+    assert once[1] is None
+    assert found.scores(trials) == once
+    assert trained == list(rates)  # neither is made again
+    records = (folder / "results/tuning/trials/hybrid").glob("*.json")
+    failed = [path.read_text() for path in records if '"failed"' in path.read_text()]
+    assert len(failed) == 1
+    assert "training, step 1: found the loss nan" in failed[0]
 
 
 def test_a_search_that_is_ended_ends_its_trials_too(made: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from polybatch.adaptation.corpus import plan_texts
 from polybatch.adaptation.job import Job, Outcome, keys_of
 from polybatch.adaptation.noise import crop, pieces
 from polybatch.batches.pairs import Int64
-from polybatch.core.errors import InputError
+from polybatch.core.errors import DivergedError, InputError
 from polybatch.core.randomness import stream
 from polybatch.settings.adaptation import AdaptationSettings
 from polybatch.settings.encoder import EncoderSettings
@@ -117,14 +117,14 @@ def _raise_with_texts(error: InputError, plan: Int64, ids: list[str]) -> NoRetur
     raise not_finite(int(found[1]), error.found, batch) from error
 
 
-def not_finite(step: int, found: str, batch: list[str]) -> InputError:
+def not_finite(step: int, found: str, batch: list[str]) -> DivergedError:
     """Return the error of a loss that is no number.
 
     Example:
         >>> print(not_finite(7, "the loss nan", ["faq:1", "faq:2"]))
         dapt, step 7: found the loss nan on the batch faq:1, faq:2, expected a finite loss. ...
     """
-    return InputError(
+    return DivergedError(
         f"dapt, step {step}",
         f"{found} on the batch {', '.join(batch)}",
         "a finite loss",

@@ -38,6 +38,16 @@ class InputError(Exception):
         return type(self), (self.where, self.found, self.expected, self.do)
 
 
+class DivergedError(InputError):
+    """A training whose loss, or whose encoder's vectors, are no longer finite numbers.
+
+    Example:
+        >>> error = DivergedError("training, step 3", "the loss nan", "a finite loss", "Lower it")
+        >>> isinstance(error, InputError)
+        True
+    """
+
+
 class InputErrorList(Exception):
     """Several mistakes at once, one line each, so that all can be corrected in one go.
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from polybatch.core.errors import InputError
+from polybatch.core.errors import DivergedError
 from polybatch.core.vectors import Float32, Int64
 from polybatch.encoders.light import Encoder, LightEncoder
 from polybatch.encoders.tokens import count_tokens, first_of_their_kind, token_limit
@@ -76,7 +76,7 @@ def _batches(
 def _refuse_not_finite(vectors: Float32, texts: Sequence[str], rows: Int64) -> None:
     bad = rows[~np.isfinite(vectors).all(axis=1)]
     if len(bad):
-        raise InputError(
+        raise DivergedError(
             "encoder",
             f"vectors that are not finite, for {[texts[i][:60] for i in bad[:3]]}",
             "finite numbers",

@@ -74,7 +74,7 @@ def parts(tuned: TunedStudy) -> list[Part]:
                 {"strategy": name}
                 | {
                     str(count): number(best)
-                    for count, best in enumerate(expected_best(_scores(arm)), 1)
+                    for count, best in enumerate(expected_best(arm.scores), 1)
                 }
                 for name, arm in arms.items()
             ),
@@ -91,9 +91,9 @@ def parts(tuned: TunedStudy) -> list[Part]:
         ),
         Part(
             "Every trial",
-            "In the order in which they were made.",
+            "In the order in which they were made." + _failures(arms),
             _table(
-                {"strategy": name, "trial": str(count), tuned.measure: number(trial.score)}
+                {"strategy": name, "trial": str(count), tuned.measure: _cell(trial.score)}
                 | {key: f"{value:g}" for key, value in trial.values.items()}
                 for name, arm in arms.items()
                 for count, trial in enumerate(arm.trials, 1)
@@ -108,13 +108,24 @@ def tuning_markdown(name: str, tuned: TunedStudy) -> str:
     return "\n".join([f"# Tuning: {name}\n", f"{introduction(tuned)}\n", *sections])
 
 
-def _scores(arm: TunedArm) -> list[float]:
-    return [trial.score for trial in arm.trials]
+def _cell(score: float | None) -> str:
+    return "failed" if score is None else number(score)
+
+
+def _failures(arms: dict[str, TunedArm]) -> str:
+    failed = {name: len(arm.trials) - len(arm.scores) for name, arm in arms.items()}
+    named = ", ".join(f"{name} ({count})" for name, count in failed.items() if count)
+    if not named:
+        return ""
+    return (
+        f" Failed, as the loss was no longer finite: {named}. These are never chosen, and count"
+        " neither among the best of so many trials nor as the worst."
+    )
 
 
 def _chosen(name: str, arm: TunedArm) -> dict[str, str]:
     values = {key: f"{value:g}" + EDGE * (key in arm.edges) for key, value in arm.values.items()}
-    worst = min(_scores(arm))
+    worst = min(arm.scores)
     return {"strategy": name, "score": number(arm.score), "worst": number(worst)} | values
 
 

@@ -33,10 +33,13 @@ _AGAIN = "Tune again (`polybatch run` of a study that tunes), or take the commit
 
 @dataclass(frozen=True, config=EXACT)
 class TunedTrial:
-    """Settings that were tried, and their score on the held-out articles (0 to 1)."""
+    """Settings that were tried, and their score on the held-out articles (0 to 1).
+
+    None of settings whose training failed: its loss was no longer finite.
+    """
 
     values: dict[str, float]
-    score: float
+    score: float | None = None
 
 
 @dataclass(frozen=True, config=EXACT)
@@ -51,7 +54,8 @@ class CurvePoint:
 class TunedArm:
     """What was chosen for a strategy (or the adaptation): the best of its trials.
 
-    `edges`: settings whose chosen value is the least or greatest that was tried.
+    `edges`: settings whose chosen value is the least or greatest that was tried. `curve`: without
+    the points whose training failed.
     """
 
     values: dict[str, float]
@@ -59,6 +63,11 @@ class TunedArm:
     edges: tuple[str, ...]
     trials: tuple[TunedTrial, ...]
     curve: tuple[CurvePoint, ...]
+
+    @property
+    def scores(self) -> list[float]:
+        """The scores of the trials that did not fail, in their order."""
+        return [trial.score for trial in self.trials if trial.score is not None]
 
 
 @dataclass(frozen=True, config=EXACT)

@@ -26,7 +26,7 @@ from sentence_transformers.sentence_transformer.losses import (
 from torch import Tensor
 from torch.utils.data import BatchSampler, SequentialSampler
 
-from polybatch.core.errors import InputError
+from polybatch.core.errors import DivergedError
 from polybatch.encoders.library import as_sentence_transformer
 from polybatch.encoders.light import Encoder
 from polybatch.encoders.row_table import RowTable
@@ -80,7 +80,7 @@ class PlanTrainer(Resumable, SentenceTransformerTrainer):  # type: ignore[misc]
             step = self.state.global_step
             pairs = self.args.train_batch_size
             rows = self.train_dataset[step * pairs]
-            raise InputError(
+            raise DivergedError(
                 f"training, step {step}",
                 f"the loss {float(value.detach())}",
                 "a finite loss",

@@ -97,7 +97,7 @@ class Resumable:
     def __init__(self, *, args: Any, **named: Any) -> None:
         # More GPUs are for torchrun: in one process the library would make batches of several steps
         args._n_gpu = min(args.n_gpu, 1)
-        super().__init__(args=args, **named)
+        super().__init__(args=args, **named)  # type: ignore[call-arg]
 
     def run(self, steps: int, curves: Path, progress: TrainerCallback) -> list[float]:
         """Train all `steps` and return the logged losses; checkpoints are removed at the end.

@@ -2,7 +2,7 @@
 
 The only thing kept of a trial is its record, a small file named by a digest of all that decides
 the score. A trial with a record is not run again; a training that was killed goes on from its last
-checkpoint.
+checkpoint. One whose loss is no longer finite has a record, too, which says so in place of scores.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import polars as pl
 from polybatch.adaptation.corpus import domain_text
 from polybatch.batches.plan import plan_batches, plan_texts
 from polybatch.core.dataset import Dataset, read_dataset
+from polybatch.core.errors import DivergedError, InputError
 from polybatch.core.files import sha256_of_folder, whole_folder, write_json
 from polybatch.core.processes import alone
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
@@ -134,10 +135,16 @@ class Bench:
 
     def as_it_comes(self) -> float:
         """Return the score of the encoder that nothing is trained of."""
-        return self._score("zero-shot", {}, lambda _: open_checkpoint(self.base))
+        score = self._score("zero-shot", {}, lambda _: open_checkpoint(self.base))
+        if score is None:
+            found = "vectors that are not finite, before any training"
+            raise InputError("encoder.name", found, "finite numbers", "Take another encoder")
+        return score
 
-    def scores(self, trials: Sequence[Trial]) -> list[float]:
-        """Return the score of each trial; make those without a record, `study.workers` at a time.
+    def scores(self, trials: Sequence[Trial]) -> list[float | None]:
+        """Return the score of each trial, None of one that failed (its loss was not finite).
+
+        Those without a record are made, `study.workers` at a time.
 
         Alone or beside others a trial gives the same score: each has `study.threads` threads.
         """
@@ -196,18 +203,29 @@ class Bench:
         trials = self.folder / "results" / "tuning" / "trials"
         return trials / name / f"{self._digest(key)}.json"
 
-    def _score(self, name: str, key: Mapping[str, Any], work: Callable[[Path], Encoder]) -> float:
+    def _score(
+        self, name: str, key: Mapping[str, Any], work: Callable[[Path], Encoder]
+    ) -> float | None:
         """Return the score on record of what `key` decides, or do the work and record it."""
         path = self._record(name, key)
         if not path.is_file():
             place = self.work / f"{name}-{path.stem}"
             with alone(self.work / f"{place.name}.lock"):  # a killed search's trial may go on
                 if not path.is_file():
-                    scores = self._scores(work(place))
-                    write_json(path, {"scores": scores, "settings": dict(key)})
+                    write_json(path, self._outcome(work, place) | {"settings": dict(key)})
                     shutil.rmtree(place, ignore_errors=True)
         scores = json.loads(path.read_text(encoding="utf-8"))["scores"]
+        if scores is None:
+            return None
         return float(np.mean([np.mean(list(each.values())) for each in scores.values()]))
+
+    def _outcome(self, work: Callable[[Path], Encoder], place: Path) -> dict[str, Any]:
+        """Do a trial's work and return its scores, or None and why it failed."""
+        try:
+            return {"scores": self._scores(work(place))}
+        except DivergedError as error:
+            log.warning("a trial failed: %s", error)
+            return {"scores": None, "failed": str(error)}
 
     def _scores(self, encoder: Encoder) -> dict[str, dict[str, float]]:
         """Return {dataset: {setting: score}} of the headline measure."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from polybatch.core.errors import InputError
 from polybatch.settings.tuned import CurvePoint, TunedArm, TunedTrial
 
 
@@ -44,19 +45,31 @@ def edges(values: Mapping[str, float], tried: Sequence[Mapping[str, float]]) -> 
 def chosen(trials: Sequence[TunedTrial], curve: Sequence[CurvePoint] = ()) -> TunedArm:
     """Return a strategy's trials with the best of them chosen, the first of equal ones.
 
+    One that failed is never chosen; InputError where all of them did.
+
     Example:
         >>> trials = [TunedTrial({"temperature": each}, 0.4) for each in (0.03, 0.05)]
         >>> arm = chosen(trials)
         >>> arm.values, arm.edges
         ({'temperature': 0.03}, ('temperature',))
     """
-    best = max(trials, key=lambda trial: trial.score)
-    found = edges(best.values, [trial.values for trial in trials])
-    return TunedArm(best.values, best.score, found, tuple(trials), tuple(curve))
+    scored = [(trial.score, trial.values) for trial in trials if trial.score is not None]
+    if not scored:
+        raise InputError(
+            "tuning",
+            f"no score, as each of {len(trials)} trials ended with a loss that is not finite",
+            "at least one of a strategy, and of the adaptation",
+            "List lower learning rates",
+        )
+    score, values = max(scored, key=lambda pair: pair[0])
+    found = edges(values, [trial.values for trial in trials])
+    return TunedArm(values, score, found, tuple(trials), tuple(curve))
 
 
 def fewest_steps(curves: Sequence[Sequence[CurvePoint]], margin: float) -> int:
     """Return the fewest steps whose mean score over strategies is within `margin` of the best.
+
+    Of those with which no strategy's training failed; InputError where there are none.
 
     Example:
         >>> points = [CurvePoint(50, 0.40), CurvePoint(100, 0.46), CurvePoint(200, 0.464)]
@@ -67,6 +80,15 @@ def fewest_steps(curves: Sequence[Sequence[CurvePoint]], margin: float) -> int:
     for curve in curves:
         for point in curve:
             scores.setdefault(point.steps, []).append(point.score)
-    means = {steps: float(np.mean(each)) for steps, each in scores.items()}
+    means = {
+        steps: float(np.mean(each)) for steps, each in scores.items() if len(each) == len(curves)
+    }
+    if not means:
+        raise InputError(
+            "tuning.curve",
+            "no number of steps with which the loss of every strategy stayed finite",
+            "one at least",
+            "List lower learning rates, or fewer steps",
+        )
     best = max(means.values())
     return min(steps for steps, mean in means.items() if mean >= best - margin)

@@ -43,7 +43,7 @@ def tune(folder: Path, config: Config) -> TunedStudy:
         do = "Add it, as presets/tune-mlqa.yaml has it"
         raise InputError("params.yaml tuning", "nothing", "a section of what to try", do)
     zero_shot = bench.as_it_comes()
-    log.info("zero-shot: %.1f", 100 * zero_shot)
+    log.info("zero-shot: %s", _shown(zero_shot))
     adapted = _adaptation(bench, tuning)
     if adapted is not None:
         dapt = _changed(config.dapt, adapted.values)
@@ -118,10 +118,17 @@ def _curves(
     curves = {}
     for name in best:
         shown = sorted(tuning.curve)
-        curves[name] = tuple(CurvePoint(steps, round(found[name, steps], 6)) for steps in shown)
-        for point in curves[name]:
-            log.info("tune %s: %d steps: %.1f", name, point.steps, 100 * point.score)
+        for steps in shown:
+            log.info("tune %s: %d steps: %s", name, steps, _shown(found[name, steps]))
+        scored = [(steps, found[name, steps]) for steps in shown]
+        curves[name] = tuple(
+            CurvePoint(steps, round(score, 6)) for steps, score in scored if score is not None
+        )
     return curves
+
+
+def _shown(score: float | None) -> str:
+    return "failed" if score is None else f"{100 * score:.1f}"
 
 
 def _training(
@@ -145,12 +152,13 @@ def _training(
     return Training(name, row, training, steps + own, budgets, adaptation)
 
 
-def _trials(name: str, tried: Sequence[Values], scores: Sequence[float]) -> list[TunedTrial]:
+def _trials(name: str, tried: Sequence[Values], scores: Sequence[float | None]) -> list[TunedTrial]:
     for number, (values, score) in enumerate(zip(tried, scores, strict=True), 1):
         shown = ", ".join(f"{key} {value:g}" for key, value in values.items())
-        log.info("tune %s: trial %d/%d (%s): %.1f", name, number, len(tried), shown, 100 * score)
+        log.info("tune %s: trial %d/%d (%s): %s", name, number, len(tried), shown, _shown(score))
     return [
-        TunedTrial(values, round(score, 6)) for values, score in zip(tried, scores, strict=True)
+        TunedTrial(values, None if score is None else round(score, 6))
+        for values, score in zip(tried, scores, strict=True)
     ]
 
 

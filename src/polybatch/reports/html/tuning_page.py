@@ -93,7 +93,7 @@ def plots(tuned: TunedStudy) -> dict[str, Spec]:
     """
     adaptation, arms = "(adaptation)", arms_of(tuned)
     best = {  # the adaptation last, so that strategies have the colours of the other plot
-        name: enumerate(expected_best([trial.score for trial in arms[name].trials]), 1)
+        name: enumerate(expected_best(arms[name].scores), 1)
         for name in sorted(arms, key=adaptation.__eq__)
     }
     curves = {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from random import Random
+
+import polars as pl
 
 from polybatch.core.dataset import check_dataset
 from polybatch.settings.data import ValidationSettings
@@ -61,6 +64,18 @@ def test_an_item_that_leaks_goes_in_every_language() -> None:
     fail = ValidationSettings("fail", 1.0, 0.8, 30, 1, 1, 2, 40, 0.5, 1, 1, 0.2, 0, 0, 100)
     assert "2 training texts" in refuse_leaks("d", found, fail)[0].found
     assert refuse_leaks("d", found, RULES) == []
+
+
+def test_a_leaking_document_takes_no_items_that_it_does_not_answer() -> None:
+    train = dataset(
+        ("a", "en", "Why?", "Because."), ("b", "en", "Who?", "Me."), ("", "en", "", "x")
+    )
+    pooled = train.qrels.head(2).with_columns(doc_id=pl.lit("d2"), relevance=pl.lit(0, pl.Int64))
+    train = dataclasses.replace(train, qrels=pl.concat([train.qrels, pooled]))
+    kept, gone = without(train, leaks(train, dataset(("e", "en", "", "X!")), 1.0))
+    assert kept.queries["item_id"].to_list() == ["a", "b"]
+    assert gone["item_id"].to_list() == ["d2"]
+    check_dataset(kept)
 
 
 def test_near_duplicates_are_those_of_the_slow_obvious_version() -> None:

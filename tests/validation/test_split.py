@@ -256,3 +256,18 @@ def test_published_data_keep_the_draw_that_results_were_made_with() -> None:
 
 def test_groups_that_an_item_joins_are_named() -> None:
     assert joined_groups(_dataset([(0, 0), (0, 1), (1, 2), (2, 3)], [0, 1, 2, 2])) == [["0", "1"]]
+
+
+def test_a_document_judged_irrelevant_to_many_ties_no_items_together() -> None:
+    """Pooled judgements: fifty questions and, for each of them, one page that answers nothing."""
+    answered = _dataset([(n, n) for n in range(50)], [*range(50), None])
+    pooled = pl.DataFrame(
+        {"item_id": [f"{n}" for n in range(50)], "doc_id": "50", "relevance": 0}
+    ).cast(QRELS)
+    judged = Dataset("toy", answered.queries, answered.corpus, pl.concat([answered.qrels, pooled]))
+    train, held = split_by_group(judged, 0.2, "s")
+    without, others = split_by_group(answered, 0.2, "s")
+    assert train.queries.equals(without.queries)
+    assert held.corpus.equals(others.corpus)
+    assert train.qrels.equals(without.qrels)  # the page is searched where it is held out
+    assert held.qrels.height == 2 * others.qrels.height

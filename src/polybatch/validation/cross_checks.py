@@ -12,22 +12,31 @@ from polybatch.settings.config import Config
 from polybatch.settings.data import ValidationSettings
 from polybatch.validation.containment import Contained
 from polybatch.validation.leakage import LEAKS, leaks
+from polybatch.validation.shared_items import has_own_groups, one_source, shared_items
 
 
-def study_leaks(config: Config, name: str, datasets: Mapping[str, Dataset]) -> pl.DataFrame:
-    """Return LEAKS of a dataset that is trained on, or adapted on without seeing evaluation."""
+def study_leaks(
+    config: Config, name: str, datasets: Mapping[str, Dataset], links: pl.DataFrame
+) -> pl.DataFrame:
+    """Return LEAKS of a dataset that is trained on, or adapted on without seeing evaluation.
+
+    `links`: (item_id, doc_id) of what answers what in it, of domain text, too.
+    """
     use = config.datasets[name].use
     transductive = config.dapt is not None and config.dapt.transductive and use == "text"
     if use == "evaluate" or transductive:
         return LEAKS.to_frame()
     mine, rules = datasets[name], config.validation
     inside = Contained(rules.contained, rules.contained_characters)
-    return pl.concat(
-        [
-            leaks(mine, datasets[other], rules.near_duplicate, inside)
-            for other in config.used_for("evaluate")
-        ]
-    )
+    found = [LEAKS.to_frame()]
+    for other in config.used_for("evaluate"):
+        theirs = datasets[other]
+        texts = leaks(mine, theirs, rules.near_duplicate, inside)
+        found.append(texts)
+        if one_source(config, name, other):
+            shared = shared_items(mine, theirs, links, groups=has_own_groups(config, name))
+            found.append(shared.join(texts, on=["table", "id"], how="anti", maintain_order="left"))
+    return pl.concat(found)
 
 
 def shared_texts(datasets: Mapping[str, Dataset], uses: Mapping[str, str]) -> dict[str, int]:
@@ -62,17 +71,19 @@ def refuse_leaks(name: str, found: pl.DataFrame, settings: ValidationSettings) -
 
     Example:
         >>> rules = ValidationSettings("fail", 1, 1, 30, 1, 64, 1, 99, 0, 0, 0, 0, 0, 0, 50)
-        >>> found = pl.DataFrame({"id": ["q"], "evaluation": ["xquad"], "evaluation_id": ["q7"]})
-        >>> refuse_leaks("mlqa", found, rules)[0].found
+        >>> row = {"id": "q", "match": "equal", "evaluation": "xquad", "evaluation_id": "q7"}
+        >>> refuse_leaks("mlqa", pl.DataFrame([row]), rules)[0].found
         '1 training texts that stand in an evaluation dataset (first: q as q7 of xquad)'
     """
     if settings.leakage != "fail" or found.is_empty():
         return []
     first = found.row(0, named=True)
+    by_id = found.filter(pl.col("match").is_in(["item", "group"])).height
+    or_item = f", or whose item or group does ({by_id} of them)" if by_id else ""
     return [
         InputError(
             f"dataset {name}",
-            f"{found.height} training texts that stand in an evaluation dataset (first: "
+            f"{found.height} training texts that stand in an evaluation dataset{or_item} (first: "
             f"{first['id']} as {first['evaluation_id']} of {first['evaluation']})",
             "none (validation.leakage: fail)",
             "Remove them, or set leakage: remove",

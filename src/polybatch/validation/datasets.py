@@ -77,8 +77,13 @@ def prepare(
         part, parsed.without_tables(), pl.concat([lost, merged.of(part)]), kept, checked.composed,
         [group for group in groups if here.intersection(group)], errors,
         places_of(merged.dataset, part) if own and settings.part != "all" else GROUPS.to_frame(),
-        merged.dataset.qrels.select("item_id", "doc_id").join(part.corpus, on="doc_id", how="semi"),
+        _links(merged.dataset.qrels, part),
     )  # fmt: skip
+
+
+def _links(qrels: pl.DataFrame, part: Dataset) -> pl.DataFrame:
+    answers = qrels.filter(pl.col("relevance") > 0).select("item_id", "doc_id")
+    return answers.join(part.corpus, on="doc_id", how="semi")
 
 
 def part_of(dataset: Dataset, settings: DatasetSettings, by: str = "item_id") -> Dataset:
@@ -109,7 +114,8 @@ def check(
     """
     settings, rules, mine = config.datasets[name], config.validation, prepared[name]
     check_dataset(mine.dataset)
-    found = study_leaks(config, name, {each: row.dataset for each, row in prepared.items()})
+    others = {each: row.dataset for each, row in prepared.items()}
+    found = study_leaks(config, name, others, mine.links)
     dataset, gone = mine.dataset, mine.rejected.clear()
     if rules.leakage == "remove":
         dataset, gone = without(dataset, found, mine.links)

@@ -28,6 +28,7 @@ LEAKS = pl.Schema(
 
 `equal`: once normalised. `similar`: by the Jaccard of trigrams. `inside`, `around`: the training
 text stands in the evaluation text, or has it within; how much of the shorter one's shingles.
+`item`, `group`: not the text, but what it belongs to is in evaluation; no similarity.
 """
 
 MATCH_WORDS = {
@@ -35,6 +36,8 @@ MATCH_WORDS = {
     "similar": "nearly the same text",
     "inside": "a part of a text",
     "around": "a text that has one within",
+    "item": "the same item",
+    "group": "the same group",
 }
 
 
@@ -96,10 +99,11 @@ def without(
     """Return `train` without the items that leak, in every language, and what left as REJECTED.
 
     A translation of a leaking text says the same, so an item goes as a whole, with its documents;
-    so does a document without an item, when its text leaks. `links`: (item_id, doc_id) of
-    domain text, whose documents have items without queries; the qrels of other datasets.
+    so does a document without an item, when its text leaks. A document that is judged not to
+    answer an item ties nothing to it. `links`: (item_id, doc_id) of domain text, whose documents
+    answer items without queries; None: the relevant ones of qrels.
     """
-    links = train.qrels if links is None else links
+    links = train.qrels.filter(pl.col("relevance") > 0) if links is None else links
     by_table = {what: found.filter(table=what) for what in ("queries", "corpus")}
     documents = by_table["corpus"].select(pl.col("id").alias("doc_id"))
     queries = by_table["queries"].select(pl.col("id").alias("query_id"))
@@ -130,8 +134,9 @@ def _gone(
 ) -> pl.DataFrame:
     rows: pl.DataFrame = getattr(train, what).with_row_index("row")
     rows = rows.join(kept.select(key), on=key, how="anti", maintain_order="left")
+    kind = pl.when(pl.col("match").is_in(["item", "group"])).then("match").otherwise(pl.lit("text"))
     reason = pl.concat_str(
-        pl.lit("text of evaluation dataset "), "evaluation", pl.lit(", "), "evaluation_id"
+        kind, pl.lit(" of evaluation dataset "), "evaluation", pl.lit(", "), "evaluation_id"
     )
     named = found.select(pl.col("id").alias(key), reason.alias("reason")).unique(key, keep="any")
     rows = rows.join(named, on=key, how="left", maintain_order="left")

@@ -171,7 +171,7 @@ def _files(tally: pl.DataFrame) -> pl.DataFrame:
 
 def _rejected(rejected: pl.DataFrame) -> str:
     kinds = rejected.with_columns(
-        pl.col("reason").str.replace(r"^(text of evaluation dataset [^,]*),.*$", "$1").alias("kind")
+        pl.col("reason").str.replace(r"^(\w+ of evaluation dataset [^,]*),.*$", "$1").alias("kind")
     )
     counts = kinds.group_by("kind").len().sort(["len", "kind"], descending=[True, False])
     parts = []
@@ -197,7 +197,9 @@ def _leakage(outcomes: Mapping[str, Outcome], rules: ValidationSettings) -> str:
         for name, what, match, number in counts
     )
     columns = ["table", "id", "match", "similarity", "text", "evaluation", "evaluation_id"]
-    shown = _shown(found.sort("similarity", "id").head(20), [*columns, "evaluation_text"])
+    shown = _shown(
+        found.sort("similarity", "id", nulls_last=True).head(20), [*columns, "evaluation_text"]
+    )
     words = [f"{escape(summary)}.", done.get(rules.leakage, ""), looked_for(rules)]
     return f"{' '.join(filter(None, words))}\n\n{markdown(shown)}"
 

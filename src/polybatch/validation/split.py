@@ -19,8 +19,10 @@ def split_by_group(
 ) -> tuple[Dataset, Dataset]:
     """Return the training part and the held-out part, about `share` of the groups.
 
-    A group is what hangs together by items, documents, `group_id` and `document_id`; translations
-    of an article are one group when an item links them. Its place is decided by the SHA-256 of
+    A group is what hangs together by items, the documents that answer them, `group_id` and
+    `document_id`; translations of an article are one group when an item links them. A document
+    judged not to answer an item ties nothing: it goes where its own group goes, and its judgement
+    stays where both are. A group's place is decided by the SHA-256 of
     `stream` and the smallest item_id in it (`by="doc_id"`: the smallest doc_id, for files that
     never change), so when groups join or part, at least one of them stays where it was.
 
@@ -39,8 +41,8 @@ def joined_groups(dataset: Dataset) -> list[list[str]]:
     Example:
         >>> corpus = {"doc_id": ["d", "e"], "group_id": ["g", "h"], "document_id": [None, None]}
         >>> queries = pl.DataFrame({"item_id": ["i"]})
-        >>> qrels = pl.DataFrame({"item_id": ["i", "i"], "doc_id": ["d", "e"]})
-        >>> joined_groups(Dataset("faq", queries, pl.DataFrame(corpus), qrels))
+        >>> qrels = {"item_id": ["i", "i"], "doc_id": ["d", "e"], "relevance": [1, 1]}
+        >>> joined_groups(Dataset("faq", queries, pl.DataFrame(corpus), pl.DataFrame(qrels)))
         [['g', 'h']]
     """
     parent = components(_links(dataset, "I"))
@@ -57,8 +59,8 @@ def item_groups(dataset: Dataset) -> pl.DataFrame:
     Example:
         >>> corpus = {"doc_id": ["d"], "group_id": [None], "document_id": [None]}
         >>> queries = pl.DataFrame({"item_id": ["i", "j"]})
-        >>> qrels = pl.DataFrame({"item_id": ["i", "j"], "doc_id": ["d", "d"]})
-        >>> item_groups(Dataset("faq", queries, pl.DataFrame(corpus), qrels)).rows()
+        >>> qrels = {"item_id": ["i", "j"], "doc_id": ["d", "d"], "relevance": [1, 1]}
+        >>> item_groups(Dataset("faq", queries, pl.DataFrame(corpus), pl.DataFrame(qrels))).rows()
         [('i', 'i'), ('j', 'i')]
     """
     parent = components(_links(dataset, "I"))
@@ -85,7 +87,8 @@ def _links(dataset: Dataset, item: str) -> Iterable[tuple[str, str]]:
     """Yield keys that belong together, a letter and an id each; single ones with themselves."""
     for item_id in dataset.queries["item_id"].unique():
         yield f"{item}{item_id}", f"{item}{item_id}"
-    for item_id, doc in dataset.qrels.select("item_id", "doc_id").iter_rows():
+    relevant = dataset.qrels.filter(pl.col("relevance") > 0)
+    for item_id, doc in relevant.select("item_id", "doc_id").iter_rows():
         yield f"{item}{item_id}", f"d{doc}"
     for doc, group, origin in dataset.corpus.select(
         "doc_id", "group_id", "document_id"
@@ -138,9 +141,10 @@ def _part(dataset: Dataset, held: tuple[set[str], set[str]], kept: bool) -> Data
     def choose(frame: pl.DataFrame, column: str, chosen: set[str]) -> pl.DataFrame:
         return frame.filter(pl.col(column).is_in(list(chosen)) == kept)
 
+    qrels = choose(choose(dataset.qrels, "item_id", items), "doc_id", documents)
     return Dataset(
         dataset.name,
         choose(dataset.queries, "item_id", items),
         choose(dataset.corpus, "doc_id", documents),
-        choose(dataset.qrels, "item_id", items),
+        qrels,
     )

@@ -160,3 +160,11 @@ def test_the_words_that_answer_follow_their_document() -> None:
     marked = [("i0", "d0", "Yes"), ("i1", "d1", "yes"), ("i1", "gone", "x")]
     answers = pl.DataFrame(marked, schema=ANSWERS, orient="row")
     assert merge_equal(data).moved(answers)["doc_id"].to_list() == ["d0", "d0", "gone"]
+
+
+def test_answers_that_differ_by_marks_that_nobody_sees_are_one() -> None:
+    given = dataset(
+        [("km", "ក\u200bខ", None), ("km", "កខ", None), ("km", "ក ខ", None)],
+        {(1, 0, 1), (2, 1, 1), (3, 2, 1)},
+    )
+    assert merge_equal(given).places.rows() == [("d1", "d0")]

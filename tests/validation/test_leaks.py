@@ -6,9 +6,11 @@ import dataclasses
 from random import Random
 
 import polars as pl
+import pytest
 
-from polybatch.core.dataset import check_dataset
+from polybatch.core.dataset import Dataset, check_dataset
 from polybatch.settings.data import ValidationSettings
+from polybatch.validation.containment import Contained
 from polybatch.validation.cross_checks import refuse_leaks
 from polybatch.validation.leakage import leaks, without
 from polybatch.validation.near_duplicates import _grams
@@ -106,6 +108,28 @@ def test_near_duplicates_are_those_of_the_slow_obvious_version() -> None:
     assert len(truth) > 20
     assert found <= truth
     assert len(truth - found) <= 1  # 1 in 1,000 may be missed
+
+
+KHMER = "\u200b".join(["ព្រះរាជាណាចក្រកម្ពុជា", "ជា", "ប្រទេស", "មួយ", "ស្ថិត", "នៅ", "អាស៊ី", "អាគ្នេយ៍"])
+
+
+@pytest.mark.parametrize(
+    ("written", "mark"),
+    [(KHMER, "\u200b"), ("می\u200cخواهم کتاب\u200cهای خود را به شهر بدهم", "\u200c"),
+     ("The govern\u00adment announced a new pro\u00adgramme", "\u00ad")],
+)  # fmt: skip
+def test_marks_that_nobody_sees_hide_no_leak(written: str, mark: str) -> None:
+    """Spaces between words that are not seen, joiners, places where a line may break."""
+    plain = written.replace(mark, "")
+    assert plain != written
+    for one, other in ((plain, written), (written, plain)):
+        test = dataset(("e", "xx", other, f"1956. {other}. And so on."), name="test")
+        assert leaks(dataset(("t", "xx", one, "")), test, 1.0)["match"].to_list() == ["equal"]
+        near = dataset(("t", "xx", f"{one} 1", ""))
+        assert leaks(near, test, 0.8)["match"].to_list() == ["similar"]
+        inside = Dataset("test", test.queries.clear(), test.corpus, test.qrels.clear())
+        found = leaks(dataset(("t", "xx", one, "")), inside, 1.0, Contained(0.9, 20))
+        assert found["match"].to_list() == ["inside"]
 
 
 def test_leaks_of_nothing_and_of_texts_without_letters() -> None:

@@ -96,16 +96,17 @@ def table(rows: list[dict[str, object]], schema: pl.Schema) -> pl.DataFrame:
 
 
 def normalised(column: str) -> pl.Expr:
-    """Return the text of a column in NFKC and lower case, punctuation and spaces made one space.
+    r"""Return the text of a column in NFKC and lower case, punctuation and spaces made one space.
 
-    Two texts count as the same one where these are equal.
+    Two texts count as the same one where these are equal. Marks that nobody sees (soft hyphens,
+    U+200B between words of Khmer or Thai) are no spaces: they go.
 
     Example:
-        >>> frame = pl.DataFrame({"t": ["Où  est-il ?", "ＯÙ EST IL"]})
+        >>> frame = pl.DataFrame({"t": ["Où  est-il ?", "ＯÙ EST IL", "où e\u00adst il"]})
         >>> frame.select(normalised("t"))["t"].to_list()
-        ['où est il', 'où est il']
+        ['où est il', 'où est il', 'où est il']
     """
-    text = pl.col(column).str.normalize("NFKC").str.to_lowercase()
+    text = pl.col(column).str.normalize("NFKC").str.to_lowercase().str.replace_all(r"\p{Cf}", "")
     return text.str.replace_all(r"[\p{P}\p{Z}\p{C}\s]+", " ").str.strip_chars()
 
 

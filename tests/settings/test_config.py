@@ -83,6 +83,13 @@ from tests.helpers.params import edit, mistakes, written
         ("languages: [ar,", "languages: [iw,", "sources.cldr.languages", "Write 'he'"),
         ("languages: [ar,", "languages: [AR,", "sources.cldr.languages", "Write 'ar'"),
         ("languages: [ar,", "languages: [tl, fil,", "sources.cldr.languages", "of one language"),
+        ("languages: [ar,", "languages: [zh-CN, ar,", "sources.cldr.languages", "of one language"),
+        (
+            "part: all\n    heldout_share: 0.0",
+            "part: train\n    heldout_share: 0.0",
+            "datasets.cldr-train.heldout_share",
+            "a share that is held out, such as 0.2",
+        ),
         ("min_rows: 64", "min_rows: 0", "validation.min_rows", "between 1 and"),
         ("min_rows: 64", "min_rows: few", "validation.min_rows", "a whole number"),
         ("min_rows: 64", "min_rows: [1, 2]", "validation.min_rows", "a whole number"),

@@ -41,3 +41,13 @@ def test_other_splits_of_one_source_share_nothing_unless_one_holds_them_all() ->
     heldout = other(part="heldout", heldout_share=0.2)
     assert not overlap(heldout, other(use="train", part="train", heldout_share=0.2))
     assert overlap(heldout, other(use="train", part="train", heldout_share=0.3))
+
+
+def test_parts_share_nothing_whatever_the_order_of_their_languages_and_splits() -> None:
+    given = {"languages": ("de", "en"), "splits": ("train", "dev"), "heldout_share": 0.2}
+    train = other(use="train", part="train", **given)
+    heldout = other(part="heldout", **given | {"languages": ("en", "de")})
+    assert not overlap(train, heldout)
+    assert not overlap(train, dataclasses.replace(heldout, splits=("dev", "train")))
+    assert overlap(train, dataclasses.replace(heldout, languages=("en",)))
+    assert overlap(train, dataclasses.replace(heldout, splits=("dev",)))

@@ -212,3 +212,25 @@ def test_empty_data_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     download(config, "local")
     with pytest.raises(Exception, match="no row in de, en"):
         validate(config, "")
+
+
+def test_where_leaks_take_everything_the_error_and_the_report_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _study(tmp_path, monkeypatch, {})
+    rows = ["item_id,lang,question,answer,split"]
+    for n in range(20):
+        for split in ("train", "test"):
+            rows += [f"{split}{n},{lang},{lang} {n}?,{lang} {n}.,{split}" for lang in ("de", "en")]
+    rows.append(",en,,Closed today.,train")  # a document that is left alone
+    (tmp_path / "inputs/faq").mkdir(parents=True)
+    (tmp_path / "inputs/faq/faq.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    download(config, "local")
+    with pytest.raises(InputErrorList) as caught:
+        validate(config, "")
+    told = str(caught.value)
+    assert "nothing left in de, en: 20 of 20 items were removed as leaks of held" in told
+    assert "Remove the language" not in told
+    report = Path("results/validation.md").read_text(encoding="utf-8")
+    assert "20 of 20 items were removed as leaks of held" in report
+    assert "in held (the same text)" in report

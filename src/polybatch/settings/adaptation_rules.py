@@ -92,6 +92,7 @@ def _texts(dapt: AdaptationSettings, datasets: Mapping[str, DatasetSettings]) ->
                 "dapt.texts",
                 f"'{name}', which has texts of {', '.join(shared)}",
                 "domain text that no evaluation dataset searches",
-                "Take other text, other splits, or part: train and part: heldout of one source; or"
-                " write transductive: true, which every table will say",
+                "Take other text, other splits, or part: train and part: heldout of one source with"
+                " the same heldout_share, languages and splits; or write transductive: true, which"
+                " every table will say",
             )

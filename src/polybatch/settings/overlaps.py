@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import NamedTuple
 
 from polybatch.settings.data import DatasetSettings
@@ -44,12 +43,14 @@ def overlap(one: DatasetSettings, other: DatasetSettings) -> str:
     """Return what two datasets may share; '' where they share nothing.
 
     They do where they come from one source, or from two that hold the same texts, unless they take
-    different splits of it, or the two parts of the same split by group.
+    different splits of it, or the two parts of the same split by group: with the same share,
+    languages and splits, in whichever order.
 
     Example:
+        >>> from dataclasses import replace
         >>> train = DatasetSettings("mlqa", "train", ("sw",), ("test",), "train", 0.2)
-        >>> heldout = dataclasses.replace(train, use="evaluate", part="heldout")
-        >>> overlap(train, heldout), overlap(train, dataclasses.replace(heldout, source="mlqa-r"))
+        >>> heldout = replace(train, use="evaluate", part="heldout")
+        >>> overlap(train, heldout), overlap(train, replace(heldout, source="mlqa-r"))
         ('', "MLQA's questions and paragraphs")
     """
     if one.source == other.source:
@@ -61,5 +62,6 @@ def _apart(one: DatasetSettings, other: DatasetSettings) -> bool:
     splits = set(one.splits), set(other.splits)
     if not splits[0] & splits[1] and DISTRACTORS not in splits[0] | splits[1]:
         return True
-    alike = dataclasses.replace(one, use=other.use, part=other.part) == other
+    alike = one.heldout_share == other.heldout_share and splits[0] == splits[1]
+    alike = alike and set(one.languages) == set(other.languages)
     return alike and {one.part, other.part} == {"train", "heldout"}

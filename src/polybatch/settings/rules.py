@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from polybatch.core.errors import InputError, did_you_mean
-from polybatch.core.languages import canonical, language_mistake
+from polybatch.core.languages import language_mistake, same_language
 from polybatch.settings import adaptation_rules, arm_rules, tuning_rules
 from polybatch.settings.data import NO_FOLDER, DatasetSettings, SourceSettings
 from polybatch.settings.encoder_rules import encoder_mistakes
@@ -78,19 +78,29 @@ def _fetched(name: str, dataset: DatasetSettings, source: SourceSettings) -> Mis
             )
 
 
+def _parts(config: Config) -> Mistakes:
+    for name, row in config.datasets.items():
+        if row and row.part in ("train", "heldout") and row.heldout_share == 0:
+            yield (
+                f"datasets.{name}.heldout_share",
+                f"0.0 with part: {row.part}",
+                "a share that is held out, such as 0.2, the same in both parts",
+                "Write it, or part: all where other splits or sources are evaluated",
+            )
+
+
 def _languages(config: Config) -> Mistakes:
     for section in ("sources", "datasets"):
         for name, row in getattr(config, section).items():
             key = f"{section}.{name}.languages"
-            seen: dict[str | None, str] = {}
+            seen: list[str] = []
             for code in row.languages if row and row.languages else ():
-                usual = canonical(code)
                 if mistake := language_mistake(code):
                     yield key, *mistake
-                elif usual in seen:
-                    found = f"'{seen[usual]}' and '{code}', codes of one language"
+                elif same := same_language(code, seen):
+                    found = f"'{same}' and '{code}', codes of one language"
                     yield key, found, "each language once", "Remove one of them"
-                seen[usual] = code
+                seen.append(code)
 
 
 def _uses(config: Config) -> Mistakes:
@@ -110,7 +120,7 @@ def _shared_data(config: Config) -> Mistakes:
                     f" (sources {searched.source} and {trained.source})",
                     "an evaluation dataset that training never sees",
                     "Take another source, other splits, or part: train and part: heldout of one"
-                    " source with the same heldout_share",
+                    " source with the same heldout_share, languages and splits",
                 )
 
 
@@ -208,6 +218,7 @@ RULES: tuple[Callable[[Config], Mistakes], ...] = (
     arm_rules.parts,
     arm_rules.two_parts,
     _dataset_sources,
+    _parts,
     _languages,
     arm_rules.strategy_batches,
     _uses,

@@ -1,4 +1,4 @@
-"""What training and evaluation datasets of a study have in common."""
+"""What training and evaluation datasets of a study have in common, and what is left without it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 from polybatch.core.dataset import Dataset, normalised
 from polybatch.core.errors import InputError
 from polybatch.settings.config import Config
-from polybatch.settings.data import ValidationSettings
+from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.validation.containment import Contained
 from polybatch.validation.leakage import LEAKS, leaks
 from polybatch.validation.shared_items import has_own_groups, one_source, shared_items
@@ -89,3 +89,41 @@ def refuse_leaks(name: str, found: pl.DataFrame, settings: ValidationSettings) -
             "Remove them, or set leakage: remove",
         )
     ]
+
+
+def missing_languages(
+    part: Dataset, kept: Dataset, settings: DatasetSettings, found: pl.DataFrame
+) -> list[InputError]:
+    """Return an error for requested languages of which nothing is there, or left, and why.
+
+    `part`: the dataset before its leaks (`found`, LEAKS) were removed; `kept`: after.
+
+    Example:
+        >>> settings = DatasetSettings("local", "train", ("sw", "yo"), ("all",), "all", 0.0)
+        >>> texts = pl.DataFrame({"lang": ["sw"]})
+        >>> part = Dataset("faq", texts, texts, pl.DataFrame())
+        >>> print(missing_languages(part, part, settings, pl.DataFrame())[0])
+        dataset faq: found no row in yo, expected ...
+    """
+    before, after = ({*each.queries["lang"], *each.corpus["lang"]} for each in (part, kept))
+    absent = [lang for lang in settings.languages if lang not in before]
+    if part.queries.height and kept.queries.is_empty():
+        after = set()  # documents may be left, to which no question leads
+    taken = [lang for lang in settings.languages if lang in before - after]
+    where, wanted = f"dataset {part.name}", f"rows in each of {', '.join(settings.languages)}"
+    errors = []
+    if absent:
+        cure = f"Remove the language from datasets.{part.name}.languages, or take more splits"
+        share = ", or another heldout_share" if settings.part != "all" else ""
+        errors.append(InputError(where, f"no row in {', '.join(absent)}", wanted, cure + share))
+    if taken:
+        what, key = ("corpus", "doc_id") if settings.use == "text" else ("queries", "item_id")
+        had, left = (getattr(each, what)[key].n_unique() for each in (part, kept))
+        word = {"corpus": "documents", "queries": "items"}[what]
+        origin = ", ".join(sorted(found["evaluation"].unique()))
+        lost = f"{had - left} of {had} {word} were removed as leaks of {origin}"
+        cure = "Take data of which evaluation has no text, item or group (results/validation.md)"
+        errors.append(
+            InputError(where, f"nothing left in {', '.join(taken)}: {lost}", wanted, cure)
+        )
+    return errors

@@ -17,7 +17,12 @@ from polybatch.settings.config import Config
 from polybatch.settings.data import DatasetSettings, ValidationSettings
 from polybatch.sources.source import Parsed, Source
 from polybatch.validation.articles import common_articles
-from polybatch.validation.cross_checks import refuse_leaks, shared_texts, study_leaks
+from polybatch.validation.cross_checks import (
+    missing_languages,
+    refuse_leaks,
+    shared_texts,
+    study_leaks,
+)
 from polybatch.validation.duplicates import MERGED, merge_equal, unmerged
 from polybatch.validation.expectations import Result, broken, hold
 from polybatch.validation.leakage import without
@@ -119,14 +124,18 @@ def check(
     dataset, gone = mine.dataset, mine.rejected.clear()
     if rules.leakage == "remove":
         dataset, gone = without(dataset, found, mine.links)
-    check_languages(dataset, settings)
     losses = real_losses(mine.rejected)
     profiled = profile(dataset, losses, settings, rules, mine.parsed.answers, mine.kept)
     tables = profiled.tables
     if settings.use == "text":  # domain text has no queries
         tables = {"corpus": tables["corpus"]}
     held = hold(tables, settings, rules)
-    errors = [*mine.errors, *refuse_leaks(name, found, rules), *_broken(name, held)]
+    errors = [
+        *mine.errors,
+        *missing_languages(mine.dataset, dataset, settings, found),
+        *refuse_leaks(name, found, rules),
+        *_broken(name, held),
+    ]
     return Outcome(
         dataset, settings, pl.concat([mine.rejected, gone]), found, profiled,
         (*mine.parsed.notes, *_notes(mine, settings)), mine.composed, errors, held,
@@ -183,26 +192,6 @@ def few_items(items: int) -> str:
         f"interval reaches up to {wide:.0f} points to either side{never}; smaller differences "
         f"between strategies may be chance. {_FEW} items or more show more"
     )
-
-
-def check_languages(dataset: Dataset, settings: DatasetSettings) -> None:
-    """Raise InputError when a requested language has neither a query nor a document.
-
-    Example:
-        >>> settings = DatasetSettings("local", "train", ("sw", "yo"), ("all",), "all", 0.0)
-        >>> texts = pl.DataFrame({"lang": ["sw"]})
-        >>> check_languages(Dataset("faq", texts, texts, pl.DataFrame()), settings)
-        Traceback (most recent call last):
-        polybatch.core.errors.InputError: dataset faq: found no row in yo, expected ...
-    """
-    there = set(dataset.queries["lang"]) | set(dataset.corpus["lang"])
-    if missing := [lang for lang in settings.languages if lang not in there]:
-        raise InputError(
-            f"dataset {dataset.name}",
-            f"no row in {', '.join(missing)}",
-            f"queries or documents in each of {', '.join(settings.languages)}",
-            f"Remove the language from datasets.{dataset.name}.languages, or take more splits",
-        )
 
 
 def is_own(source: Source) -> bool:

@@ -55,6 +55,26 @@ def test_the_command_counts_every_row(folder: Path, capsys: pytest.CaptureFixtur
     assert "Rejected (the first 4 of 4):" in text
 
 
+def test_rows_that_the_stage_rejects_are_not_called_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rules of a new study: no control characters, at most 20,000 characters."""
+    path = tmp_path / "faq.csv"
+    rows = ["item_id,lang,question,answer", "1,en,Why?,Because.", "2,en,Wh\x01o?,Me."]
+    path.write_text("\n".join([*rows, f"3,en,When?,{'now ' * 6000}"]) + "\n", encoding="utf-8")
+    assert main(["validate", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["languages"] == [{"language": "en", "questions": 1, "documents": 2}]
+    assert [(one["item_id"], one["reason"]) for one in found["rejected"]] == [
+        ("2", "control character"),
+        (found["rejected"][1]["item_id"], "longer than max_characters"),
+        ("3", "no relevant document is left"),
+    ]
+    assert any("the stage validate rejects: 3" in note for note in found["notes"])
+    assert main(["validate", str(path)]) == 0
+    assert "control character" in capsys.readouterr().out
+
+
 def test_one_file_is_read_where_it_is_and_nothing_is_written_there(folder: Path) -> None:
     before = sorted(folder.iterdir())
     parsed = read_own(folder / "a.csv", ["en"], ["train"])

@@ -85,6 +85,36 @@ def test_splits_of_any_words_stay_these_words(tmp_path: Path) -> None:
     assert {one.splits for one in config.datasets.values()} == {("all", *sorted(words))}
 
 
+@pytest.mark.parametrize(
+    ("words", "parts", "says"),
+    [
+        (["train", "train", "test"], (("train",), ("test",)), "evaluates test. Next"),
+        (["Train", "dev", "2024"], (("Train",), ("dev",)), "evaluates dev, and takes no row of"),
+        (["train", "dev", "test"], (("train",), ("test",)), "and takes no row of dev"),
+        (["train", "", "test"], None, "draws what it evaluates from all rows"),
+        (["2024", "2025"], None, "draws what it evaluates from all rows"),
+    ],
+)
+def test_a_column_with_train_and_test_is_followed(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    parts: tuple[tuple[str], tuple[str]] | None,
+    says: str,
+) -> None:
+    lines = ["item_id,lang,question,answer,split"]
+    lines += [f"{n},en,Why {n}?,So {n}.,{word}" for n, word in enumerate(words)]
+    (tmp_path / "faq.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert main(["init", str(tmp_path / "mine"), "--from", str(tmp_path / "faq.csv")]) == 0
+    assert says in capsys.readouterr().out
+    train, test = load(tmp_path / "mine/params.yaml").datasets.values()
+    if parts is None:
+        assert (train.part, test.part, train.splits) == ("train", "heldout", test.splits)
+    else:
+        assert (train.splits, test.splits) == parts
+        assert {(one.part, one.heldout_share) for one in (train, test)} == {("all", 0.0)}
+
+
 def test_other_forms_of_questions_become_a_study_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

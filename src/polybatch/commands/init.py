@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -58,34 +59,78 @@ def work(chosen: argparse.Namespace) -> str:
     Raises:
         InputError: the folder is not empty, or the file of questions cannot be read.
     """
+    from polybatch.commands.validate import read_checked
     from polybatch.core.files import whole_together
-    from polybatch.sources.own_folder import contents, read_own, tables
+    from polybatch.sources.own_folder import contents, tables
 
     out: Path = chosen.out
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(out, "something there already", "a new or empty folder", "Name another")
     languages, splits = contents(chosen.faq) if chosen.faq else ([], [])
-    rejected = read_own(chosen.faq, languages, splits).rejected.height if chosen.faq else 0
+    rejected = read_checked(chosen.faq, languages, splits).rejected.height if chosen.faq else 0
+    parts = _parts(splits) if splits and not _has_rows_without_split(chosen.faq) else None
     own = tables(chosen.faq) if chosen.faq else {}
     with whole_together(out / "params.yaml") as place:  # into the folder, where a shell may stand
         for name, path in _FILES.items():
             place(out / path).write_bytes(_template(name))
         readme = _README.format(name=out.resolve().name)
         place(out / "README.md").write_text(readme, encoding="utf-8")
-        place(out / "params.yaml").write_text(_params(languages, splits), encoding="utf-8")
+        place(out / "params.yaml").write_text(_params(languages, splits, parts), encoding="utf-8")
         for inside, file in own.items():
             place(out / "inputs/faq" / inside).write_bytes(file.read_bytes())
     found = f" of questions in {', '.join(languages)}" if languages else ""
     lost = f" ({rejected} rows cannot be used: polybatch validate {chosen.faq})" * bool(rejected)
-    return f"{out} holds a study{found}{lost}. Next: its README.md"
+    return f"{out} holds a study{found}{lost}{_said(splits, parts)}. Next: its README.md"
 
 
 def _template(name: str) -> bytes:
     return files("polybatch").joinpath("study_template", name).read_bytes()
 
 
-def _params(languages: Sequence[str], splits: Sequence[str]) -> str:
-    """Return params.yaml: the default study, or the one of a user's questions."""
+def _parts(splits: Sequence[str]) -> tuple[str, str] | None:
+    """Return the split to train on and the one to evaluate, None where a word says neither.
+
+    Example:
+        >>> _parts(["dev", "test", "Train"]), _parts(["2024", "2025"])
+        (('Train', 'test'), None)
+    """
+    words = {word.casefold(): word for word in splits}
+    train = [words[word] for word in ("train", "training") if word in words]
+    test = [words[word] for word in ("test", "dev", "validation", "valid", "val") if word in words]
+    return (train[0], test[0]) if train and test else None
+
+
+def _has_rows_without_split(path: Path) -> bool:
+    """Return whether a row names no split: a study by splits would be refused."""
+    from polybatch.sources.own_folder import tables
+    from polybatch.sources.user_files import open_rows
+    from polybatch.sources.user_rows import Broken
+
+    rows = (row for file in tables(path).values() for row in open_rows(file).rows)
+    return any(
+        not isinstance(row, Broken) and not str(row[1].get("split") or "").strip() for row in rows
+    )
+
+
+def _said(splits: Sequence[str], parts: tuple[str, str] | None) -> str:
+    """Return what becomes of the words of a column split."""
+    if not splits:
+        return ""
+    if parts is None:
+        return ", which draws what it evaluates from all rows, whatever their splits are"
+    taken = {word.casefold() for word in parts}
+    others = [word for word in splits if word.casefold() not in taken]
+    left = f", and takes no row of {', '.join(others)}" if others else ""
+    return f", which trains on the split {parts[0]}, evaluates {parts[1]}{left}"
+
+
+def _params(
+    languages: Sequence[str], splits: Sequence[str], parts: tuple[str, str] | None = None
+) -> str:
+    """Return params.yaml: the default study, or the one of a user's questions.
+
+    `parts`: the splits to train on and to evaluate; None: a share of the items is held out.
+    """
     from polybatch.settings.presets import composed
 
     template = Path(str(files("polybatch").joinpath("study_template")))
@@ -94,6 +139,10 @@ def _params(languages: Sequence[str], splits: Sequence[str]) -> str:
     if not languages:
         return text
     text = text.replace("[de, en, sw]", f"[{', '.join(languages)}]")
+    for part, split in zip(("train", "heldout"), parts or (), strict=False):
+        drawn = rf"    splits: \[all\]\n    part: {part}\b.*\n    heldout_share: .*"
+        whole = f"    splits: {_yaml_list([split])}\n    part: all\n    heldout_share: 0.0"
+        text = re.sub(drawn, whole, text)
     return text.replace("splits: [all]", f"splits: {_yaml_list(['all', *splits])}")
 
 

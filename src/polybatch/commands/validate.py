@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from polybatch.sources.source import Parsed
 
 _SHOWN = 20  # rejected rows
 
@@ -30,10 +37,10 @@ def work(chosen: argparse.Namespace) -> str:
         | faq.csv | 2 | 1 | 0 | 1 |
         | faq.csv | 3 | sw | a question whose item has no answer | Lini? |
     """
-    from polybatch.sources.own_folder import contents, read_own
+    from polybatch.sources.own_folder import contents
 
     languages, splits = contents(chosen.path)
-    found = read_own(chosen.path, chosen.languages or languages, splits)
+    found = read_checked(chosen.path, chosen.languages or languages, splits)
     by_language = [
         (lang, *(table.filter(lang=lang).height for table in (found.queries, found.corpus)))
         for lang in chosen.languages or languages
@@ -47,6 +54,37 @@ def work(chosen: argparse.Namespace) -> str:
         whole = {name: table.to_dicts() for name, table in tables.items()}
         return json.dumps({**whole, "notes": found.notes}, indent=2, ensure_ascii=False)
     return _text(counts, found.tally, found.rejected, found.notes)
+
+
+def read_checked(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+    r"""Read a file or folder, and reject what breaks a rule for rows of a new study's params.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "faq.csv"
+        >>> _ = path.write_text("item_id,lang,question,answer\n1,sw,Wa\x00pi?,Hapa.\n")
+        >>> read_checked(path, ["sw"], []).rejected["reason"].to_list()
+        ['control character']
+    """
+    from polybatch.core.dataset import Dataset
+    from polybatch.settings.load import checked
+    from polybatch.settings.params_file import read_params
+    from polybatch.sources.own_folder import read_own
+    from polybatch.validation.row_rules import quarantine
+
+    found = read_own(path, languages, splits)
+    params = Path(str(files("polybatch").joinpath("study_template", "base.yaml")))
+    rules = checked(read_params(params)).validation
+    held = quarantine(Dataset("local", found.queries, found.corpus, found.qrels), rules)
+    notes = found.notes
+    if lost := held.rejected.height:
+        what = "questions and documents of rows kept that the stage validate rejects"
+        notes = (*notes, f"{what}: {lost:,} (below, of the files queries and corpus)")
+    kept = held.dataset
+    return replace(
+        found, queries=kept.queries, corpus=kept.corpus, qrels=kept.qrels, notes=notes,
+        rejected=pl.concat([found.rejected, held.rejected]),
+    )  # fmt: skip
 
 
 def _text(

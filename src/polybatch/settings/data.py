@@ -68,9 +68,10 @@ class ValidationSettings:
 
     `leakage`: what happens to training items whose text stands in an evaluation dataset.
     `near_duplicate`: from which share of common character trigrams (Jaccard) on two texts count as
-    the same one; 1 finds equal texts only. `contained`: from which share of the shorter one's
-    shingles (eight characters) on a text stands inside another, if it has `contained_characters`
-    or more (30 where texts are not templated; more than any text has finds none).
+    the same one; 1 finds equal texts only; less than 0.7 would miss too many. `contained`: from
+    which share of the shorter one's shingles (eight characters) on a text stands inside another, if
+    it has `contained_characters` or more (30 where texts are not templated; more than any text has
+    finds none).
     `min_languages`: an item in fewer is rejected. `min_rows`: queries, and documents, a language
     needs; one number for all uses, or `train` and `evaluate` apart. `min_characters`,
     `max_characters`: of a text; a row outside is rejected. Shares are of a language's rows in one
@@ -80,7 +81,7 @@ class ValidationSettings:
     """
 
     leakage: Literal["remove", "fail", "report"]
-    near_duplicate: Annotated[float, in_range(0.5, 1.0)]
+    near_duplicate: Annotated[float, in_range(0.7, 1.0)]
     contained: Annotated[float, in_range(0.5, 1.0)]
     contained_characters: Annotated[int, in_range(20, 1_000_000)]
     min_languages: Annotated[int, in_range(1, 1000)]

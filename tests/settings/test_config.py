@@ -48,7 +48,7 @@ from tests.helpers.params import edit, mistakes, written
         ("splits: [test]", "splits: test", "datasets.cldr-test.splits", "a list of words"),
         ("leakage: remove", "leakage: forget", "validation.leakage", "one of remove, fail, report"),
         ("  max_rejected: 0.05", "  max_rejectd: 0.05", "validation.max_rejectd", "max_rejected"),
-        ("near_duplicate: 1.0", "near_duplicate: 0.2", "validation.near_duplicate", "between"),
+        ("near_duplicate: 1.0", "near_duplicate: 0.6", "validation.near_duplicate", "between 0.7"),
         (
             "folder: inputs/none    # none of mine",
             "folder: ../elsewhere",
@@ -78,6 +78,7 @@ from tests.helpers.params import edit, mistakes, written
         ("  hybrid:\n", "  mono-1:\n", "strategies.mono-1", "Rename it"),
         ("  cldr-test:\n", "  cldr.test:\n", "datasets.cldr.test", "Write 'cldr-test'"),
         ("  cldr:\n", "  cldr-v1.2:\n", "sources.cldr-v1.2", "Write 'cldr-v1-2'"),
+        ("  cldr:\n", "  lokal:\n", "sources.lokal", "Did you mean 'local'"),
         ("languages: [ar,", "languages: [mul,", "sources.cldr.languages", "several languages"),
         ("languages: [ar,", "languages: [qaa,", "sources.cldr.languages", "private use"),
         ("languages: [ar,", "languages: [iw,", "sources.cldr.languages", "Write 'he'"),

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from polybatch.core.errors import InputError
 from polybatch.core.languages import (
     _edits,
     canonical,
@@ -31,7 +32,8 @@ from polybatch.settings.names import (
     safe_id,
     unusable_id,
 )
-from polybatch.sources.table import SOURCES
+from polybatch.settings.source_names import OWN, PUBLISHED, source_mistake
+from polybatch.sources.table import SOURCES, source_of
 
 TEXTS = st.text(st.characters(codec=None), min_size=1) | st.text(
     " %2059aF\u00a0\ufeff\n\x1c\ud800e"
@@ -152,6 +154,31 @@ def test_names_that_are_accepted_are_accepted_by_git(name: str) -> None:
     if name_mistake("strategy", name) is None:
         command = ["git", "check-ref-format", f"refs/tags/strategy/{name}"]
         assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_params_know_the_names_of_all_sources() -> None:
+    assert set(OWN) == {name for name, source in SOURCES.items() if source.own}
+    assert sorted(PUBLISHED) == sorted(set(SOURCES) - set(OWN))
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("lokal", "Did you mean 'local'?"),
+        ("local_faq", "Write 'local-faq'"),
+        ("lokal-faq", "Write 'local-faq'"),
+        ("belebelle", "Did you mean 'belebele'?"),
+        ("mlqa-mine", "Did you mean"),
+        ("news", "Choose one"),
+    ],
+)
+def test_an_unknown_source_is_refused_with_the_nearest_name(name: str, cure: str) -> None:
+    found = source_mistake(name)
+    assert found is not None
+    assert found[2].startswith(cure)
+    with pytest.raises(InputError, match="unknown source"):
+        source_of(name, ["en"], ["all"])
+    assert source_mistake("text-news") is None
 
 
 def test_every_language_of_every_source_can_be_used() -> None:

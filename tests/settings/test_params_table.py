@@ -29,6 +29,7 @@ from polybatch.settings.strategies import ARM_SECTIONS
 ROOT = Path(__file__).parents[2]
 STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PARAMS = YAML(typ="safe").load((ROOT / "tests/golden/study.yaml").read_text(encoding="utf-8"))
+PARAMS["datasets"] = {n: row | {"heldout_share": 0.2} for n, row in PARAMS["datasets"].items()}
 PARAMS["strategies"]["hybrid"]["training"] = dict(PARAMS["training"])
 ADAPTED = "dapt compare report"
 EXPECTED = {  # besides `settings`, which reads the whole file in half a second

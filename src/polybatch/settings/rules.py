@@ -19,6 +19,7 @@ from polybatch.settings.index import index_mistakes
 from polybatch.settings.names import name_mistake
 from polybatch.settings.overlaps import overlap
 from polybatch.settings.schedule_rules import schedule_mistakes
+from polybatch.settings.source_names import source_mistake
 from polybatch.settings.statistics import contrast_mistakes
 from polybatch.settings.webhooks import check_webhook
 
@@ -46,7 +47,10 @@ def _names(config: Config) -> Mistakes:
     for kind, section in (("source", "sources"), ("dataset", "datasets")):
         rows = getattr(config, section)
         for name in rows or ():
-            if mistake := name_mistake(kind, name, rows):
+            mistake = name_mistake(kind, name, rows)
+            if not mistake and kind == "source":
+                mistake = source_mistake(name)
+            if mistake:
                 yield f"{section}.{name}", *mistake
 
 

@@ -1,4 +1,7 @@
-"""Every source there is: `SOURCES["mine"] = MySource()` adds one."""
+"""Every source there is: `SOURCES["mine"] = MySource()` adds one.
+
+Its name stands in `polybatch.settings.source_names`, too, by which params.yaml is checked.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import copy
 from collections.abc import Sequence
 
 from polybatch.core.errors import InputError
+from polybatch.settings.source_names import source_mistake
 from polybatch.sources.afriqa import Afriqa
 from polybatch.sources.beir import Beir
 from polybatch.sources.belebele import Belebele
@@ -54,9 +58,7 @@ def source_of(name: str, languages: Sequence[str], splits: Sequence[str]) -> Sou
         source.name = name
         source.check(languages, splits)
         return source
-    if name not in SOURCES:
-        raise InputError(
-            f"sources.{name}", "an unknown source", f"one of {', '.join(SOURCES)}", "Choose one"
-        )
+    if name not in SOURCES and (mistake := source_mistake(name)):
+        raise InputError(f"sources.{name}", *mistake)
     SOURCES[name].check(languages, splits)
     return SOURCES[name]

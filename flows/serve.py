@@ -92,7 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         if chosen.every is not None and not 1 <= chosen.every < math.inf:
-            raise InputError("--every", f"{chosen.every:g}", "1 second or more", "Change the number")
+            raise InputError(
+                "--every", f"{chosen.every:g}", "1 second or more", "Change the number"
+            )
         check(Path.cwd())
         config = load(Path("params.yaml"))
         webhook_of(config)

@@ -75,7 +75,7 @@ from tests.helpers.params import edit, mistakes, written
         ("  hybrid:\n", "  hybrid-0.5:\n", "strategies.hybrid-0.5", "Write 'hybrid-0-5'"),
         ("  hybrid:\n", "  Hybrid:\n", "strategies.Hybrid", "Write 'hybrid'"),
         ("  hybrid:\n", "  start:\n", "strategies.start", "Write 'start-strategy'"),
-        ("  hybrid:\n", "  mono-1:\n", "strategies.mono-1", "Rename it"),
+        ("  hybrid:\n", "  mono-0:\n", "strategies.mono-0", "Rename it"),
         ("  cldr-test:\n", "  cldr.test:\n", "datasets.cldr.test", "Write 'cldr-test'"),
         ("  cldr:\n", "  cldr-v1.2:\n", "sources.cldr-v1.2", "Write 'cldr-v1-2'"),
         ("  cldr:\n", "  lokal:\n", "sources.lokal", "Did you mean 'local'"),

@@ -211,7 +211,7 @@ OPTIONAL = {
 """Keys that the default study does without."""
 
 UNTRIED = {
-    *("dapt.log_every", "dapt.texts", "encoder.pooling", "encoder.revision"),
+    *("dapt.heldout_share", "dapt.log_every", "dapt.texts", "encoder.pooling", "encoder.revision"),
     *(f"datasets.cldr-{use}.{key}" for use in ("train", "test") for key in ("source", "splits")),
     *("datasets.cldr-train.use", "datasets.cldr-test.use", "strategies.hybrid.batches"),
     *("sources.cldr.languages", "sources.cldr.splits"),

@@ -64,7 +64,7 @@ def test_json_holds_deltas_intervals_p_languages_and_changed_questions(
     gain = multi["difference"]
     assert gain["value"] == pytest.approx(means[1] - means[0], abs=1e-6)
     assert (multi["outcome"], multi["seeds"], multi["clusters"]) == ("one training", 1, 30)
-    assert not found["declared"]  # results/contrasts.csv is not there yet
+    assert (found["declared"], found["tested"]) == (True, False)  # no results/contrasts.csv yet
     assert found["headlines"][0] == "One training: intervals do not include chance of training."
     assert gain["low"] < gain["value"] < gain["high"]
     assert 0 < multi["p"] <= multi["p_holm"] <= 1

@@ -37,7 +37,7 @@ def arm_names(config: Config) -> Mistakes:
         for name in getattr(config, section) or ():
             if mistake := name_mistake("strategy", name, known):
                 yield f"{section}.{name}", *mistake
-            elif (other := _without_seed(name)) in known:
+            elif (other := _without_seed(name, config.study.seeds)) in known:
                 found = f"the name '{name}', which stages of '{other}' with a seed have too"
                 yield f"{section}.{name}", found, f"another, as '{other}' is there", "Rename it"
             elif name in first:
@@ -46,10 +46,10 @@ def arm_names(config: Config) -> Mistakes:
             first.setdefault(name, section)
 
 
-def _without_seed(name: str) -> str:
-    """Return what stands before the last `-` of a name where a number follows it, else nothing."""
+def _without_seed(name: str, seeds: Collection[int]) -> str:
+    """Return what stands before the last `-` of a name where a seed follows it, else nothing."""
     other, _, seed = name.rpartition("-")
-    return other if seed.isdigit() else ""
+    return other if seed in map(str, seeds) else ""
 
 
 def compared(config: Config) -> Mistakes:

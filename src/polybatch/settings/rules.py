@@ -150,7 +150,9 @@ def _matched(config: Config) -> Mistakes:
             f"false, as this study adapts nothing ({why}): there is no budget to match",
             "Write match_budget: false, or add the section dapt and a strategy that starts from it",
         )
-    elif config.adaptation.batch_texts != config.batches.batch_pairs:
+        return
+    sizes = {config.adaptation.batch_texts, config.batches.batch_pairs} - {None}
+    if len(sizes) > 1:
         yield (
             "batches.match_budget",
             f"true, with steps of {config.adaptation.batch_texts} texts (dapt.batch_texts) and of"

@@ -134,7 +134,11 @@ class Bench:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def as_it_comes(self) -> float:
-        """Return the score of the encoder that nothing is trained of."""
+        """Return the score of the encoder that nothing is trained of.
+
+        Raises:
+            InputError: its vectors are not finite.
+        """
         score = self._score("zero-shot", {}, lambda _: open_checkpoint(self.base))
         if score is None:
             found = "vectors that are not finite, before any training"

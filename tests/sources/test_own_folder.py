@@ -124,6 +124,8 @@ def test_identifiers_named_like_texts_of_a_language_are_none(
     notes = [note for note in found.notes if "is not read as language" in note]
     told = sorted(note.partition("the column ")[2].split()[0] for note in notes)
     assert told == sorted(left_out.split())
+    for note, column in zip(sorted(notes), told, strict=True):
+        assert f"that takes `columns: [{column}={column}]`" in note  # the next test does so
 
 
 def test_a_lone_column_is_left_out_where_its_language_is_requested_unless_params_map_it(

@@ -21,7 +21,7 @@ from polybatch.sources.source import Fetch, Parsed, Source
 from polybatch.sources.user_files import FIRST_ROWS, is_table, open_rows
 from polybatch.sources.user_folder import check_names, copy_files, named
 from polybatch.sources.user_rows import Broken, Record
-from polybatch.sources.wide_columns import WIDE, is_word
+from polybatch.sources.wide_columns import WIDE, is_number, is_word
 
 
 class Local(Source):
@@ -100,7 +100,10 @@ def _add_file(path: Path, file: str, entries: Entries, collected: Collected) -> 
         notes.append(f"{both} rows have an answer and a document; the document is not read")
     for name, lang in entries.left_out.get(file, ()):
         takes = f"question_{lang} and answer_{lang} (or document_{lang})"
-        takes = f"'{lang}' among the languages" if is_word(lang) else takes
+        if is_word(lang):
+            takes = f"'{lang}' among the languages"
+        elif is_number(lang):
+            takes = f"`columns: [{name}={name}]` below the source"
         notes.append(f"the column {name} is not read as language '{lang}': that takes {takes}")
     notes += entries.unread.note(file)
     return notes if begun or notes else ["no rows"]

@@ -45,8 +45,14 @@ def is_lone(lang: str, columns: Mapping[str, str], long: bool) -> bool:
         >>> is_lone("id", {"question": "question_id", "answer": "answer_id"}, long=True)
         True
     """
-    number = lang.casefold() in _NUMBERS
-    return number and long if is_whole(columns) else number or long
+    if is_whole(columns):
+        return long and is_number(lang)
+    return long or is_number(lang)
+
+
+def is_number(lang: str) -> bool:
+    """Return whether columns named so are most likely identifiers: `document_id`, `answer_no`."""
+    return lang.casefold() in _NUMBERS
 
 
 def is_word(lang: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
+from types import NoneType
 
 from polybatch.core.errors import InputError, InputErrorList, use_utf8
 from polybatch.core.processes import end_children_at_sigterm
@@ -29,6 +30,8 @@ from .one_process import in_one_process
 from .plan import Plan, too_many
 from .repository import check
 from .workspace import Busy, lock_workspace, repair
+
+_OF_A_STAGE = (StageFailed, OSError, NoneType)
 
 
 def repro(root: Path, config: Config, workers: int, lock: int) -> int:
@@ -58,14 +61,14 @@ def _side_by_side(plan: Plan, stages: Stages, forecast: Forecast) -> int:
     """Run every stage when all it depends on is done; after a failure begin no other."""
     done, failed = dict.fromkeys(plan.unchanged), dict[str, str]()
     begun = dict.fromkeys(plan.unchanged)
-    ended: Queue[tuple[str, str | None]] = Queue()
+    ended: Queue[tuple[str, BaseException | None]] = Queue()
 
     def run(address: str) -> None:
         try:
             stages.run(address, _print_line)
             ended.put((address, None))
-        except (StageFailed, OSError) as error:
-            ended.put((address, str(error)))
+        except BaseException as error:  # also of a pipe that nobody reads, met by this thread
+            ended.put((address, error))
 
     with ThreadPoolExecutor(forecast.workers) as pool:
         try:
@@ -78,11 +81,13 @@ def _side_by_side(plan: Plan, stages: Stages, forecast: Forecast) -> int:
                 if len(begun) == len(done):
                     break
                 _print_line(f"polybatch: {forecast.line()}")
-                address, message = ended.get()
+                address, error = ended.get()
+                if isinstance(error, BrokenPipeError) or not isinstance(error, _OF_A_STAGE):
+                    raise error
                 forecast.end(address)
                 done[address] = None
-                if message:
-                    failed[address] = message
+                if error:
+                    failed[address] = str(error)
         except BaseException:  # Ctrl-C
             stages.interrupt()
             raise

@@ -111,9 +111,10 @@ def test_one_worker_ends_an_overdue_stage_and_counts_what_the_cache_had(tmp_path
     assert told.endswith("stage evaluate of a was ended after 0.001 hours\n")
 
 
-def test_a_run_whose_output_nobody_reads_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lines", [1, 2])  # met by the thread that waits, or by a stage's
+def test_a_run_whose_output_nobody_reads_fails(tmp_path: Path, lines: int) -> None:
     toy = make_toy(tmp_path)
-    line = "polybatch run --workers 2 | head -n 1; echo code ${PIPESTATUS[0]}"
+    line = f"polybatch run --workers 2 | head -n {lines}; echo code ${{PIPESTATUS[0]}}"
     told = sh(toy, "bash", "-c", line)
     assert told.endswith("code 141\n")
     assert "nobody reads" in told

@@ -30,12 +30,11 @@ from polybatch.adaptation.job import Job, Outcome
 from polybatch.adaptation.mlm_head import STEPS, given_head, set_frequencies, warm_up
 from polybatch.adaptation.noise import IGNORED, mask, pack
 from polybatch.adaptation.trainer import Batch, Steps, follow
+from polybatch.adaptation.word_loss import head_of, word_loss
 from polybatch.batches.pairs import Int64
 from polybatch.core.errors import InputError
 from polybatch.core.randomness import stream
 from polybatch.training.machine import device
-
-_HEADS = ("lm_head", "cls")  # of RoBERTa and XLM-R, of BERT: modules from hidden states to logits
 
 
 def can_mask(encoder: SentenceTransformer) -> bool:
@@ -144,7 +143,6 @@ class _LanguageModel(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        self.head = next((name for name in _HEADS if hasattr(model, name)), None)
 
     @property
     def base(self) -> nn.Module:
@@ -155,11 +153,10 @@ class _LanguageModel(nn.Module):
     def forward(self, labels: Tensor, **inputs: Tensor) -> Tensor:
         """Labels and inputs: (B, L). Returns the mean loss of the masked places, a scalar."""
         places = labels != IGNORED
-        if self.head is None:
+        if head_of(self.model) is None:
             logits = self.model(**inputs).logits[places]
-        else:
-            logits = getattr(self.model, self.head)(self.base(**inputs)[0][places])
-        return F.cross_entropy(logits.float(), labels[places])
+            return F.cross_entropy(logits.float(), labels[places])
+        return word_loss(self.model, self.base(**inputs)[0][places], labels[places])
 
 
 def _language_model(job: Job, rows: Tensor) -> tuple[_LanguageModel, str]:

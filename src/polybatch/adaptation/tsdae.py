@@ -1,8 +1,9 @@
 """TSDAE: a decoder restores the document from the vector of a damaged copy.
 
 The loss is sentence-transformers' `DenoisingAutoEncoderLoss` with the decoder tied to the encoder
-(Wang, Reimers, Gurevych, arXiv 2104.06979); the noise is `polybatch.adaptation.noise.delete`, which
-needs no download to find words and knows scripts without spaces.
+(Wang, Reimers, Gurevych, arXiv 2104.06979), in parts; the noise is ours
+(`polybatch.adaptation.noise.delete`), which needs no download to find words and knows scripts
+without spaces.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from pathlib import Path
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import DenoisingAutoEncoderLoss
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
 from polybatch.adaptation.corpus import plan_texts
 from polybatch.adaptation.job import Job, Outcome, keys_of
 from polybatch.adaptation.noise import delete
 from polybatch.adaptation.trainer import Batch, Steps, follow
+from polybatch.adaptation.word_loss import head_of, word_loss
 from polybatch.core.errors import InputError
 from polybatch.core.randomness import stream
 from polybatch.encoders.tokens import token_limit
@@ -41,7 +43,7 @@ def adapt_by_denoising(job: Job) -> Outcome:
     documents = job.texts.documents
     texts, langs = documents["text"].to_list(), documents["lang"].to_list()
     plan = plan_texts(langs, keys_of(documents, job.settings.mixed_batches), job.settings, job.seed)
-    module = _Denoising(_loss(job))
+    module = _loss(job)
     batches = _Batches(job, texts)
     ids = documents["document_id"].to_list()
     steps = Steps(
@@ -57,20 +59,27 @@ def adapt_by_denoising(job: Job) -> Outcome:
     return Outcome(plan, langs, tokens, rows, losses)
 
 
-class _Denoising(nn.Module):
-    """The loss as a module of one batch."""
-
-    def __init__(self, loss: nn.Module) -> None:
-        super().__init__()
-        self.loss = loss
+class _Denoising(DenoisingAutoEncoderLoss):  # type: ignore[misc]
+    """The library's loss, of one batch, whose scores of words are made in parts."""
 
     def forward(self, damaged: dict[str, Tensor], whole: dict[str, Tensor]) -> Tensor:
         """Features of damaged and whole texts, (B, longest) each. Returns a scalar."""
-        found: Tensor = self.loss([damaged, whole], None)
-        return found
+        if head_of(self.decoder) is None:
+            found: Tensor = super().forward([damaged, whole], None)
+            return found
+        vectors = self.encoder(damaged)["sentence_embedding"]
+        hidden = self.decoder.base_model(
+            input_ids=whole["input_ids"][:, :-1],
+            encoder_hidden_states=vectors[:, None],
+            encoder_attention_mask=damaged["attention_mask"][:, :1],
+            use_cache=False,
+        )[0]
+        labels = whole["input_ids"][:, 1:]
+        places = labels != self.tokenizer_decoder.pad_token_id
+        return word_loss(self.decoder, hidden[places], labels[places])
 
 
-def _loss(job: Job) -> nn.Module:
+def _loss(job: Job) -> _Denoising:
     """Return the loss; its decoder starts as the checkpoint the encoder was opened from."""
     opened = job.encoder.transformers_model.config._name_or_path
     if not Path(opened).is_dir():
@@ -81,8 +90,7 @@ def _loss(job: Job) -> nn.Module:
             "Save the encoder with save_checkpoint and open it with open_checkpoint",
         )
     torch.manual_seed(job.seed)  # cross-attention is new, the same whatever was drawn before
-    loss: nn.Module = DenoisingAutoEncoderLoss(job.encoder, tie_encoder_decoder=True)
-    return loss
+    return _Denoising(job.encoder, tie_encoder_decoder=True)
 
 
 class _Batches:

@@ -97,6 +97,9 @@ def in_one_process(root: Path, forecast: Forecast, hours: float, say: Callable[[
             logger.removeFilter(follow)
     if code == _BROKEN_PIPE:
         raise BrokenPipeError
+    if code:  # meets also a pipe that nobody reads, which DVC takes for the stage's failure
+        left = f"; {len(forecast.waiting)} stages were not run" if forecast.waiting else ""
+        say(f"polybatch: the study is not up to date{left}")
     if follow.overdue:
         print(f"polybatch: {follow.overdue}", file=sys.stderr)
     return 1 if code else 0

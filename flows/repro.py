@@ -18,7 +18,7 @@ from queue import Queue
 from types import NoneType
 
 from polybatch.core.errors import InputError, InputErrorList, use_utf8
-from polybatch.core.processes import end_children_at_sigterm
+from polybatch.core.processes import end_children_at_sigterm, end_unread
 from polybatch.settings.config import Config
 
 from .check import check_params, check_workers, remarks
@@ -125,6 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("polybatch: interrupted; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        return end_unread("polybatch")
 
 
 if __name__ == "__main__":

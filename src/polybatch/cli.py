@@ -7,7 +7,6 @@ importing what it needs when it works: help, and a stage that DVC runs, need non
 from __future__ import annotations
 
 import argparse
-import os
 import runpy
 import sys
 from collections.abc import Collection, Sequence
@@ -18,6 +17,7 @@ from types import ModuleType
 
 from polybatch import __version__
 from polybatch.core.errors import InputError, InputErrorList, use_utf8
+from polybatch.core.processes import end_unread, write_nowhere
 from polybatch.versions.code_digest import STAGES, stage_names
 
 
@@ -49,22 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"polybatch {chosen.command}: interrupted; what was finished is kept\n")
         return 130
-    except BrokenPipeError:  # `polybatch run | head`
-        words = "ended, as nobody reads what it says any more; what was finished is kept"
-        sys.stderr.write(f"polybatch {chosen.command}: {words}\n")
-        _write_nowhere()
-        return 141  # 128 + SIGPIPE, as of a shell
+    except BrokenPipeError:  # `polybatch runs … | head`
+        return end_unread(f"polybatch {chosen.command}")
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:  # `polybatch compare … | head`: all is done
-        _write_nowhere()
+        write_nowhere()
     return 0
-
-
-def _write_nowhere() -> None:
-    """Let Python end in peace: it flushes stdout, which nobody reads, once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser(names: Collection[str]) -> argparse.ArgumentParser:

@@ -111,13 +111,23 @@ def test_one_worker_ends_an_overdue_stage_and_counts_what_the_cache_had(tmp_path
     assert told.endswith("stage evaluate of a was ended after 0.001 hours\n")
 
 
-@pytest.mark.parametrize("lines", [1, 2])  # met by the thread that waits, or by a stage's
-def test_a_run_whose_output_nobody_reads_fails(tmp_path: Path, lines: int) -> None:
+@pytest.mark.parametrize(
+    ("run", "lines"),
+    [
+        ("polybatch run --workers 2", 1),  # met by the thread that waits
+        ("polybatch run --workers 2", 2),  # or by a stage's
+        ("polybatch run --workers 2 2>&1", 1),
+        ("polybatch run --workers 1 2>&1", 2),
+        ("python -m flows.repro --workers 1", 1),
+        ("python -m flows.repro --workers 2", 1),
+    ],
+)
+def test_a_run_whose_output_nobody_reads_fails(tmp_path: Path, run: str, lines: int) -> None:
     toy = make_toy(tmp_path)
-    line = f"polybatch run --workers 2 | head -n {lines}; echo code ${{PIPESTATUS[0]}}"
-    told = sh(toy, "bash", "-c", line)
+    told = sh(toy, "bash", "-c", f"{run} | head -n {lines}; echo code ${{PIPESTATUS[0]}}")
     assert told.endswith("code 141\n")
-    assert "nobody reads" in told
+    assert "Traceback" not in told
+    assert ("nobody reads" in told) == ("2>&1" not in run)
 
 
 def test_a_run_that_another_keeps_from_beginning_says_so_by_its_code(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,22 @@ def _end(*_: object) -> None:
         with contextlib.suppress(psutil.Error):
             child.terminate()
     raise KeyboardInterrupt
+
+
+def end_unread(program: str) -> int:
+    """Say that nobody reads what a program says (`… | head`), and return its exit code."""
+    with contextlib.suppress(BrokenPipeError):  # `… 2>&1 | head`
+        words = "ended, as nobody reads what it says any more; what was finished is kept"
+        sys.stderr.write(f"{program}: {words}\n")
+    write_nowhere()
+    return 141  # 128 + SIGPIPE, as of a shell
+
+
+def write_nowhere() -> None:
+    """Let Python end in peace: it flushes once more what nobody reads."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 @contextlib.contextmanager

@@ -85,7 +85,8 @@ def in_one_process(root: Path, forecast: Forecast, hours: float, say: Callable[[
         logger.addFilter(follow)
     try:
         with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(dvc_main, ["repro"])
+            # else a stage that ends while another DVC command works here is lost after 3 s
+            running = pool.submit(dvc_main, ["--wait-for-lock", "repro"])
             try:
                 code = running.result()
             except BaseException:  # Ctrl-C

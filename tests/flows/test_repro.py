@@ -130,6 +130,16 @@ def test_a_run_whose_output_nobody_reads_fails(tmp_path: Path, run: str, lines: 
     assert ("nobody reads" in told) == ("2>&1" not in run)
 
 
+def test_one_worker_waits_for_another_dvc_command_to_end(tmp_path: Path) -> None:
+    """What a stage made would be lost: DVC itself waits three seconds."""
+    toy = make_toy(tmp_path)
+    hold = "from dvc.repo import Repo\nwith Repo() as repo, repo.lock: open('held', 'w'); sleep(5)"
+    hold = f'{sys.executable} -c "from time import sleep\n{hold}" &\n'
+    wait = "until [ -e held ]; do sleep 0.1; done\n"
+    (toy / "fetch.sh").write_text(hold + wait + (toy / "fetch.sh").read_text())
+    assert sh(toy, *REPRO, "--workers", "1").count("Running stage '") == 6
+
+
 def test_a_run_that_another_keeps_from_beginning_says_so_by_its_code(tmp_path: Path) -> None:
     toy = make_toy(tmp_path)
     path = toy / "params.yaml"

@@ -90,6 +90,7 @@ def test_splits_of_any_words_stay_these_words(tmp_path: Path) -> None:
     [
         (["train", "train", "test"], (("train",), ("test",)), "evaluates test. Next"),
         (["Train", "dev", "2024"], (("Train",), ("dev",)), "evaluates dev, and takes no row of"),
+        (["Train", "train", "test"], (("train",), ("test",)), "evaluates test. Next"),
         (["train", "dev", "test"], (("train",), ("test",)), "and takes no row of dev"),
         (["train", "", "test"], None, "draws what it evaluates from all rows"),
         (["2024", "2025"], None, "draws what it evaluates from all rows"),
@@ -107,7 +108,10 @@ def test_a_column_with_train_and_test_is_followed(
     (tmp_path / "faq.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert main(["init", str(tmp_path / "mine"), "--from", str(tmp_path / "faq.csv")]) == 0
     assert says in capsys.readouterr().out
-    train, test = load(tmp_path / "mine/params.yaml").datasets.values()
+    config = load(tmp_path / "mine/params.yaml")
+    splits = config.sources["local"].splits
+    assert len({word.casefold() for word in splits}) == len(splits)  # else `Train` would be lost
+    train, test = config.datasets.values()
     if parts is None:
         assert (train.part, test.part, train.splits) == ("train", "heldout", test.splits)
     else:

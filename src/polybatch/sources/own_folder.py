@@ -22,7 +22,8 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
     r"""Return the languages that rows of a file or folder name, and their splits, both sorted.
 
     Languages by their usual codes, several codes of one by the shortest of them (`en`, not
-    `en-US`); a code that names none is left for `read_own` to reject.
+    `en-US`); a code that names none is left for `read_own` to reject. Splits that differ in case
+    alone once, as `read_own` reads them.
 
     Raises:
         InputError: there is no such path, a file that cannot be read, or no language in any.
@@ -59,7 +60,7 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
             "a column lang, or columns such as question_sw and answer_sw",
             "Add the codes, or name a folder of .csv, .tsv or .jsonl files",
         )
-    return languages, sorted(splits - {""})
+    return languages, sorted({word.casefold(): word for word in sorted(splits - {""})}.values())
 
 
 def _distinct(codes: Iterable[str]) -> list[str]:

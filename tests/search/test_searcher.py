@@ -187,9 +187,16 @@ def test_what_a_run_made_again_is_opened_again(study: Path, tmp_path: Path) -> N
     assert old.ranker("zero-shot", NAME) is opened
     left, gone = dataset(), pl.col("doc_id") == "d-capital-de"
     left = replace(left, corpus=left.corpus.filter(~gone), qrels=left.qrels.filter(~gone))
-    write_dataset(left, folder / "data/valid" / NAME)
-    index = folder / "data/index/zero-shot/0" / NAME
+    index, before = folder / "data/index/zero-shot/0" / NAME, old.search(asked)
     known = load_index(index)
+    shutil.rmtree(folder / "data/valid" / NAME)  # as DVC does before a stage runs
+    assert old.search(asked) == before
+    (folder / "data/valid" / NAME).mkdir()
+    write_dataset(left, folder / "data/valid" / NAME)
+    assert old.search(asked)["results"] == before["results"][:14]
+    shutil.rmtree(index.parent)
+    assert old.ranker("zero-shot", NAME) is opened
+    index.mkdir(parents=True)
     rows = [row for row, doc_id in enumerate(known.doc_ids) if doc_id != "d-capital-de"]
     save_index(build_index([known.doc_ids[row] for row in rows], known.vectors[rows]), index)
     found = old.search(asked)

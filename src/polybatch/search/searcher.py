@@ -52,7 +52,10 @@ class Request:
 
 @dataclass
 class Searcher:
-    """The study below `folder`, as the stages left it: what a run made again is opened again."""
+    """The study below `folder`, as the stages left it: what a run made again is opened again.
+
+    While a run makes it, what was opened answers.
+    """
 
     folder: Path
     _pools: dict[str, tuple[_Stamp, Pool]] = field(default_factory=dict)
@@ -144,11 +147,11 @@ class Searcher:
 
     def pool(self, dataset: str) -> Pool:
         """Return the documents of a dataset."""
-        folder = self._documents(dataset)
-        stamp = _stamp(folder)
-        if dataset not in self._pools or self._pools[dataset][0] != stamp:
-            self._pools[dataset] = stamp, Pool(read_dataset(folder))
-        return self._pools[dataset][1]
+        folder = self.folder / "data" / "valid" / dataset
+        stamp, held = _stamp(folder), self._pools.get(dataset)
+        if held is None or stamp not in ([], held[0]):
+            held = self._pools[dataset] = stamp, Pool(read_dataset(folder))
+        return held[1]
 
     def ranker(self, strategy: str, dataset: str) -> Ranker:
         """Return what ranks a dataset's documents; its first seed is used."""
@@ -157,26 +160,15 @@ class Searcher:
     def _opened(self, strategy: str, dataset: str) -> tuple[Pool, Ranker]:
         """Return a ranker and the documents that it ranks."""
         key, trial = (strategy, dataset), self._trial(strategy)
-        stamp = _stamp(self._documents(dataset), *self._files(trial, dataset))
-        if key not in self._rankers or self._rankers[key][0] != stamp:
+        made_last = self._approximate(trial) or self._index(trial)
+        stamp, held = _stamp(made_last, made_last / dataset), self._rankers.get(key)
+        if held is None or stamp not in ([], held[0]):
             self._rankers.pop(key, None)  # so that two are never held
             pool = self.pool(dataset)
             scorer = self._scorer(pool, trial)
             ranker = scorer if isinstance(scorer, VectorRanker) else ScoreRanker(pool, scorer)
-            self._rankers[key] = stamp, pool, ranker
-        return self._rankers[key][1:]
-
-    def _documents(self, dataset: str) -> Path:
-        return self.folder / "data" / "valid" / dataset
-
-    def _files(self, trial: Trial, dataset: str) -> list[Path]:
-        """Return the folders that a ranker is opened from."""
-        parts: tuple[Trial, ...] = ()
-        if isinstance(self.config.arms[trial.strategy].settings, Fusion):
-            parts = self.config.parts_of(trial)
-        found = [self._index(one) / dataset for one in (trial, *parts)]
-        approximate = self._approximate(trial)
-        return [*found, approximate / dataset] if approximate else found
+            held = self._rankers[key] = stamp, pool, ranker
+        return held[1:]
 
     def _scorer(self, pool: Pool, trial: Trial) -> VectorRanker | LexicalScorer | FusedScorer:
         arm = self.config.arms[trial.strategy]
@@ -232,7 +224,7 @@ def _answer(request: Request, pool: Pool, ranked: Sequence[Ranked]) -> dict[str,
 
 
 def _stamp(*folders: Path) -> _Stamp:
-    """Return what tells files from those of the same name that were written later."""
+    """Return what tells files from those of the same name that were written later; [] of none."""
     found: list[tuple[str, int, int, int]] = []
     for folder in folders:
         with suppress(OSError), os.scandir(folder) as entries:  # not there: opening it says so

@@ -56,14 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(root: Path, workers: int | None) -> int:
-    """Bring up to date what trials need, then tune; return the first exit code that is not 0."""
+    """Bring up to date what trials need, then tune; return the exit code, 1 of all failures."""
     commands = (
         [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *_NEEDED],
         ["polybatch", "tune", *([] if workers is None else ["--workers", str(workers)])],
     )
     given = environment(root, None)
     codes = (subprocess.run(each, cwd=root, env=given, check=False).returncode for each in commands)
-    return next((code for code in codes if code), 0)
+    code = next((code for code in codes if code), 0)
+    return code if code in (0, INTERRUPTED) else 1  # DVC has 255 of a stage that failed
 
 
 if __name__ == "__main__":

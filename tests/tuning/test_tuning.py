@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import pickle
 import shutil
 import sys
@@ -23,10 +24,12 @@ from polybatch.core.errors import DivergedError, InputError, InputErrorList
 from polybatch.core.processes import alone
 from polybatch.reports.html.tuning_page import plots, tuning_page
 from polybatch.settings.load import load
+from polybatch.settings.presets import composed
 from polybatch.settings.training import TrainingSettings
 from polybatch.settings.tuned import TunedStudy, read_tuned
 from polybatch.training import resume
 from polybatch.tuning import bench
+from tests.helpers.toy_flow import make_toy, sh
 from tests.tuning.conftest import ROOT, study, write
 
 Runs = tuple[Path, Path]
@@ -241,6 +244,15 @@ def test_the_flow_refuses_a_study_that_tunes_nothing(
     monkeypatch.chdir(ROOT)
     assert flows.tune.main() == 1
     assert "no section tuning" in capsys.readouterr().err
+
+
+def test_a_stage_that_fails_is_code_1_of_a_study_that_tunes_too(tmp_path: Path) -> None:
+    toy = make_toy(tmp_path)
+    preset = composed(ROOT / "presets/base.yaml", ROOT / "presets/tune-mlqa.yaml")
+    (toy / "params.yaml").write_text(preset, encoding="utf-8")
+    stages = {"validate": {"cmd": "exit 3"}, "base": {"cmd": "exit 0"}}
+    (toy / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    sh(toy, "polybatch", "run", code=1)
 
 
 def test_a_study_without_the_section_is_told_so(

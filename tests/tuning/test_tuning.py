@@ -242,7 +242,7 @@ def test_the_flow_refuses_a_study_that_tunes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    assert flows.tune.main() == 1
+    assert flows.tune.main([]) == 1
     assert "no section tuning" in capsys.readouterr().err
 
 

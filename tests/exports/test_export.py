@@ -13,12 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from sentence_transformers import SentenceTransformer
 
 from flows.current import export_current
 from polybatch.cli import main
+from polybatch.core.dataset import write_table
 from polybatch.core.errors import InputError
 from polybatch.core.files import sha256_of_folder
 from polybatch.encoders import hub
@@ -137,6 +139,20 @@ def test_changed_code_is_refused_and_not_run(exported: Path, tmp_path: Path) -> 
             file.hardlink_to(target)
     with pytest.raises(InputError, match="with other code"):
         open_checkpoint(folder)
+
+
+def test_a_row_that_is_not_made_again_yet_keeps_no_other_from_export(
+    study: Path, tmp_path: Path
+) -> None:
+    folder, path = tmp_path / "study", Path("results/scores/zero-shot/0.parquet")
+    shutil.copytree(study, folder)
+    old = pl.read_parquet(folder / path).filter(pl.col("item_id") != "rain")
+    (folder / "results/scores/hybrid").mkdir()
+    for seed in load(folder / "params.yaml").study.seeds:
+        write_table(old, folder / f"results/scores/hybrid/{seed}.parquet", {NAME: "older"})
+    out = tmp_path / "out"
+    assert main(["export", "zero-shot", str(out), "--folder", str(folder)]) == 0
+    assert "## Measures" in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_card_has_the_hubs_metadata_and_the_measures(exported: Path) -> None:

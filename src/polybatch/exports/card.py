@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 import polars as pl
 from huggingface_hub import EvalResult, ModelCardData
 
 from polybatch import __version__
+from polybatch.core.errors import InputErrorList
 from polybatch.core.markdown import escape, markdown, number, span
 from polybatch.exports.mteb import metric_of
 from polybatch.reports.comparison_sections import study_views
@@ -135,13 +137,21 @@ def _loading(study: Study) -> str:
     )
 
 
+def _comparable(study: Study, name: str) -> Iterator[str]:
+    """Yield this row and those scored on the same data, which share the variance over seeds."""
+    for one in study.scored_rows(name):
+        with suppress(InputErrorList):  # one that a run has not made again yet
+            study.same_revisions([name, one])
+            yield one
+
+
 def _measures(study: Study, trial: Trial) -> str:
     name = trial.strategy
     bias = study.trial_bias(trial.path.as_posix())
     known, kind = known_by(study.config.encoder.name, readings({name: bias}))
     measure = study.config.evaluation.headline
     views = study_views(measure, study.trained_languages, known, kind)
-    kinds = {one: study.kinds[one] for one in study.scored_rows(name)}  # share the seeds' variance
+    kinds = {one: study.kinds[one] for one in _comparable(study, name)}
     scored = read_arms(kinds, study.trial_scores, study.clusters, views)
     found = assess(scored, name, study.rule).filter(measure=measure, strategy=name)
     rows = [

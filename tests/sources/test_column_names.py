@@ -48,12 +48,21 @@ def test_a_column_that_is_another_field_is_no_fallback(tmp_path: Path) -> None:
         ("item_id,lang,question,answer,group_id,Splits\n1,en,Q,A,g,s\n", "group_id, Splits"),
         ("item_id,question,answer,question_en,answer_en\n1,Q,A,Q,A\n", "question, answer"),
         ("item_id,question_en,answer_en,question_de\n1,Q,A,Wo?\n", "question_de"),
+        (HEAD.strip() + ",question_md,answer_md\n1,en,Q,A,*Q*,*A*\n", "question_md, answer_md"),
+        ("item_id,question_en,answer_en,question_html,answer_html\n1,Q,A,<p>Q,<p>A\n",
+         "question_html, answer_html"),
         (HEAD.strip() + ",a,b,c,d,e,f,g\n1,en,Q,A,,,,,,,\n", "a, b, c, d, e and 2 more"),
     ],
-)
+)  # fmt: skip
 def test_columns_of_which_nothing_is_read_are_named(tmp_path: Path, rows: str, note: str) -> None:
     found = read(tmp_path, {"x.csv": rows})
     assert found.notes == (f"local: x.csv: columns not read: {note}",)
+    assert found.rejected.is_empty()
+
+
+def test_columns_named_like_texts_beside_lang_are_meant_by_the_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected 'answer' among them.*mean 'answer_text'\?"):
+        read(tmp_path, {"x.csv": "item_id,lang,question_text,answer_text\n1,en,Q,A\n"})
 
 
 def test_a_language_that_asks_nothing_is_named_with_its_files(tmp_path: Path) -> None:

@@ -14,7 +14,15 @@ from polybatch.core.dataset import NOT_REQUESTED
 from polybatch.core.errors import InputError
 from polybatch.core.languages import canonical, language_mistake, quoted_nearest, same_language
 from polybatch.sources.column_names import UnreadColumns, meant, nearly
-from polybatch.sources.wide_columns import TEXTS, WIDE, is_lone, is_whole, is_word, wide_columns
+from polybatch.sources.wide_columns import (
+    TEXTS,
+    WIDE,
+    is_lone,
+    is_whole,
+    is_word,
+    may_be_code,
+    wide_columns,
+)
 
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
 _ABOUT = ("item_id", "title", "group", "split")  # once a row, whatever it says in languages
@@ -208,7 +216,7 @@ class Entries:
             none = is_lone(lang, columns, long) or (is_word(lang) and not asked)
             if none and not taken & set(columns.values()):
                 left_out += [(name, lang) for name in columns.values() if canonical(lang)]
-            elif is_whole(columns) or asked:
+            elif asked or (is_whole(columns) and may_be_code(lang, long)):
                 texts[lang] = columns
         used = {self._column(field) for field in ("lang", *_ABOUT)} | {name for name, _ in left_out}
         unread = there.difference(used, *(columns.values() for columns in texts.values()))

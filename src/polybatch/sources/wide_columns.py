@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from polybatch.core.languages import canonical, nearest
+
 TEXTS = ("question", "answer", "document")
 WIDE = re.compile(rf"({'|'.join(TEXTS)})_(.+)")
 _NUMBERS = ("id", "key", "no", "nr", "num")  # codes that are also words for an identifier
@@ -63,6 +65,21 @@ def is_word(lang: str) -> bool:
         (True, False)
     """
     return lang.casefold() in _WORDS.split()
+
+
+def may_be_code(lang: str, long: bool) -> bool:
+    """Return whether columns named so are texts in a language, or their code is a mistake.
+
+    `question_html` is no text in a language, `question_english` one whose rows are to be rejected
+    with the code that was meant. Beside a column `lang` (`long`) it takes a code.
+
+    Example:
+        >>> [may_be_code(lang, long=False) for lang in ("sw", "english", "xx", "html")]
+        [True, True, True, False]
+    """
+    if canonical(lang) is not None:
+        return True
+    return not long and (len(lang) < 4 or nearest(lang) is not None)
 
 
 def is_whole(columns: Mapping[str, str]) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from polybatch.cli import main
 from polybatch.core.errors import InputError
+from polybatch.settings.load import load
 from polybatch.sources.own_folder import contents, read_own
 from tests.helpers.own_files import read
 
@@ -73,6 +74,30 @@ def test_rows_that_the_stage_rejects_are_not_called_kept(
     assert any("the stage validate rejects: 3" in note for note in found["notes"])
     assert main(["validate", str(path)]) == 0
     assert "control character" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "rejected"),
+    [
+        ("item_id,question_en,answer_en,question_fr,answer_fr\n1,Why?,So.,,\n", 0),  # to be filled
+        ("item_id,lang,question,answer\n1,en,Why?,So.\n2,fr,Pourquoi?,\n", 1),
+        ("item_id,lang,question_en,answer_en\n1,fr,Why?,So.\n", 0),  # lang of the original
+    ],
+)
+def test_a_language_of_which_no_row_can_be_used_is_counted_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: str, rejected: int
+) -> None:
+    path = tmp_path / "faq.csv"
+    path.write_text(rows, encoding="utf-8")
+    assert main(["validate", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    counts = [list(one.values()) for one in found["languages"]]
+    assert (counts, len(found["rejected"])) == ([["en", 1, 1], ["fr", 0, 0]], rejected)
+    assert main(["init", str(tmp_path / "mine"), "--from", str(path)]) == 0
+    assert ", and not in fr, of which no row can be used. Next" in capsys.readouterr().out
+    assert load(tmp_path / "mine/params.yaml").sources["local"].languages == ("en",)
+    assert main(["validate", str(path), "--languages", "en", "fr"]) == 1
+    assert "no row in fr" in capsys.readouterr().err
 
 
 def test_one_file_is_read_where_it_is_and_nothing_is_written_there(folder: Path) -> None:

@@ -67,7 +67,12 @@ def work(chosen: argparse.Namespace) -> str:
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise InputError(out, "something there already", "a new or empty folder", "Name another")
     languages, splits = contents(chosen.faq) if chosen.faq else ([], [])
-    rejected = read_checked(chosen.faq, languages, splits).rejected.height if chosen.faq else 0
+    rejected, empty = 0, list[str]()
+    if chosen.faq:
+        read = read_checked(chosen.faq, languages, splits, every=False)
+        rejected, there = read.rejected.height, {*read.queries["lang"], *read.corpus["lang"]}
+        empty = [lang for lang in languages if there and lang not in there]
+        languages = [lang for lang in languages if lang not in empty]
     parts = _parts(splits) if splits and not _has_rows_without_split(chosen.faq) else None
     own = tables(chosen.faq) if chosen.faq else {}
     with whole_together(out / "params.yaml") as place:  # into the folder, where a shell may stand
@@ -80,6 +85,7 @@ def work(chosen: argparse.Namespace) -> str:
             place(out / "inputs/faq" / inside).write_bytes(file.read_bytes())
     found = f" of questions in {', '.join(languages)}" if languages else ""
     lost = f" ({rejected} rows cannot be used: polybatch validate {chosen.faq})" * bool(rejected)
+    lost += f", and not in {', '.join(empty)}, of which no row can be used" * bool(empty)
     return f"{out} holds a study{found}{lost}{_said(splits, parts)}. Next: its README.md"
 
 

@@ -40,7 +40,9 @@ def work(chosen: argparse.Namespace) -> str:
     from polybatch.sources.own_folder import contents
 
     languages, splits = contents(chosen.path)
-    found = read_checked(chosen.path, chosen.languages or languages, splits)
+    found = read_checked(
+        chosen.path, chosen.languages or languages, splits, every=bool(chosen.languages)
+    )
     by_language = [
         (lang, *(table.filter(lang=lang).height for table in (found.queries, found.corpus)))
         for lang in chosen.languages or languages
@@ -56,14 +58,18 @@ def work(chosen: argparse.Namespace) -> str:
     return _text(counts, found.tally, found.rejected, found.notes)
 
 
-def read_checked(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+def read_checked(
+    path: Path, languages: Sequence[str], splits: Sequence[str], every: bool
+) -> Parsed:
     r"""Read a file or folder, and reject what breaks a rule for rows of a new study's params.
+
+    `every`: whether each language has to have a row; else one of them.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "faq.csv"
         >>> _ = path.write_text("item_id,lang,question,answer\n1,sw,Wa\x00pi?,Hapa.\n")
-        >>> read_checked(path, ["sw"], []).rejected["reason"].to_list()
+        >>> read_checked(path, ["sw"], [], every=True).rejected["reason"].to_list()
         ['control character']
     """
     from polybatch.core.dataset import Dataset
@@ -72,7 +78,7 @@ def read_checked(path: Path, languages: Sequence[str], splits: Sequence[str]) ->
     from polybatch.sources.own_folder import read_own
     from polybatch.validation.row_rules import quarantine
 
-    found = read_own(path, languages, splits)
+    found = read_own(path, languages, splits, every)
     params = Path(str(files("polybatch").joinpath("study_template", "base.yaml")))
     rules = checked(read_params(params)).validation
     held = quarantine(Dataset("local", found.queries, found.corpus, found.qrels), rules)

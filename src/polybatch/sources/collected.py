@@ -93,7 +93,7 @@ class Collected:
         self._reject(Entry(file, row, "", "", text, ""), None, reason)
 
     def parsed(self, notes: Sequence[str]) -> Parsed:
-        """Return the tables; InputError if a language that is requested has no row in them."""
+        """Return the tables; InputError if a language has no row and has to have one."""
         queries, qrels = self._queries.frame(), self._qrels.frame()
         whole = queries.join(qrels, on="item_id", how="semi")
         self._add_waiting(queries, whole)
@@ -256,7 +256,7 @@ class Collected:
     ) -> None:
         there = {*queries["lang"].unique(), *corpus["lang"].unique()}
         missing = [lang for lang in self._languages.requested if lang not in there]
-        if not missing:
+        if not missing or (there and not self._languages.every):
             return
         found = ", ".join(f"{word}: {n}" for word, n in self._found.most_common(20))
         remarks = [f"rows there, by code: {found}" if found else "no rows there"]

@@ -61,10 +61,13 @@ class Layout(NamedTuple):
 
 
 class Languages:
-    """The languages that are read, by whatever code a file has for them."""
+    """The languages that are read, by whatever code a file has for them.
 
-    def __init__(self, requested: Sequence[str]) -> None:
-        self.requested = tuple(requested)
+    `every`: whether each of them has to have a row.
+    """
+
+    def __init__(self, requested: Sequence[str], every: bool = True) -> None:
+        self.requested, self.every = tuple(requested), every
         self._known: dict[str, tuple[str | None, str]] = {}
 
     def find(self, code: str) -> tuple[str | None, str]:

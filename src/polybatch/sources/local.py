@@ -33,6 +33,8 @@ class Local(Source):
     licence = "yours"
     citation = homepage = "none"
     revision = "the files' checksums"
+    every = True
+    """Whether each language has to have a row; else one of them."""
 
     def check(self, languages: Sequence[str], splits: Sequence[str]) -> None:
         """Accept any language and split: the files decide, and `read` says what they lack."""
@@ -64,7 +66,7 @@ class Local(Source):
     def read(self, folder: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
         """Read the rows of these languages and splits; InputError names file, row and cure."""
         manifest = Manifest.read(folder)
-        requested = Languages(languages)
+        requested = Languages(languages, self.every)
         entries = Entries(self.name, manifest.columns or {}, requested)
         collected, notes = Collected(self.name, requested, splits), []
         for name in [file["path"] for file in manifest.files]:

@@ -88,8 +88,12 @@ def tables(path: Path) -> dict[Path, Path]:
     return {inside: path / inside for inside in own_files(path) if is_table(path / inside)}
 
 
-def read_own(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Parsed:
+def read_own(
+    path: Path, languages: Sequence[str], splits: Sequence[str], every: bool = True
+) -> Parsed:
     r"""Read a file or folder as `sources.local` reads its folder; nothing is written there.
+
+    `every`: whether each language has to have a row; else one of them.
 
     Raises:
         InputError: what ends the stages download and validate, too.
@@ -109,7 +113,9 @@ def read_own(path: Path, languages: Sequence[str], splits: Sequence[str]) -> Par
             (folder / path.name).symlink_to(path.resolve())
         raw.mkdir()
         chosen = SourceSettings(tuple(languages), (ALL, *splits), str(folder))
-        source = Local().of(chosen)
+        own = Local()
+        own.every = every
+        source = own.of(chosen)
         with named(folder, str(path.parent if path.is_file() else path)):
             source.download(raw, chosen.languages, chosen.splits, _nothing)
             return source.read(raw, chosen.languages, chosen.splits)

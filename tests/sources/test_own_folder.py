@@ -77,6 +77,38 @@ def test_rows_that_the_stage_rejects_are_not_called_kept(
 
 
 @pytest.mark.parametrize(
+    ("head", "lang", "says"),
+    [
+        (
+            "lang,document",
+            "English",
+            "found 'English' in place of language codes.* For 'English' write 'en'",
+        ),
+        (
+            "item_id,question_german,answer_german",
+            "Wo?",
+            "found 'german' in .* For 'german' write 'de'",
+        ),
+        ("item_id,question_xx,answer_xx", "Wo?", "found 'xx' in place .* Write the codes"),
+        ("ID,Lang,Question", "en", "no row with a language .* mean 'Lang'"),
+        ("id,language,question", "en", "mean 'language'"),
+        ("item_id,Question_EN,Answer_EN", "Why?", "mean 'Question_EN'"),
+        ("item_id,question-en,answer-en", "Why?", "mean 'question-en'"),
+        ("item_id,en_question,en_answer", "Why?", "mean 'en_question'"),
+        ("item_id,question,answer", "Why?", "Add the codes"),
+        ("query-id,corpus-id,score", "q1", "read by the source beir"),
+    ],
+)
+def test_files_without_a_language_are_refused_with_what_was_meant(
+    tmp_path: Path, head: str, lang: str, says: str
+) -> None:
+    path = tmp_path / "faq.csv"
+    path.write_text(f"{head}\n1,{lang},So.\n".replace("1,English", "English"), encoding="utf-8")
+    with pytest.raises(InputError, match=says):
+        contents(path)
+
+
+@pytest.mark.parametrize(
     ("rows", "rejected"),
     [
         ("item_id,question_en,answer_en,question_fr,answer_fr\n1,Why?,So.,,\n", 0),  # to be filled

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from polybatch.core.errors import InputError
-from polybatch.core.languages import canonical, same_language
+from polybatch.core.languages import canonical, nearest, quoted_nearest, same_language
 from polybatch.settings.data import SourceSettings
 from polybatch.sources.collected import ALL
+from polybatch.sources.column_names import meant
+from polybatch.sources.entries import FIELDS
 from polybatch.sources.local import Local
 from polybatch.sources.source import Parsed, RemoteFile
 from polybatch.sources.user_files import is_table, open_rows
 from polybatch.sources.user_folder import named, own_files
 from polybatch.sources.user_rows import Broken
-from polybatch.sources.wide_columns import is_lone, is_word, wide_columns
+from polybatch.sources.wide_columns import is_lone, is_word, may_be_code, wide_columns
+
+_NAMED = 5  # words in a message
 
 
 def contents(path: Path) -> tuple[list[str], list[str]]:
@@ -50,17 +54,47 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
         for names in layouts:
             seen.update(names)
             wide = wide_columns({name: name for name in names})
-            codes.update(code for code in wide if not is_word(code)
-                         and not is_lone(code, wide[code], "lang" in names))  # fmt: skip
+            long = "lang" in names
+            codes.update(code for code in wide if not is_word(code) and may_be_code(code, long)
+                         and not is_lone(code, wide[code], long))  # fmt: skip
     languages = _distinct(codes)
     if not languages:
-        raise InputError(
-            path,
-            f"no row with a language (columns: {', '.join(sorted(seen)) or 'none'})",
-            "a column lang, or columns such as question_sw and answer_sw",
-            "Add the codes, or name a folder of .csv, .tsv or .jsonl files",
-        )
+        raise _no_language(path, seen, sorted(codes - {""}))
     return languages, sorted({word.casefold(): word for word in sorted(splits - {""})}.values())
+
+
+def _no_language(path: Path, seen: Collection[str], words: Sequence[str]) -> InputError:
+    """Return the error of files of which no language is read.
+
+    `seen`: their columns; `words`: what stands in place of codes.
+
+    Example:
+        >>> print(_no_language(Path("faq.csv"), ["lang"], ["English"]))
+        faq.csv: found 'English' in place of language codes, ... For 'English' write 'en'.
+        >>> _no_language(Path("faq.csv"), ["item_id", "Lang"], []).do
+        "Did you mean 'Lang'? Rename it, or add the codes"
+    """
+    if words:
+        shown = [word[:40] for word in words[:_NAMED]]
+        near = next((f"For '{word}' write {quoted_nearest(word)}" for word in shown
+                     if nearest(word)), "Write the codes")  # fmt: skip
+        return InputError(
+            path,
+            f"{', '.join(map(repr, shown))} in place of language codes",
+            "BCP-47, such as sw or pt-BR",
+            near,
+        )
+    others = sorted(name for name in seen if name not in FIELDS)
+    mean = meant("lang", others) or meant("question_sw", others)
+    cure = "Add the codes, or name a folder of .csv, .tsv or .jsonl files"
+    if {"query-id", "corpus-id"}.issubset(seen):
+        cure = "BEIR's form is read by the source beir of a study: docs/bring-your-own.md"
+    return InputError(
+        path,
+        f"no row with a language (columns: {', '.join(sorted(seen)) or 'none'})",
+        "a column lang, or columns such as question_sw and answer_sw",
+        f"{mean}Rename it, or add the codes" if mean else cure,
+    )
 
 
 def _distinct(codes: Iterable[str]) -> list[str]:

@@ -120,6 +120,16 @@ def test_wide_columns_that_are_not_requested_are_rejected_with_their_code(tmp_pa
     assert found.tally.rows() == [("x.csv", 4, 2, 0, 2)]
 
 
+@pytest.mark.parametrize("splits", [("all",), ("train", "test")])
+def test_a_row_of_a_wide_table_that_says_nothing_lacks_no_code(
+    tmp_path: Path, splits: tuple[str, ...]
+) -> None:
+    rows = f"item_id,question_en,answer_en,split\n1,Where?,Here.,{splits[0]}\n2,,,\n"
+    found = read(tmp_path, {"x.csv": rows}, splits=splits)
+    assert questions(found) == {"1": "Where?"}
+    assert reasons(found) == [("x.csv", 3, "neither a question nor an answer")]
+
+
 def test_ids_that_differ_in_writing_only_are_said(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {
         "en.csv": HEAD + "001,en,A?,A.\n2,en,B?,B.\n",

@@ -17,7 +17,7 @@ import polars as pl
 from polybatch.core.dataset import CORPUS, NOT_REQUESTED, QRELS, QUERIES, REJECTED
 from polybatch.core.errors import InputError
 from polybatch.settings.names import safe_id
-from polybatch.sources.entries import Entry, Languages
+from polybatch.sources.entries import SILENT, Entry, Languages
 from polybatch.sources.rows import Parsed, Tally
 from polybatch.sources.user_files import Columns
 
@@ -192,7 +192,7 @@ class Collected:
     def _fault(self, entry: Entry, lang: str) -> str:
         """Return why an entry in a language that is read cannot be used, or ''."""
         if not entry.question and not entry.answer:
-            return "neither a question nor an answer"
+            return SILENT
         if entry.question and not entry.item_id:
             return "a question without item_id"
         before = entry.question and self._questions.get(_digest(safe_id(entry.item_id), lang))

@@ -27,6 +27,7 @@ from polybatch.sources.wide_columns import (
 FIELDS = ("item_id", "lang", "question", "answer", "document", "title", "group", "split")
 _ABOUT = ("item_id", "title", "group", "split")  # once a row, whatever it says in languages
 _KINDS = {bool: "true or false", dict: "an object", list: "a list"}
+SILENT = "neither a question nor an answer"
 _LAYOUTS = 1_000  # of files whose rows have different keys: kept to be found quickly
 
 
@@ -160,6 +161,8 @@ class Entries:
                 yield entry
         if not any_text:
             code = _text(fields, self._column("lang"))
+            if layout.texts and "" not in layout.texts and not any(code):
+                code = ("", SILENT)  # a wide table has no code to miss
             yield _entry(file, row, about | {"lang": code})
 
     def check_columns(self, file: str, names: Sequence[str]) -> None:

@@ -91,3 +91,15 @@ def test_a_mapping_that_would_not_be_used_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=says):
         read(tmp_path, {"x.csv": "item_id,lang,Frage,answer,Thema\n"}, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "mark", "column"), [("x.csv", ";", "now, then"), ("x.tsv", "\t", "a,b,c,d,e,f,g")]
+)
+def test_a_name_of_a_column_may_have_another_mark(
+    tmp_path: Path, name: str, mark: str, column: str
+) -> None:
+    rows = ENGLISH.replace(",", mark).replace("answer", f"answer{mark}{column}")
+    found = read(tmp_path, {name: rows.replace("Here.", f"Here.{mark}")})
+    assert questions(found) == {"2": "Where?"}
+    assert f"local: {name}: columns not read: {column}" in found.notes

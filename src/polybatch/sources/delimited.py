@@ -89,9 +89,9 @@ def _separator(path: Path, separator: str) -> tuple[int, str, str]:
             raise too_long(path, number)
         elif line.strip(_NOTHING):
             bare = re.sub(r'"[^"]*"', "", line.rstrip("\r\n"))
-            there = [mark for mark in NAMES if mark in bare]
-            only = there[0] if len(there) == 1 and separator not in there else separator
-            return number, given or only, line
+            most = max((separator, *NAMES), key=bare.count)  # marks stand in names as well
+            kept = separator == "\t" and separator in bare
+            return number, given or (separator if kept else most), line
     return 0, given or separator, ""
 
 

@@ -80,6 +80,18 @@ def test_hidden_folders_are_left_alone(mine: Path, tmp_path: Path) -> None:
     assert (after.corpus.rows(), after.notes) == (before.corpus.rows(), before.notes)
 
 
+def test_a_linked_folder_is_refused_like_that_of_other_files_of_ones_own(
+    mine: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a.txt").write_text("Drei.")
+    (mine / "de").symlink_to(tmp_path / "elsewhere")
+    source = source_of("text", ("sw",), ("all",)).of(SourceSettings(("sw",), ("all",), str(mine)))
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(InputError, match=r"mine/de: found a link to a folder"):
+        source.download(tmp_path / "raw", ("sw",), ("all",), no_fetch)
+
+
 def test_the_users_folder_is_read_by_content(mine: Path, tmp_path: Path) -> None:
     found = taken(mine, tmp_path / "raw", ["sw", "pt-BR"])
     file = f"text:{text_id('sw', 'Moja mbili.')}"  # a file is a group, named after its first text

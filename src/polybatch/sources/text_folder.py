@@ -20,6 +20,7 @@ from pathlib import Path
 
 from polybatch.core.dataset import NOT_REQUESTED
 from polybatch.core.errors import InputError
+from polybatch.core.files import refuse_special_files
 from polybatch.core.languages import canonical, same_language
 from polybatch.sources.collected import text_id
 from polybatch.sources.entries import Languages
@@ -54,7 +55,8 @@ class TextFolder(Source):
         """Copy the user's files, each checked to be UTF-8 and not empty, and write a manifest.
 
         Raises:
-            InputError: no folder, no file of text, an empty one, one that is not UTF-8.
+            InputError: no folder, a link or pipe in it, no file of text, an empty one, one that is
+                not UTF-8.
         """
         assert self.settings is not None
         assert self.settings.folder is not None
@@ -66,6 +68,7 @@ class TextFolder(Source):
                 "the path of a folder of .txt and .jsonl files",
                 "Add or correct it",
             )
+        refuse_special_files(root, f"sources.{self.name}.folder")
         files = {}
         for path in _paths(root):
             refuse_unreadable(path)

@@ -164,6 +164,8 @@ def test_nothing_to_read_is_said(folder: Path, capsys: pytest.CaptureFixture[str
         ("item_id,lang,question,answer,question_no,answer_no", "1,en,Why?,So.,7,7",
          ["en"], "question_no answer_no"),
         ("item_id,question_id,answer_id", "1,Kenapa?,Begitu.", ["id"], ""),
+        ("item_id,question_id,answer_id,question_en,answer_en", "1,q17,7,Why?,So.", ["en"], ""),
+        ("item_id,question_no,answer_no,question_en,answer_en", "1,7,,Why?,So.", ["en"], ""),
         ("item_id,question_en,answer_en,question_sw", "1,Why?,Because.,Mbona?", ["en", "sw"], ""),
     ],
 )  # fmt: skip

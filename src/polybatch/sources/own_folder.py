@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from polybatch.sources.source import Parsed, RemoteFile
 from polybatch.sources.user_files import is_table, open_rows
 from polybatch.sources.user_folder import named, own_files
 from polybatch.sources.user_rows import Broken
-from polybatch.sources.wide_columns import is_lone, is_word, may_be_code, wide_columns
+from polybatch.sources.wide_columns import is_lone, is_number, is_word, may_be_code, wide_columns
 
 _NAMED = 5  # words in a message
 
@@ -41,7 +42,7 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
     if not path.exists():
         expected = "questions and answers: a .csv, .tsv or .jsonl file, or a folder of them"
         raise InputError(path, "no such file or folder", expected, "Name another")
-    codes, splits, seen = set[str](), set[str](), set[str]()
+    codes, named_after, splits, seen = set[str](), set[str](), set[str](), set[str]()
     for file in tables(path).values():
         opened = open_rows(file)
         layouts = {opened.columns or ()}
@@ -55,12 +56,26 @@ def contents(path: Path) -> tuple[list[str], list[str]]:
             seen.update(names)
             wide = wide_columns({name: name for name in names})
             long = "lang" in names
-            codes.update(code for code in wide if not is_word(code) and may_be_code(code, long)
-                         and not is_lone(code, wide[code], long))  # fmt: skip
+            named_after.update(
+                code for code in wide if not is_word(code) and may_be_code(code, long)
+                and not is_lone(code, wide[code], long)
+            )  # fmt: skip
+    codes |= {code for code in named_after if not is_number(code) or _has_texts(path, code)}
     languages = _distinct(codes)
     if not languages:
         raise _no_language(path, seen, sorted(codes - {""}))
     return languages, sorted({word.casefold(): word for word in sorted(splits - {""})}.values())
+
+
+def _has_texts(path: Path, code: str) -> bool:
+    """Return whether columns such as `question_id` hold more than identifiers: `17`, `q-17`."""
+    rows = (row for file in tables(path).values() for row in open_rows(file).rows)
+    return any(
+        re.fullmatch(r"\S*\d\S*|", str(row[1][name] or "").strip()) is None
+        for row in rows
+        if not isinstance(row, Broken)
+        for name in wide_columns({name: name for name in row[1]}).get(code, {}).values()
+    )
 
 
 def _no_language(path: Path, seen: Collection[str], words: Sequence[str]) -> InputError:

@@ -119,6 +119,20 @@ def test_a_column_with_train_and_test_is_followed(
         assert {(one.part, one.heldout_share) for one in (train, test)} == {("all", 0.0)}
 
 
+def test_each_split_has_the_languages_of_its_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "1,en,Why?,So.,train\n1,sw,Mbona?,Hivyo.,train\n2,en,Who?,Me.,test\n2,de,,Ich.,test\n"
+    path = tmp_path / "faq.csv"
+    path.write_text("item_id,lang,question,answer,split\n" + rows, encoding="utf-8")
+    assert main(["init", str(tmp_path / "mine"), "--from", str(path)]) == 0
+    told = "trains on the split train (none in de), evaluates test (none in sw). Next"
+    assert told in capsys.readouterr().out
+    config = load(tmp_path / "mine/params.yaml")
+    assert config.sources["local"].languages == ("de", "en", "sw")
+    assert [one.languages for one in config.datasets.values()] == [("en", "sw"), ("de", "en")]
+
+
 def test_other_forms_of_questions_become_a_study_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from polybatch.core.errors import InputError
+
+if TYPE_CHECKING:
+    from polybatch.sources.source import Parsed
 
 _FILES = {
     "pipeline.yaml": "dvc.yaml",
@@ -70,23 +74,28 @@ def work(chosen: argparse.Namespace) -> str:
     rejected, empty = 0, list[str]()
     if chosen.faq:
         read = read_checked(chosen.faq, languages, splits, every=False)
-        rejected, there = read.rejected.height, {*read.queries["lang"], *read.corpus["lang"]}
-        empty = [lang for lang in languages if there and lang not in there]
-        languages = [lang for lang in languages if lang not in empty]
+        rejected, there = read.rejected.height, _languages_of(read) or languages
+        empty, languages = [lang for lang in languages if lang not in there], sorted(there)
     parts = _parts(splits) if splits and not _has_rows_without_split(chosen.faq) else None
+    of_parts = {
+        split: _languages_of(read_checked(chosen.faq, languages, [split], every=False)) or languages
+        for split in parts or ()
+    }
     own = tables(chosen.faq) if chosen.faq else {}
     with whole_together(out / "params.yaml") as place:  # into the folder, where a shell may stand
         for name, path in _FILES.items():
             place(out / path).write_bytes(_template(name))
         readme = _README.format(name=out.resolve().name)
         place(out / "README.md").write_text(readme, encoding="utf-8")
-        place(out / "params.yaml").write_text(_params(languages, splits, parts), encoding="utf-8")
+        params = _params(languages, splits, of_parts)
+        place(out / "params.yaml").write_text(params, encoding="utf-8")
         for inside, file in own.items():
             place(out / "inputs/faq" / inside).write_bytes(file.read_bytes())
     found = f" of questions in {', '.join(languages)}" if languages else ""
     lost = f" ({rejected} rows cannot be used: polybatch validate {chosen.faq})" * bool(rejected)
     lost += f", and not in {', '.join(empty)}, of which no row can be used" * bool(empty)
-    return f"{out} holds a study{found}{lost}{_said(splits, parts)}. Next: its README.md"
+    said = _said(languages, splits, of_parts)
+    return f"{out} holds a study{found}{lost}{said}. Next: its README.md"
 
 
 def _template(name: str) -> bytes:
@@ -118,24 +127,35 @@ def _has_rows_without_split(path: Path) -> bool:
     )
 
 
-def _said(splits: Sequence[str], parts: tuple[str, str] | None) -> str:
-    """Return what becomes of the words of a column split."""
+def _languages_of(read: Parsed) -> list[str]:
+    return sorted({*read.queries["lang"], *read.corpus["lang"]})
+
+
+def _said(
+    languages: Sequence[str], splits: Sequence[str], parts: Mapping[str, Sequence[str]]
+) -> str:
+    """Return what becomes of the words of a column split. `parts`: {split: its languages}."""
     if not splits:
         return ""
-    if parts is None:
+    if not parts:
         return ", which draws what it evaluates from all rows, whatever their splits are"
+    named = []
+    for split, there in parts.items():
+        lacks = ", ".join(lang for lang in languages if lang not in there)
+        named.append(f"{split} (none in {lacks})" if lacks else split)
     taken = {word.casefold() for word in parts}
     others = [word for word in splits if word.casefold() not in taken]
     left = f", and takes no row of {', '.join(others)}" if others else ""
-    return f", which trains on the split {parts[0]}, evaluates {parts[1]}{left}"
+    return f", which trains on the split {named[0]}, evaluates {named[1]}{left}"
 
 
 def _params(
-    languages: Sequence[str], splits: Sequence[str], parts: tuple[str, str] | None = None
+    languages: Sequence[str], splits: Sequence[str], parts: Mapping[str, Sequence[str]]
 ) -> str:
     """Return params.yaml: the default study, or the one of a user's questions.
 
-    `parts`: the splits to train on and to evaluate; None: a share of the items is held out.
+    `parts`: the splits to train on and to evaluate, with the languages of each; none: a share of
+    the items is held out.
     """
     from polybatch.settings.presets import composed
 
@@ -145,10 +165,11 @@ def _params(
     if not languages:
         return text
     text = text.replace("[de, en, sw]", f"[{', '.join(languages)}]")
-    for part, split in zip(("train", "heldout"), parts or (), strict=False):
-        drawn = rf"    splits: \[all\]\n    part: {part}\b.*\n    heldout_share: .*"
-        whole = f"    splits: {_yaml_list([split])}\n    part: all\n    heldout_share: 0.0"
-        text = re.sub(drawn, whole, text)
+    for part, (split, there) in zip(("train", "heldout"), parts.items(), strict=False):
+        lines = rf"languages: .*\n    splits: \[all\]\n    part: {part}\b.*\n    heldout_share: .*"
+        whole = f"languages: [{', '.join(there)}]\n    splits: {_yaml_list([split])}"
+        whole += "\n    part: all\n    heldout_share: 0.0"
+        text = re.sub(lines, whole, text)
     return text.replace("splits: [all]", f"splits: {_yaml_list(['all', *splits])}")
 
 

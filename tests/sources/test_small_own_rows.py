@@ -100,6 +100,8 @@ def test_words_of_splits(tmp_path: Path) -> None:
     ]
     with pytest.raises(InputError, match=r"split 'train': 1.*Write the words of your column split"):
         read(tmp_path, {"x.csv": head + rows})
+    with pytest.raises(InputError, match=r"no row in sw .*split 'train': 2.*Check the codes"):
+        read(tmp_path, {"x.csv": head + rows + "e,sw,E?,E.,train\n"}, ("en", "sw"), ("test",))
 
 
 def test_a_column_lang_beside_columns_of_a_language(tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ class Collected:
 
     def _advice(self) -> str:
         """Return what to do about a language without rows."""
-        if any(word.startswith("split ") for word in self._found):
+        if not self._documents and any(word.startswith("split ") for word in self._found):
             return f"Write the words of your column split, not {', '.join(self._splits)}, as splits"
         rows = (
             "Correct the rows that were rejected"

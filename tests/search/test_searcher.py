@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from polybatch.cli import main
-from polybatch.core.dataset import write_dataset
+from polybatch.core.dataset import Dataset, write_dataset
 from polybatch.core.errors import InputError
 from polybatch.encoders.checkpoints import open_checkpoint, save_checkpoint
 from polybatch.encoders.encode import encode_texts
@@ -25,6 +25,7 @@ from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.use_multilingual import UseMultilingual
 from polybatch.retrieval.approximate_folder import add_documents, remove_documents
 from polybatch.retrieval.index import build_index, load_index, save_index
+from polybatch.search.pool import Pool
 from polybatch.search.searcher import Request, Searcher
 from tests.helpers.small_study import NAME, TEXTS, dataset, write_fusion, write_study
 
@@ -86,6 +87,13 @@ def test_parallel_documents_and_translations_are_the_items_other_languages(
     (best,) = found["results"]
     assert best["text"] == answer
     assert [one["text"] for one in best["parallel"]] == [TEXTS["rain"][x][1] for x in ("de", "en")]
+
+
+def test_documents_judged_not_to_answer_are_not_parallel() -> None:
+    corpus = pl.DataFrame({"doc_id": ["a", "b", "c"], "lang": ["en", "sw", "sw"]})
+    qrels = pl.DataFrame({"item_id": "i", "doc_id": ["a", "b", "c"], "relevance": [2, 1, 0]})
+    pool = Pool(Dataset("faq", pl.DataFrame(), corpus, qrels))
+    assert [pool.parallel(row) for row in range(3)] == [[1], [0], []]
 
 
 def test_bm25_finds_words_and_the_fusion_both(searcher: Searcher) -> None:

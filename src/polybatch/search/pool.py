@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from polybatch.core.dataset import Dataset
 from polybatch.core.errors import InputError
@@ -42,7 +43,6 @@ class Pool:
             InputError: a language without documents.
 
         Example:
-            >>> import polars as pl
             >>> corpus = pl.DataFrame({"doc_id": ["a", "b", "c"], "lang": ["sw", "en", "sw"]})
             >>> Pool(Dataset("faq", pl.DataFrame(), corpus, pl.DataFrame())).rows(["sw"])
             array([0, 2])
@@ -64,9 +64,8 @@ class Pool:
         """Return the documents in other languages that answer the same questions, by language.
 
         Example:
-            >>> import polars as pl
             >>> corpus = pl.DataFrame({"doc_id": ["a", "b"], "lang": ["en", "sw"]})
-            >>> qrels = pl.DataFrame({"item_id": ["i", "i"], "doc_id": ["a", "b"]})
+            >>> qrels = pl.DataFrame({"item_id": "i", "doc_id": ["a", "b"], "relevance": 1})
             >>> Pool(Dataset("faq", pl.DataFrame(), corpus, qrels)).parallel(0)
             [1]
         """
@@ -80,9 +79,15 @@ class Pool:
         return sorted(same, key=lambda other: (self._langs[other], other))
 
     @cached_property
+    def _answers(self) -> list[tuple[str, str]]:
+        """Each item and document that answers it: what is judged 0 does not."""
+        relevant = self.dataset.qrels.filter(pl.col("relevance") > 0)
+        return relevant.select("item_id", "doc_id").rows()
+
+    @cached_property
     def _items(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = defaultdict(list)
-        for item, doc_id in self.dataset.qrels.select("item_id", "doc_id").iter_rows():
+        for item, doc_id in self._answers:
             found[doc_id].append(item)
         return found
 
@@ -90,7 +95,7 @@ class Pool:
     def _documents(self) -> dict[str, list[int]]:
         row = {doc_id: number for number, doc_id in enumerate(self.doc_ids)}
         found: dict[str, list[int]] = defaultdict(list)
-        for item, doc_id in self.dataset.qrels.select("item_id", "doc_id").iter_rows():
+        for item, doc_id in self._answers:
             found[item].append(row[doc_id])
         return found
 
@@ -98,7 +103,6 @@ class Pool:
         """Return {language: text} of a question of the dataset; nothing of any other.
 
         Example:
-            >>> import polars as pl
             >>> rows = [("i", "en", "Where?"), ("i", "sw", "Wapi?")]
             >>> queries = pl.DataFrame(rows, ["item_id", "lang", "text"], orient="row")
             >>> Pool(Dataset("faq", queries, pl.DataFrame(), pl.DataFrame())).translations(" Wapi?")

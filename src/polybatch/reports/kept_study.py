@@ -32,7 +32,7 @@ _LIST = ("dataset", "setting", "query_lang", "doc_lang")
 AP_TABLE = pl.Schema(dict.fromkeys((*_LIST, "item_id"), pl.String()))
 """Keys of `ap.parquet`; each further column, such as `hybrid/0`, has AP of a row and a seed.
 
-Where every question is held against the same languages, `doc_lang` is ALL and AP a mean over them:
+Where every question is held against as many languages, `doc_lang` is ALL and AP a mean over them:
 means over questions and over languages are the same then. Tables kept earlier lack the column.
 """
 ALL = "*"
@@ -84,10 +84,12 @@ def average_precisions(study: Study) -> pl.DataFrame:
 
 
 def _joined(scores: pl.DataFrame) -> pl.DataFrame:
-    """Call the languages of a dataset and setting ALL where every list has the same items."""
+    """Call a setting's languages ALL where all lists have the same items, all queries as many."""
     setting = ["dataset", "setting"]
     lists = pl.struct(*_LIST).n_unique().over(setting)
     whole = pl.len().over(setting) == lists * pl.col("item_id").n_unique().over(setting)
+    held = pl.col("doc_lang").n_unique().over(*setting, "query_lang")
+    whole &= held.min().over(setting) == held.max().over(setting)
     return scores.with_columns(doc_lang=pl.when(whole).then(pl.lit(ALL)).otherwise("doc_lang"))
 
 

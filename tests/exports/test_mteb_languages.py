@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from polybatch.exports.mteb import language_of
+import polars as pl
+
+from polybatch.evaluation.scores import SCORES
+from polybatch.exports.mteb import _subsets, language_of
 from polybatch.sources.table import SOURCES
 
 ISO_639 = """
@@ -34,3 +37,16 @@ def test_every_language_with_two_letters_has_its_own_three() -> None:
             code = lang.partition("-")[0]
             assert language_of(lang).split("-")[0] == table.get(code, code)
             assert len(code) == 3 or code in table
+
+
+def test_the_pool_has_the_languages_of_documents_and_the_querys_own() -> None:
+    rows = [("d", "multi", lang, "mul", "i", "AP", 0.5) for lang in ("ha", "sw")]
+    rows += [
+        ("d", "cross", lang, doc, "i", "AP", 0.5) for lang in ("ha", "sw") for doc in ("en", "fr")
+    ]
+    found = {
+        one["hf_subset"]: one["languages"]
+        for one in _subsets(pl.DataFrame(rows, SCORES, orient="row"))
+    }
+    assert found["sw-mul"] == ["swa-Latn", "eng-Latn", "fra-Latn"]
+    assert found["ha-fr"] == ["hau-Latn", "fra-Latn"]

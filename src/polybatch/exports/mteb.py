@@ -107,7 +107,7 @@ def _result(study: Study, dataset: str, revision: str, scores: pl.DataFrame) -> 
 def _subsets(scores: pl.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield the mean scores of each list: a query language and a document language, or all."""
     means = scores.group_by(*_LISTS, "measure").agg(pl.col("score").mean()).sort(*_LISTS)
-    everywhere = sorted({*scores["query_lang"], *scores["doc_lang"]} - {POOL})
+    everywhere = sorted(set(scores["doc_lang"]) - {POOL})
     for (query_lang, doc_lang), part in means.group_by(_LISTS, maintain_order=True):
         values = {metric_of(name): value for name, value in part.select("measure", "score").rows()}
         found = [query_lang, *(everywhere if doc_lang == POOL else [doc_lang])]

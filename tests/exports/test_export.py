@@ -29,6 +29,8 @@ from polybatch.encoders.encode import encode_texts
 from polybatch.encoders.light import LightEncoder
 from polybatch.encoders.onnx_graph import FILE
 from polybatch.encoders.shipped_code import shipped_files
+from polybatch.exports.card import model_card
+from polybatch.reports.results_folder import Study
 from polybatch.settings.load import load
 from tests.helpers.onnx_code import run_onnx_code
 from tests.helpers.small_encoders import labse, settings_for
@@ -201,6 +203,15 @@ def test_a_flow_replaces_the_current_export_at_once_and_nothing_else(
     (root / "models/current/polybatch.json").unlink()
     assert "models/current is as it was" in export_current(root, config)
     assert (root / "models/current/README.md").is_file()
+
+
+def test_the_card_says_of_this_encoder_what_it_reads_as_one(study: Path, tmp_path: Path) -> None:
+    shutil.copytree(study, tmp_path / "study", ignore=shutil.ignore_patterns("models"))
+    bias = {NAME: {"distinct_queries": {"de": [5, 2]}}}
+    (tmp_path / "study/results/bias/zero-shot/0.json").write_text(json.dumps(bias))
+    found = Study(tmp_path / "study")
+    card = model_card(found, found.config.trials_of("zero-shot")[0], "fp32", {}, [])
+    assert f"{NAME}, de: this encoder has 2 different vectors for 5 different questions" in card
 
 
 def test_results_in_mtebs_form(study: Path, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def _limits(study: Study, trial: Trial) -> str:
     for dataset, found in bias.items():
         for name, value in found.panel.items():
             lines.append(f"{dataset}, {name}: {value:.3f} (language bias in the pool of all)")
-    lines += collapse_notes(readings({trial.strategy: bias}))
+    lines += collapse_notes(readings({trial.strategy: bias}), "this encoder")
     return "\n".join(f"- {escape(line)}" for line in lines)
 
 

@@ -110,8 +110,12 @@ def flagged(found: Sequence[Reading], known: Collection[str]) -> set[str]:
     return {one.lang for one in found if one.collapsed or not is_seen(one.lang, known)}
 
 
-def collapse_notes(found: Sequence[Reading]) -> list[str]:
+def collapse_notes(
+    found: Sequence[Reading], whose: str = "the best of all strategies"
+) -> list[str]:
     """Return one sentence per dataset and language whose texts no strategy tells apart.
+
+    `whose`: what was read.
 
     Example:
         >>> print(collapse_notes([Reading("d", "am", 171, 106), Reading("d", "en", 170, 170)])[0])
@@ -119,8 +123,8 @@ def collapse_notes(found: Sequence[Reading]) -> list[str]:
 its scores say little.
     """
     return [
-        f"{one.dataset}, {one.lang}: the best of all strategies has {one.vectors:,} different "
-        f"vectors for {one.texts:,} different questions; its scores say little."
+        f"{one.dataset}, {one.lang}: {whose} has {one.vectors:,} different vectors "
+        f"for {one.texts:,} different questions; its scores say little."
         for one in found
         if one.collapsed
     ]

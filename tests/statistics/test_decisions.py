@@ -67,13 +67,19 @@ def test_nothing_beats_without_three_trainings_an_interval_and_a_corrected_p(
 def test_the_reverse_contrast_has_the_reverse_outcome(
     value: float, reach: float, p: float, seeds: int | None
 ) -> None:
-    one = decide(Difference(value, value - reach, value + reach, p, seeds, 48), RULE)
-    other = decide(Difference(-value, -value - reach, -value + reach, p, seeds, 48), RULE)
+    both = [Difference(v, v - reach, v + reach, p, seeds, 48) for v in (value, -value)]
+    one, other = (decide(found, RULE) for found in both)
     turned = {"better": "worse", "worse": "better"}
     if one in ("no worse", "undecided"):  # no better than is not said
         assert other in ("no worse", "undecided")
     else:
         assert other == turned.get(one, one)
+    if one in turned:  # what one loses by, with its interval, is what the other wins by
+        names = (("hybrid", "mono"), ("mono", "hybrid"))
+        said = [
+            sentence(o, f, RULE, n, "AP") for o, f, n in zip((one, other), both, names, strict=True)
+        ]
+        assert said[0].split(" by ")[1] == said[1].split(" by ")[1]
 
 
 def test_sentences_by_hand() -> None:
@@ -85,7 +91,7 @@ def test_sentences_by_hand() -> None:
             0.001, 0.004, 0.001,
             "hybrid beats mono by 0.2 points of AP [0.1, 0.4], which is within 0.5 points of none",
         ),
-        (-0.016, -0.008, 0.001, "hybrid loses to mono by 1.2 points of AP [-1.6, -0.8]"),
+        (-0.016, -0.008, 0.001, "hybrid loses to mono by 1.2 points of AP [0.8, 1.6]"),
         (
             -0.002, 0.004, 0.5,
             "hybrid and mono are equal within 0.5 points of AP: +0.1 [-0.2, 0.4]",

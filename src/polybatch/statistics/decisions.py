@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from polybatch.core.markdown import number
+from polybatch.core.markdown import number, span
 from polybatch.statistics.clusters import FEW, LEAST
 
 Outcome = Literal[
@@ -117,12 +117,12 @@ def sentence(
     """
     first, second = names
     signed = f"{number(found.value, sign=True)}{_interval(found)}"
-    size = f"{number(abs(found.value))} points of {what}{_interval(found)}"
     margin = f"{100 * rule.smallest:g} points"
     if outcome in DECIDED:
         verb = "beats" if outcome == "better" else "loses to"
-        reach = max(abs(found.low or 0), abs(found.high or 0))
-        small = f", which is within {margin} of none" if reach <= rule.smallest else ""
+        low, high = sorted(abs(end or 0) for end in (found.low, found.high))
+        small = f", which is within {margin} of none" if high <= rule.smallest else ""
+        size = f"{number(abs(found.value))} points of {what} {span(low, high)}"
         return f"{first} {verb} {second} by {size}{small}"
     if outcome == "equal within":
         return f"{first} and {second} are equal within {margin} of {what}: {signed}"
@@ -140,6 +140,4 @@ def sentence(
 
 
 def _interval(found: Difference) -> str:
-    if found.low is None or found.high is None:
-        return ""
-    return f" [{number(found.low)}, {number(found.high)}]"
+    return "" if found.low is None else f" {span(found.low, found.high)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from polybatch.core.dataset import write_dataset
@@ -13,6 +14,7 @@ from polybatch.reports.pairwise_formats import as_markdown
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import read_arms
 from polybatch.statistics.breakdowns import setting_views
+from polybatch.statistics.contrasts import CONTRASTS
 from polybatch.statistics.significance import assess
 from tests.helpers.scored_study import made, scored_dataset, write_others, write_strategy
 
@@ -71,6 +73,31 @@ def test_what_is_said_of_the_claim(study: Study, found: SideBySide) -> None:
     other = replace(found, declared=False)
     assert "picked out of many is not corrected" in as_markdown(other)
     assert "corrected over all declared" in as_markdown(replace(found, tested=True))
+
+
+def test_a_claim_is_shown_with_the_scores_that_it_is_of_alone(
+    study: Study, found: SideBySide
+) -> None:
+    """Else scores that were made again stood beside the decision on those before."""
+    ends = {"low": -pl.col("difference_high"), "high": -pl.col("difference_low")}
+    rows = found.sure.filter(kind="setting").drop("low", "high").with_columns(**ends)
+    rows = rows.with_columns(-pl.col("difference"), first=pl.lit("mono"), second=pl.lit("hybrid"))
+    claims = rows.with_columns(p_corrected=0.04).select(
+        pl.col(name) for name in CONTRASTS if name in (*rows.columns, "p_corrected")
+    )
+    path = study.folder / "results/contrasts.csv"
+    try:
+        claims.write_csv(path)
+        one = side_by_side(study, "mono", "hybrid", Choice())
+        assert (one.tested, set(one.sure.filter(kind="setting")["p_corrected"])) == (True, {0.04})
+        numbers = ("difference", "low", "high")
+        claims.with_columns(pl.col(*numbers) + 0.1).write_csv(path)
+        other = side_by_side(study, "mono", "hybrid", Choice())
+    finally:
+        path.unlink()
+    assert not other.tested
+    assert other.sure.equals(found.sure)
+    assert "beats" not in other.headlines[0]
 
 
 def test_the_headline_follows_the_corrected_p(study: Study, found: SideBySide) -> None:

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -108,29 +109,38 @@ def test_markdown_and_latex_show_the_same_numbers(
     assert f"multi & {first} & " in tex
 
 
-def _claim(study: Path, p: float, seeds: int) -> None:
+def _claim(study: Path, p: float, seeds: int, **numbers: float) -> None:
     """Write what compare writes of `hybrid - mono`, in the pool."""
     row: dict[str, object] = dict.fromkeys(CONTRASTS.names())
     row |= {"dataset": "cldr-test", "kind": "setting", "setting": "multi", "group": "all"}
     row |= {"measure": "AP", "first": "hybrid", "second": "mono", "difference": 0.02}
     row |= {"low": 0.01, "high": 0.03, "p": 0.01, "p_corrected": p, "seeds": seeds, "items": 30}
     row |= {"clusters": 30, "from_clusters": 1e-5, "outcome": "unread"}
-    row |= {"from_seeds": 2e-6 if seeds > 1 else None}
+    row |= {"from_seeds": 2e-6 if seeds > 1 else None} | numbers
     pl.DataFrame([row], CONTRASTS).write_csv(study / "results" / "contrasts.csv")
 
 
 def test_a_declared_contrast_is_shown_with_the_studys_correction(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for order, ends in ((("mono", "hybrid"), (0.01, 0.03)), (("hybrid", "mono"), (-0.03, -0.01))):
-        _claim(study, 0.2, 1)
+    def pool(*order: str) -> tuple[dict[str, Any], dict[str, Any]]:
         _, out, _ = _run(capsys, "compare", *order, "--json", "--folder", study)
         found = json.loads(out)
         assert found["declared"]
-        rows = {(row["kind"], row["setting"]): row for row in found["differences"]}
-        multi = rows["setting", "multi"]
+        keyed = {(row["kind"], row["setting"]): row for row in found["differences"]}
+        return found, keyed["setting", "multi"]
+
+    _, before = pool("mono", "hybrid")
+    low, difference, high = (before["difference"][key] for key in ("low", "value", "high"))
+    _claim(study, 0.2, 1, difference=difference, low=low, high=high)
+    for order, ends in ((("mono", "hybrid"), (low, high)), (("hybrid", "mono"), (-high, -low))):
+        found, multi = pool(*order)
+        assert found["tested"]
         assert (multi["difference"]["low"], multi["difference"]["high"]) == ends
         assert (multi["p_corrected"], multi["outcome"]) == (0.2, "one training")
+    _claim(study, 0.2, 1)  # of other scores
+    found, multi = pool("mono", "hybrid")
+    assert (found["tested"], multi) == (False, before)
 
 
 def test_a_plan_needs_variances_and_says_what_they_ask_for(

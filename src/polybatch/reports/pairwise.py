@@ -22,6 +22,9 @@ from polybatch.statistics.decisions import Rule, decide
 from polybatch.statistics.family import holm
 from polybatch.statistics.significance import DIGITS, assess, difference_in
 
+_SAME = 1e-6
+"""Above the rounding of results/contrasts.csv."""
+
 
 @dataclass(frozen=True)
 class SideBySide:
@@ -32,8 +35,8 @@ class SideBySide:
     which is over the rows of the same kind, all datasets and settings that are shown. Intervals
     have the seed variance of all scored rows of the study. `first_values`: the rows of `first`.
     `declared`: whether this difference is among `statistics.contrasts`; `tested`: whether its p
-    there is known, which it is of one measure, once the study has compared. `changed`: the
-    questions that changed most, an item once, the largest change first.
+    there is known, which it is of one measure, once the study has compared these scores.
+    `changed`: the questions that changed most, an item once, the largest change first.
     """
 
     first: str
@@ -83,7 +86,8 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
     measure = choice.measure or study.config.evaluation.headline
     scores = {name: _part(frame, study, choice, measure) for name, frame in scores.items()}
     table = _assessed(study, first, second, choice, measure)
-    claims = _claims(study, first, second, measure)
+    shown = table.filter(strategy=second)
+    claims = _claims(study, first, second, measure, shown)
     return SideBySide(
         first,
         second,
@@ -92,7 +96,7 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
         {first, second} in map(set, study.config.statistics.pairs),
         claims.height > 0,
         table.filter(strategy=first),
-        _decided(table.filter(strategy=second), claims, study.rule),
+        _decided(shown, claims, study.rule),
         changed_questions(study, scores, choice.questions, choice.answers),
     )
 
@@ -110,26 +114,36 @@ def _assessed(study: Study, first: str, second: str, choice: Choice, measure: st
     return assess(scored, first, study.rule)
 
 
-def _claims(study: Study, first: str, second: str, measure: str) -> pl.DataFrame:
-    """Return the rows of results/contrasts.csv on these two, turned to second minus first."""
+def _claims(
+    study: Study, first: str, second: str, measure: str, shown: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the rows of results/contrasts.csv on these two, turned to second minus first.
+
+    Those alone that are of what is `shown`: scores may have been made again since, or the
+    confidence be another.
+    """
     rows = study.contrasts.filter(kind="setting", measure=measure)
     same = rows.filter(first=second, second=first)
     turned = rows.filter(first=first, second=second).with_columns(
         difference=-pl.col("difference"), low=-pl.col("high"), high=-pl.col("low")
     )
-    return pl.concat([same, turned])
+    numbers = {"difference": "difference", "low": "difference_low", "high": "difference_high"}
+    ours = shown.filter(kind="setting").select(
+        "dataset", "setting", *(pl.col(own).alias(f"{name} now") for name, own in numbers.items())
+    )
+    apart = [(pl.col(name) - pl.col(f"{name} now")).abs().fill_null(0) for name in numbers]
+    found = pl.concat([same, turned]).join(ours, on=["dataset", "setting"])
+    return found.filter(pl.max_horizontal(apart) < _SAME)
 
 
 def _decided(table: pl.DataFrame, claims: pl.DataFrame, rule: Rule) -> pl.DataFrame:
-    """Correct p for what is shown; where there is a claim, its interval and p are shown."""
-    names = {"low": "difference_low", "high": "difference_high"}
-    names |= {name: name for name in ("p", "p_corrected")}
-    known = {(row["dataset"], row["setting"]): row for row in claims.iter_rows(named=True)}
-    table = _corrected(table)
-    rows = []
+    """Correct p for what is shown; where there is a claim, its corrected p is shown."""
+    known = {row[:2]: row[2] for row in claims.select("dataset", "setting", "p_corrected").rows()}
+    rows, table = [], _corrected(table)
     for row in table.iter_rows(named=True):
-        claim = known.get((row["dataset"], row["setting"])) if row["kind"] == "setting" else None
-        row |= {own: claim[name] for name, own in names.items()} if claim else {}
+        key = (row["dataset"], row["setting"])
+        if row["kind"] == "setting" and key in known:
+            row["p_corrected"] = known[key]
         row["outcome"] = decide(difference_in(row | {"p_holm": row["p_corrected"]}), rule)
         rows.append(row)
     return pl.DataFrame(rows, table.schema)

@@ -65,8 +65,8 @@ _DECLARED = (
 )
 _NOT_TESTED = (
     "This contrast is a declared one, but not tested as such here: `contrasts.csv` has it of the "
-    "study's first measure, AP where there is AP, once the study has compared. p is corrected "
-    "(Holm) over all rows of the same kind on this page."
+    "study's first measure, AP where there is AP, once the study has compared these scores. p is "
+    "corrected (Holm) over all rows of the same kind on this page."
 )
 _NOT_DECLARED = (
     "This contrast is not among `statistics.contrasts`: what it shows was looked for, not claimed "

@@ -215,3 +215,11 @@ def test_gaps_and_scores_that_are_no_numbers_are_refused() -> None:
     )
     with pytest.raises(InputError, match=r"12 scores that are no numbers \(cross aa bb i03"):
         _assess({"a": _scores(1), "b": bad})
+
+
+def test_scores_of_a_dataset_that_params_no_longer_name_are_refused() -> None:
+    scores = _scores(1).with_columns(dataset=pl.lit("gone"))
+    with pytest.raises(
+        InputError, match=r"found those of gone, expected the study's datasets \(d\)"
+    ):
+        _assess({"a": scores})

@@ -127,9 +127,17 @@ def read_arms(
     says which queries, datasets and measures there are.
 
     Raises:
-        InputError: another trial lacks some of them, or holds scores that are no numbers.
+        InputError: another trial lacks some of them, or holds scores that are no numbers; scores of
+            a dataset that is not among the clusters.
     """
     first = read(next(iter(kinds.values())).trials[0])
+    if gone := sorted(set(first["dataset"].unique()) - clusters.keys()):
+        raise InputError(
+            "scores",
+            f"those of {', '.join(gone)}",
+            f"the study's datasets ({', '.join(clusters)})",
+            "Run `dvc repro`: params.yaml has changed since",
+        )
     measures = first["measure"].unique(maintain_order=True).to_list()
     designs = {
         name: _Design(_keys(first, name, measures[0]), clusters[name], measures, views)

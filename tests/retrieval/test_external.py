@@ -72,6 +72,7 @@ def test_runs_that_end_early_score_as_in_trec_eval(
             path.unlink()
     source = read_external(tmp_path, world[0])
     assert isinstance(source, RunScores)
+    assert source.unanswered == 1
     pool = runs.filter(doc_lang="mul")
     assert _ours(world, source, "mul") == {
         key: pytest.approx(values, abs=1e-12) for key, values in _truth(world, pool, "mul").items()

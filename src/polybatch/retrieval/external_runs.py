@@ -54,6 +54,12 @@ class RunScores:
     _pool: Mapping[int, Hits]
     _lists: Mapping[LanguagePair, Mapping[int, Hits]]
 
+    @property
+    def unanswered(self) -> int:
+        """How many queries no run has a line for: they score 0."""
+        held = {query for hits in (self._pool, *self._lists.values()) for query in hits}
+        return len(self._query_langs) - len(held)
+
     def of(self, queries: Int64) -> Iterator[ScoreRow]:
         """Yield the scores of each query, UNSCORED where a run does not hold the document."""
         for query in queries.tolist():

@@ -134,8 +134,8 @@ function heat(plots) {
   }
   spec.width = { step: 30 };
   $("heat-caption").textContent = {
-    values: `${plots.measure} in percent of ${strategy}.`,
-    differences: `${plots.measure} of ${strategy} less that of ${plots.baseline}, in points.`,
+    values: `AP in percent of ${strategy}.`,
+    differences: `AP of ${strategy} less that of ${plots.baseline}, in points.`,
     retrieved: `Of the ten best documents of ${strategy} in the pool of all languages, the share in each, in percent.`,
   }[kind];
   return spec;

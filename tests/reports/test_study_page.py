@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from polybatch.core.dataset import Dataset, revision_of, write_dataset, write_table
 from polybatch.evaluation.scores import evaluate
+from polybatch.reports.html.charts import curves
 from polybatch.reports.html.shape import heat_cells
 from polybatch.reports.html.study_page import _languages, _question_sets
 from polybatch.reports.results_folder import Study
@@ -28,6 +30,12 @@ def test_the_heat_map_is_the_mean_over_trainings(tmp_path: Path) -> None:
         (folder / f"{seed}.csv").write_text(text, encoding="utf-8")
     found = heat_cells({"mono": _languages(Study(tmp_path), "mono")}, "AP")
     assert found["d"]["mono"] == [["en", "en", 30.0], ["sw", "en", 55.0]]
+
+
+def test_the_loss_of_masked_words_is_not_called_infonce() -> None:
+    spec = curves({"mlm": pl.DataFrame({"step": [0, 1], "loss": [9.0, 8.0]})}, ["mlm"])
+    template = ROOT / "src/polybatch/study_template/plot-loss.json"  # of `dvc plots`
+    assert "InfoNCE" not in str(spec) + template.read_text(encoding="utf-8")
 
 
 def test_questions_in_other_languages_than_all_documents_are_shown(tmp_path: Path) -> None:

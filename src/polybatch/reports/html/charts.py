@@ -182,7 +182,7 @@ def curves(losses: Mapping[str, pl.DataFrame], names: Sequence[str]) -> Spec | N
         "mark": {"type": "line", "point": {"size": 16}},
         "encoding": {
             "x": {"field": "step", "type": "quantitative", "title": "step"},
-            "y": {"field": "loss", "type": "quantitative", "title": "loss (InfoNCE, nats)"},
+            "y": {"field": "loss", "type": "quantitative", "title": "loss (nats)"},
             "color": by_strategy(names),
             "strokeDash": by_strategy(names, "strokeDash"),
             "tooltip": [{"field": name} for name in ("strategy", "step", "loss")],

@@ -140,6 +140,28 @@ def test_one_language_needs_one_run(world: World, tmp_path: Path) -> None:
         read_external(tmp_path, Dataset("toy", dataset.queries, corpus, dataset.qrels))
 
 
+def test_the_runs_of_documents_in_one_language_give_back_every_score(
+    world: World, tmp_path: Path
+) -> None:
+    """Questions in three languages, of which each has one list: mono.run and cross.run."""
+    dataset, queries, documents = world
+    english = (dataset.corpus["lang"] == "en").to_numpy()
+    corpus = dataset.corpus.filter(english)
+    qrels = dataset.qrels.join(corpus, on="doc_id", how="semi")
+    part = Dataset("toy", dataset.queries, corpus, qrels)
+    scores = evaluate(part, queries, documents[english], MEASURES, 25)
+    (tmp_path / "toy").mkdir()
+    runs = write_runs(part, scores.runs, tmp_path / "toy", "t")
+    assert {"mono.run.gz", "cross.run.gz"} < {path.name for path in runs}
+    source = read_external(tmp_path, part)
+    assert evaluate_source(part, source, MEASURES).per_query.equals(scores.per_query)
+    (tmp_path / "toy/mono.run.gz").replace(tmp_path / "toy/cross.run.gz")
+    with pytest.raises(InputError, match=r"a document in en, expected en and another language"):
+        read_external(tmp_path, part)
+    with pytest.raises(InputError, match=r"found a run of 'cross'"):
+        read_external(tmp_path, dataset)
+
+
 def _line(query: str = "{q}", doc: str = "{d}", rank: object = 2, score: object = 0.1) -> str:
     return f"{query} Q0 {doc} {rank} {score} t"
 

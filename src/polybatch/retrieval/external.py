@@ -5,6 +5,7 @@ them, or vectors:
 
     multi.run            every query against all documents
     mono.run             every query against the documents of its own language
+    cross.run            every other query, where all documents are in one language
     sw_en.run            queries in sw against documents in en; for any pair
     queries.npy, query_ids.txt       (Q, D) and the ids of its rows, a line each
     documents.npy, doc_ids.txt       (N, D)

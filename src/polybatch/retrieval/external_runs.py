@@ -75,9 +75,10 @@ class RunScores:
 
 
 def run_scores(dataset: Dataset, runs: Mapping[str, Path]) -> RunScores:
-    """Read the runs of one dataset: {`multi`, `mono` or `<query>_<document>` languages: file}.
+    """Read the runs of a dataset: {`multi`, `mono`, `cross`, `<query>_<document>` languages: file}.
 
-    `multi` may be absent where all documents are in one language and the others hold every list.
+    `cross` may be there where all documents are in one language, and a query has one list. `multi`
+    may be absent where all documents are in one language and the others hold every list.
 
     Raises:
         InputError: a file that is no run, names what the dataset lacks, or a list that is lacking.
@@ -93,20 +94,20 @@ def run_scores(dataset: Dataset, runs: Mapping[str, Path]) -> RunScores:
         array([-inf,  0.5], dtype=float32)
     """
     reader = _Reader(dataset)
+    asked = {LanguagePair(a, b) for a in set(reader.query_langs) for b in reader.doc_langs}
     pool: dict[int, Hits] = {}
     lists: dict[LanguagePair, dict[int, Hits]] = {}
     for name, path in sorted(runs.items()):
         if name == "multi":
             pool = reader.read(path)
-        elif name == "mono":
-            found = reader.read(path, same_language=True)
-            for lang in reader.doc_langs & set(reader.query_langs):
-                own = {q: hits for q, hits in found.items() if reader.query_langs[q] == lang}
-                lists.setdefault(LanguagePair(lang, lang), own)
+        elif name == "mono" or (name == "cross" and len(reader.doc_langs) == 1):
+            found = reader.read(path, setting=name)
+            for pair in [one for one in asked if one.kind == name]:
+                own = {q: hits for q, hits in found.items() if reader.query_langs[q] == pair.query}
+                lists.setdefault(pair, own)
         else:
             pair = reader.pair(path, name)
             lists[pair] = reader.read(path, pair=pair)
-    asked = {LanguagePair(a, b) for a in set(reader.query_langs) for b in reader.doc_langs}
     lacking = tuple(sorted(asked - lists.keys()))
     if "multi" not in runs and (lacking or len(reader.doc_langs) > 1):
         raise InputError(
@@ -154,18 +155,20 @@ class _Reader:
         )
 
     def read(
-        self, path: Path, same_language: bool = False, pair: LanguagePair | None = None
+        self, path: Path, setting: str = "multi", pair: LanguagePair | None = None
     ) -> dict[int, Hits]:
-        """Return {query: hits} of a file; documents in one language where the list is of one."""
+        """Return {query: hits} of a file; documents in the languages that its list is of."""
         found: dict[int, _Found] = {}
         for number, line in enumerate(_lines(path), 1):
             if not line.strip():
                 continue
             query, document, rank, score = self._fields(f"{path}:{number}", line)
             lang, held = self.query_langs[query], self.langs[document]
-            wanted = (
-                (pair.query, pair.document) if pair else (lang, lang if same_language else held)
-            )
+            wanted = (lang, held)
+            if pair:
+                wanted = (pair.query, pair.document)
+            elif setting not in ("multi", LanguagePair(lang, held).kind):
+                wanted = (lang, lang if setting == "mono" else "another language")
             if (lang, held) != wanted:
                 raise InputError(
                     f"{path}:{number}",

@@ -17,6 +17,9 @@ from polybatch.reports.comparison import (
     refuse_different_queries,
     report,
 )
+from polybatch.reports.contrasts import contrast_section, known_section
+from polybatch.statistics.contrasts import CONTRASTS
+from polybatch.statistics.decisions import Rule
 
 SUMMARIES = {
     "zero-shot": {
@@ -166,3 +169,13 @@ def test_every_row_of_a_markdown_table_has_as_many_cells() -> None:
 
 def test_marks_are_escaped_and_lines_joined() -> None:
     assert escape("a|b\n*c* <d> `e`") == "a\\|b \\*c\\* \\<d\\> \\`e\\`"
+
+
+def test_without_declared_contrasts_their_sections_say_that_alone() -> None:
+    """The encoder's languages are known all the same, and stand in the section above."""
+    none = CONTRASTS.to_frame()
+    sections = (
+        contrast_section(none, Rule(0.005, 0.95)),
+        known_section(none, "language of the encoder", "AP"),
+    )
+    assert all(section.startswith("None is declared") for section in sections)

@@ -33,6 +33,7 @@ LEVELS = {
     "document_id": "documents", "group_id": "passages", TEMPLATE: "templates", ITEM: "questions",
 }  # fmt: skip
 
+_NONE = "None is declared (`statistics.contrasts`): nothing here is a claim."
 EQUAL_SEEDS = (
     "the variance over seeds is pooled over the trained strategies; were they alike, spreads as "
     "different as theirs would be found with (Bartlett's test)"
@@ -118,7 +119,7 @@ def contrast_section(contrasts: pl.DataFrame, rule: Rule) -> str:
     """Return the table of the declared contrasts, with what the study could have found."""
     rows = contrasts.filter(kind="setting")
     if not rows.height:
-        return "None is declared (`statistics.contrasts`): nothing here is a claim."
+        return _NONE
     cells = [_cells(row) for row in rows.iter_rows(named=True)]
     names = [
         *("contrast", "dataset", "setting", "difference", "interval", "p", "p (max-t)"),
@@ -200,7 +201,7 @@ def known_section(contrasts: pl.DataFrame, kind: str, measure: str) -> str:
     """
     rows = contrasts.filter(kind=kind)
     if not rows.height:
-        return "Which languages the encoder knows is neither published nor measured here."
+        return _NONE
     cells = [
         (
             escape(f"{row['first']} - {row['second']}"),

@@ -75,6 +75,15 @@ def test_what_is_said_of_the_claim(study: Study, found: SideBySide) -> None:
     assert "corrected over all declared" in as_markdown(replace(found, tested=True))
 
 
+def test_intervals_of_few_clusters_are_said_to_be_rough(found: SideBySide) -> None:
+    """As `compare.md` does: fewer than ten are few, fewer than five have no interval."""
+    said = {}
+    for clusters in (4, 5, 9, 10):
+        table = found.sure.with_columns(clusters=pl.lit(clusters, pl.Int64))
+        said[clusters] = "the interval is a rough one" in as_markdown(replace(found, sure=table))
+    assert said == {4: False, 5: True, 9: True, 10: False}
+
+
 def test_a_claim_is_shown_with_the_scores_that_it_is_of_alone(
     study: Study, found: SideBySide
 ) -> None:

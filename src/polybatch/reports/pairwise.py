@@ -18,6 +18,7 @@ from polybatch.reports.comparison_sections import study_views
 from polybatch.reports.contrasts import headlines
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import read_arms
+from polybatch.statistics.clusters import FEW, LEAST
 from polybatch.statistics.decisions import Rule, decide
 from polybatch.statistics.family import holm
 from polybatch.statistics.significance import DIGITS, assess, difference_in
@@ -48,6 +49,11 @@ class SideBySide:
     first_values: pl.DataFrame
     sure: pl.DataFrame
     changed: tuple[Changed, ...]
+
+    @property
+    def few(self) -> bool:
+        """Whether an interval is of so few clusters that it is a rough one."""
+        return self.sure["clusters"].is_between(LEAST, FEW, closed="left").any()
 
     @property
     def headlines(self) -> list[str]:

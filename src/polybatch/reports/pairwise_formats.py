@@ -11,6 +11,7 @@ import polars as pl
 from polybatch.core.markdown import MISSING, escape, markdown, number, probability, span
 from polybatch.reports.changed_questions import Answer, Changed
 from polybatch.reports.pairwise import SideBySide
+from polybatch.statistics.decisions import FEW_CLUSTERS
 
 _LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -87,6 +88,7 @@ def as_markdown(found: SideBySide) -> str:
         f"{escape(found.measure)} in percent, differences in points with "
         f"{100 * found.rule.confidence:g}% intervals over questions, and over trainings "
         "where there are several. " + _claim(found),
+        *([f"{FEW_CLUSTERS[0].upper()}{FEW_CLUSTERS[1:]}."] if found.few else []),
     ]
     for title, table in tables(found).items():
         parts += [f"## {escape(title)}", markdown(_escaped(table, escape))]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from polybatch.evaluation.scores import SCORES
-from polybatch.reports.recommendation import Recommendation, _chosen, _settings
+from polybatch.reports.recommendation import Recommendation, _chosen, _declared, _settings
 from polybatch.statistics.arms import ArmKind, read_arms
 from polybatch.statistics.clusters import Clusters
+from polybatch.statistics.contrasts import contrast_table
 from polybatch.statistics.decisions import Rule
 from polybatch.statistics.significance import assess
 
@@ -92,3 +95,24 @@ def test_one_that_beats_all_others_is_not_undecided() -> None:
     (part,) = read_arms(kinds, _scores, {"faq": Clusters("item_id", each)}, _settings)
     found = _chosen(assess([part], "mono", RULE), "mono", RULE, ("zero-shot", "mono"))
     assert found.sentence().startswith("faq mono: take mono (60.0 AP): every other row is shown")
+
+
+def test_what_compare_md_decides_of_a_declared_contrast_is_decided_here() -> None:
+    """Three rows alike, p = 0.02 each: of one test alone it is decided, of three it is not."""
+
+    def scores(trial: str) -> pl.DataFrame:
+        gain = 0.01 * (1 + 2.574 * np.array([1, -1] * (ITEMS // 2))) * trial.startswith("hybrid")
+        return _scores("mono/0").with_columns(pl.col("score") + gain)
+
+    names = ("mono", "dapt", "cross", "hybrid")
+    kinds = {name: ArmKind((f"{name}/0",), trained=False) for name in names}
+    each = pl.DataFrame({"item_id": [f"i{n}" for n in range(ITEMS)], "cluster": range(ITEMS)})
+    (part,) = read_arms(kinds, scores, {"faq": Clusters("item_id", each)}, _settings)
+    table = assess([part], "hybrid", RULE)
+    assert _chosen(table, "hybrid", RULE, names).left == names
+    for pair, sign in ((("hybrid", "mono"), "better"), (("mono", "hybrid"), "worse")):
+        contrasts = contrast_table([part], [pair], RULE, 10_000, 0)
+        assert contrasts["outcome"].to_list() == [sign]
+        study: Any = SimpleNamespace(contrasts=contrasts)
+        found = _chosen(table, "hybrid", RULE, names, _declared(study, table, "hybrid"))
+        assert found.left == ("dapt", "cross", "hybrid")

@@ -93,7 +93,7 @@ def side_by_side(study: Study, first: str, second: str, choice: Choice) -> SideB
     scores = {name: _part(frame, study, choice, measure) for name, frame in scores.items()}
     table = _assessed(study, first, second, choice, measure)
     shown = table.filter(strategy=second)
-    claims = _claims(study, first, second, measure, shown)
+    claims = claims_on(study, first, second, measure, shown)
     return SideBySide(
         first,
         second,
@@ -120,7 +120,7 @@ def _assessed(study: Study, first: str, second: str, choice: Choice, measure: st
     return assess(scored, first, study.rule)
 
 
-def _claims(
+def claims_on(
     study: Study, first: str, second: str, measure: str, shown: pl.DataFrame
 ) -> pl.DataFrame:
     """Return the rows of results/contrasts.csv on these two, turned to second minus first.

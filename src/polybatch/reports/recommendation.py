@@ -8,7 +8,7 @@ training is left out of it, and said to be.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -16,6 +16,7 @@ import polars as pl
 from polybatch.core.errors import InputError
 from polybatch.core.markdown import number
 from polybatch.reports.costs import TOKENS, fixed_costs
+from polybatch.reports.pairwise import claims_on
 from polybatch.reports.results_folder import Study
 from polybatch.statistics.arms import read_arms
 from polybatch.statistics.breakdowns import View, setting_views
@@ -103,7 +104,8 @@ def recommend(
                     held = values.filter(setting=one)
                     best = str(held.sort("value", descending=True)["strategy"][0])
                     table = assess([part], best, study.rule).filter(setting=one)
-                    found = _chosen(table, best, study.rule, _order(costs, part.dataset))
+                    order = _order(costs, part.dataset)
+                    found = _chosen(table, best, study.rule, order, _declared(study, table, best))
                     unknown = tuple(each for each in found.left if costs[each][TOKENS] is None)
                     rows.append(replace(found, unknown=unknown))
     if not rows:
@@ -116,11 +118,31 @@ def _settings(lists: pl.DataFrame, _: str) -> Sequence[View]:
     return setting_views(lists)
 
 
-def _chosen(table: pl.DataFrame, best: str, rule: Rule, order: Sequence[str]) -> Recommendation:
-    """Choose in one setting. `table`: SIGNIFICANCE with `best` as baseline; `order`: by costs."""
+def _declared(study: Study, table: pl.DataFrame, best: str) -> dict[str, float]:
+    """Return p of compare.md of the rows whose contrast with the best one is declared."""
+    found: dict[str, float] = {}
+    for (name, measure), shown in table.group_by("strategy", "measure"):
+        claims = claims_on(study, best, str(name), str(measure), shown).drop_nulls("p_corrected")
+        if claims.height:
+            found[str(name)] = claims["p_corrected"][0]
+    return found
+
+
+def _chosen(
+    table: pl.DataFrame,
+    best: str,
+    rule: Rule,
+    order: Sequence[str],
+    declared: Mapping[str, float] | None = None,
+) -> Recommendation:
+    """Choose in one setting. `table`: SIGNIFICANCE with `best` as baseline; `order`: by costs.
+
+    `declared`: p of some rows, in the place of the table's.
+    """
     left, once, few = [best], False, False
     for row in table.filter(pl.col("strategy") != best).iter_rows(named=True):
         found = difference_in(row)
+        found = replace(found, p=(declared or {}).get(row["strategy"], found.p))
         once = once or found.trainings is not None
         known = replace(found, seeds=None) if found.trainings else found
         outcome = decide(known, rule)

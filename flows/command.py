@@ -30,7 +30,8 @@ _ADVICE = (
     *("To track the changes", "git add ", "To enable auto", "dvc config ", "Use `dvc push`"),
     "Data and pipelines are up to date",  # of one stage of many
 )
-_OF_DVC = ("ERROR: ", "WARNING: ", "> ", "Running stage")
+_RUNNING = "Running stage '"
+_OF_DVC = ("ERROR: ", "WARNING: ", "> ", _RUNNING)
 _KILLED = ("exited with -9", "exited with 137")  # by SIGKILL: the stage itself, or its shell
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
@@ -156,10 +157,18 @@ def cause(lines: list[str], code: int) -> str:
     """
     own = [line for line in lines if not line.startswith(_OF_DVC)]
     dvc = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
-    ran = any(line.startswith("Running stage") for line in lines)
+    ran = any(line.startswith(_RUNNING) for line in lines)
     if dvc and "being blocked by" in dvc[0]:
         blocker = next((line.strip() for line in lines if "(PID" in line), "another process")
         return f"{dvc[0]} {blocker}. Wait until it ends, or end it, then run again"
+    if dvc and dvc[0].startswith("failed to transfer"):
+        address = next((line.split("'")[1] for line in lines if line.startswith(_RUNNING)), "")
+        why = dvc[0].partition(" - ")[2].partition(": ")[0]
+        return (
+            f"DVC could not store what it made ({why}). It is there still:"
+            f" make room, and keep it by `dvc commit -f {address}` before the next run, which"
+            " makes it anew otherwise"
+        )
     if dvc and dvc[0].endswith(_KILLED):
         return (
             "killed, as a machine does that has no memory left. Lower study.workers, or the"

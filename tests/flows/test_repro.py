@@ -130,6 +130,22 @@ def test_a_run_whose_output_nobody_reads_fails(tmp_path: Path, run: str, lines: 
     assert ("nobody reads" in told) == ("2>&1" not in run)
 
 
+def test_what_dvc_could_not_store_is_kept_by_the_command_it_names(tmp_path: Path) -> None:
+    """As on a full disk; here DVC may write no file of over 20 MB, and the stage may."""
+    toy = make_toy(tmp_path, ("a",))
+    more = "ulimit -S -f unlimited; head -c 29999999 /dev/zero >> models/.$1.partial\nmv models/.$1"
+    script = (toy / "train.sh").read_text().replace("mv models/.$1", more)
+    (toy / "train.sh").write_text(script)
+    told = sh(toy, "bash", "-c", f"ulimit -S -f 20000; {' '.join(REPRO)} --workers 2", code=1)
+    line = (
+        r"stage train of a failed: DVC could not store .*File too large.* `(dvc commit -f train@a)`"
+    )
+    found = re.search(line, told)
+    assert found, told
+    sh(toy, *found[1].split())
+    assert "Running stage 'train@a'" not in sh(toy, *REPRO, "--workers", "2")
+
+
 def test_one_worker_waits_for_another_dvc_command_to_end(tmp_path: Path) -> None:
     """What a stage made would be lost: DVC itself waits three seconds."""
     toy = make_toy(tmp_path)

@@ -164,6 +164,7 @@ NOT_RUN = {
     **dict.fromkeys(("make bench-check", "make bench-all"), "as long as `make bench`, or longer"),
     "make versions": "tests/versions/test_versions.py runs what it runs",
     "make versions BUMP=1": "it changes versions.yaml",
+    "dvc commit -f": "tests/flows/test_repro.py runs it with a stage's name",
     "make serve": "never ends; tests/flows/test_serve.py serves",
     "make test-ray": "installs Ray",
     "make test-recovery": "half an hour; tests/flows/test_recovery.py is its short version",
